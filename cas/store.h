@@ -1,0 +1,78 @@
+/* cas/store.h - keep and find objects by address on local disk.
+ *
+ * The directory of a store:
+ *
+ *	format		"deriva store 1\n": refused when the number is higher
+ *	deriva.db	rows (core), with its -wal and -shm
+ *	packs/ID.pack	objects
+ *	drafts/		files being written; what a crash left is swept
+ *	lock		flock(2): shared by every process, see store_lock
+ *
+ * An object that is put lies in a pack at once and in the index when the batch
+ * of the db is committed; until then the store itself knows where it lies.
+ * Bytes are checked against their address every time they leave a pack.
+ *
+ * Owns:    the db, the object index, the packs.
+ * Threads: put, get, has from any thread, with or without db_lock() held;
+ *          open and close from one.
+ * Units:   sizes are uint64_t bytes, uncompressed unless the name says stored.
+ * Errors:  -ENOENT absent, -EBADMSG bytes do not hash to the address, -EFBIG
+ *          an object over OBJ_MAX, else what the system said.
+ * Durable: a put survives a power cut only after store_sync().
+ */
+#ifndef CAS_STORE_H
+#define CAS_STORE_H
+
+#include "core/addr.h"
+#include "core/buf.h"
+#include "core/db.h"
+#include "core/objects.h"
+
+#define STORE_FORMAT 1
+#define OBJ_MAX	     MIB(16)
+#define CHUNK_MAX    KIB(256)
+
+struct store;
+
+enum store_flags {
+	STORE_CREATE = 1, /* make it (and the directory's last component) */
+};
+
+/* Opens it, also while other processes use it. Messages name the path and
+ * the remedy: missing, not empty and no store, not writable, newer format. */
+int store_open(const char *path, int flags, struct store **ret,
+	       struct err *err) MUST_USE;
+/* Commits the batch, makes all of it durable, closes. Says how that went; the
+ * store is freed in any case. */
+int store_close(struct store *s);
+CLEANUP_FN(struct store, store_close)
+
+struct db *store_db(struct store *s);
+struct objects *store_objects(struct store *s);
+const char *store_path(const struct store *s); /* absolute */
+int store_drafts_fd(const struct store *s);    /* the drafts/ directory */
+
+/* One mount at a time serves a store: an exclusive lock on `lock`, which holds
+ * the text given (pid, mountpoint). -EBUSY: err and the text of the holder. */
+int store_lock(struct store *s, const char *text, struct err *err) MUST_USE;
+/* What the holder wrote, -ENOENT when nobody holds the lock now. */
+int store_lock_holder(const char *path, struct buf *ret) MUST_USE;
+
+/* Address of the object; stored only when it is not there yet. */
+int store_put(struct store *s, enum obj_kind kind, const void *p, size_t n,
+	      struct addr *ret) MUST_USE;
+/* The same for bytes whose address the caller has just computed. */
+int store_put_as(struct store *s, enum obj_kind kind, const struct addr *a,
+		 const void *p, size_t n) MUST_USE;
+/* Replaces the content of *ret. ret_kind may be NULL. */
+int store_get(struct store *s, const struct addr *a, enum obj_kind *ret_kind,
+	      struct buf *ret) MUST_USE;
+int store_find(struct store *s, const struct addr *a,
+	       struct object_loc *ret) MUST_USE; /* without reading it */
+bool store_has(struct store *s, const struct addr *a);
+
+/* Commits the batch (db_lock held or not), then makes everything committed
+ * durable: packs with unsynced bytes, packs/ itself, the database's log. */
+int store_sync(struct store *s) MUST_USE;
+
+#endif

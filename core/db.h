@@ -1,0 +1,90 @@
+/* core/db.h - the SQLite database of a store: connection, batches, statements.
+ *
+ * One write connection a process. Every handler of that process reads through
+ * it, under db_lock(), and so sees the batch that is not committed yet.
+ *
+ * Batch:   writes gather in one held write transaction (BEGIN IMMEDIATE) that
+ *          db_commit() ends; a mount calls that within 20 ms, so that other
+ *          processes get their turn (busy timeout, then -EBUSY).
+ * Threads: db_lock() is recursive and the outermost lock of a process. All
+ *          functions but db_open, db_close, db_sync want it held.
+ * Durable: WAL, synchronous=NORMAL: a commit survives the process, not the
+ *          power. db_sync() makes what was committed survive that too.
+ * Errors:  -EBUSY another process holds the lock, -EBADMSG a page fails its
+ *          checksum, -EUCLEAN the file is no database or inconsistent,
+ *          -EPROTONOSUPPORT written by a newer version, -ENOSPC, -EROFS, -EIO.
+ */
+#ifndef CORE_DB_H
+#define CORE_DB_H
+
+#include "core/err.h"
+
+#include <stdbool.h>
+
+#define DB_VERSION 1 /* user_version of the newest schema */
+
+struct db;
+struct stmt;
+
+enum db_flags {
+	DB_CREATE = 1,	 /* make and migrate it if there is none */
+	DB_READONLY = 2, /* a second connection, reads committed rows only */
+};
+
+int db_open(const char *path, int flags, struct db **ret,
+	    struct err *err) MUST_USE;
+void db_close(struct db *db); /* rolls back what is not committed */
+CLEANUP_FN(struct db, db_close)
+
+void db_lock(struct db *db);
+void db_unlock(struct db *db);
+
+/* Called around the end of each batch, in order of registration. before may
+ * write rows; its failure rolls the batch back. after learns whether the
+ * batch is in the database. */
+struct db_hook {
+	int (*before)(void *ctx);
+	void (*after)(void *ctx, bool committed);
+	void *ctx;
+};
+int db_add_hook(struct db *db, struct db_hook hook) MUST_USE;
+
+/* Opens the batch when none is open. Every mutator of core calls it. */
+int db_begin(struct db *db) MUST_USE;
+bool db_in_batch(const struct db *db);
+/* Ends the batch; 0 when there is none. On failure everything of the batch is
+ * gone, as after a crash. */
+int db_commit(struct db *db) MUST_USE;
+void db_rollback(struct db *db);
+
+/* A mutator of several statements is all or nothing within the batch. */
+int db_savepoint(struct db *db) MUST_USE;
+int db_release(struct db *db) MUST_USE;
+void db_revert(struct db *db); /* back to the savepoint, and release it */
+
+/* Makes what was committed before the call survive a power cut. */
+int db_sync(struct db *db) MUST_USE;
+
+/* Changes whenever another connection commits (PRAGMA data_version). */
+int db_data_version(struct db *db, uint64_t *ret) MUST_USE;
+
+/* Statements. A slot keeps a prepared statement for the life of the
+ * connection: `STMT(db, ID, "SELECT ...")` style tables live in each subject's
+ * module. Parameters and columns count from 1 and 0, as in SQLite. A bound
+ * blob or text must stay until the statement is reset. */
+struct stmt *db_prepare(struct db *db, const char *sql, int *ret_rc) MUST_USE;
+void stmt_free(struct stmt *s);
+void stmt_int(struct stmt *s, int i, int64_t v);
+void stmt_blob(struct stmt *s, int i, const void *p, size_t n);
+void stmt_text(struct stmt *s, int i, const char *p, size_t n);
+void stmt_null(struct stmt *s, int i);
+/* 1 a row, 0 done, -errno. After 0 or an error the statement is reset. */
+int stmt_step(struct stmt *s) MUST_USE;
+/* Runs to its end, rows ignored. */
+int stmt_run(struct stmt *s) MUST_USE;
+void stmt_reset(struct stmt *s);
+int64_t stmt_col_int(struct stmt *s, int i);
+const void *stmt_col_blob(struct stmt *s, int i, size_t *ret_len);
+bool stmt_col_is_null(struct stmt *s, int i);
+
+#endif

@@ -1,0 +1,192 @@
+/* core/ns.h - the namespace: names, attributes and versions, by change number.
+ *
+ * A name is an interval: it lives from the change that made it to the one that
+ * ended it. The present of an inode is a row of its own (its attributes);
+ * what it was after each change that gave it another content, mode, owner or
+ * mtime is a version row. So every moment of the past is read with the same
+ * two questions as the present, at a change number.
+ *
+ * Owns:    the next inode and change numbers. Borrows: the db.
+ * Threads: as core/db.h: db_lock() held around every call.
+ * Units:   bytes, nanoseconds since 1970.
+ * Errors:  the errno of the system call that the function is named after.
+ */
+#ifndef CORE_NS_H
+#define CORE_NS_H
+
+#include "core/addr.h"
+#include "core/buf.h"
+#include "core/db.h"
+
+#define NS_ROOT	    UINT64_C(1)
+#define NS_NOW	    UINT64_MAX /* as a moment: the present */
+#define NS_NAME_MAX 255
+
+struct ns;
+
+/* What an inode is. For links, addr is zero and size the target's length. */
+struct ns_attr {
+	uint64_t ino;
+	uint32_t mode; /* type and permissions, as in st_mode */
+	uint32_t nlink;
+	uint32_t uid, gid;
+	uint64_t rdev;
+	uint64_t size;
+	int64_t atime_ns, mtime_ns, ctime_ns;
+	struct addr addr; /* content of a regular file */
+	uint64_t version; /* change that gave it this content */
+};
+
+/* Who makes a change, and why; kept with it. Strings may be NULL. */
+struct ns_by {
+	uint32_t uid;
+	uint32_t pid;
+	const char *program;
+	const char *message;
+};
+
+enum ns_op {
+	NS_OP_CREATE = 1, /* a file, directory, link, device appears */
+	NS_OP_WRITE,	  /* other content */
+	NS_OP_SETATTR,	  /* mode, owner, times */
+	NS_OP_LINK,
+	NS_OP_UNLINK,
+	NS_OP_RENAME,
+	NS_OP_XATTR,
+	NS_OP_RESULT,	/* a derived name took another content, or failed */
+	NS_OP_ROLLBACK, /* what followed the last durable change is undone */
+};
+const char *ns_op_name(int op);
+
+/* Makes the root (owner uid:gid, mode 0755) when there is none. Forgets
+ * inodes without a name that a crash left behind. */
+int ns_open(struct db *db, uint32_t uid, uint32_t gid, struct ns **ret,
+	    struct err *err) MUST_USE;
+void ns_close(struct ns *ns);
+CLEANUP_FN(struct ns, ns_close)
+
+/* --- reading; `at` is a change number or NS_NOW --------------------------- */
+
+uint64_t ns_last_change(struct ns *ns);
+/* -ENOENT; the name as bytes. ret_born (may be NULL): when the name came. */
+int ns_lookup(struct ns *ns, uint64_t at, uint64_t dir, const char *name,
+	      size_t len, uint64_t *ret_ino, uint64_t *ret_born) MUST_USE;
+/* Size 0 and addr of the empty file for what has no content. In the past,
+ * nlink is 1 and atime mtime. -ENOENT when it did not exist then. */
+int ns_getattr(struct ns *ns, uint64_t at, uint64_t ino,
+	       struct ns_attr *ret) MUST_USE;
+int ns_readlink(struct ns *ns, uint64_t at, uint64_t ino,
+		struct buf *ret) MUST_USE;
+/* A directory's names in byte order, strictly after `after` (len 0: from the
+ * start); the callback returns 0 to go on, anything else ends the listing and
+ * is returned. It may read the namespace, not change it. */
+struct ns_entry {
+	const char *name; /* NUL behind it; gone after the callback */
+	size_t len;
+	uint64_t ino;
+	uint32_t mode;
+};
+int ns_list(struct ns *ns, uint64_t at, uint64_t dir, const char *after,
+	    size_t len, int (*fn)(void *ctx, const struct ns_entry *e),
+	    void *ctx) MUST_USE;
+bool ns_dir_empty(struct ns *ns, uint64_t dir);
+/* A path below the root, "/" first, of one of the inode's names. -ENOENT. */
+int ns_path(struct ns *ns, uint64_t at, uint64_t ino, struct buf *ret) MUST_USE;
+/* The last change at or before that time; 0 when there was none. */
+int ns_change_at(struct ns *ns, int64_t time_ns, uint64_t *ret_seq) MUST_USE;
+
+/* One change and one version, as `log` prints them. */
+struct ns_change {
+	uint64_t seq;
+	int64_t time_ns;
+	int op;
+	uint32_t uid, pid;
+	char program[64];
+	char message[256];
+};
+struct ns_version {
+	struct ns_change change;
+	struct ns_attr attr;
+};
+int ns_change(struct ns *ns, uint64_t seq, struct ns_change *ret) MUST_USE;
+/* Versions of an inode, oldest first, also of one that has no name now. */
+int ns_versions(struct ns *ns, uint64_t ino,
+		int (*fn)(void *ctx, const struct ns_version *v),
+		void *ctx) MUST_USE;
+/* Inodes that ever had that name in that directory, with the intervals. died
+ * 0: alive. */
+struct ns_interval {
+	uint64_t ino, born, died;
+};
+int ns_name_history(struct ns *ns, uint64_t dir, const char *name, size_t len,
+		    int (*fn)(void *ctx, const struct ns_interval *i),
+		    void *ctx) MUST_USE;
+
+/* --- changing the present ------------------------------------------------
+ * Each is one change (one change number), recorded in the journal, with the
+ * times of the directories and inodes set as POSIX says. */
+
+/* Any kind of inode. mode carries the type; target for symlinks only. */
+int ns_create(struct ns *ns, const struct ns_by *by, uint64_t dir,
+	      const char *name, size_t len, uint32_t mode, uint32_t uid,
+	      uint32_t gid, uint64_t rdev, const char *target,
+	      struct ns_attr *ret) MUST_USE;
+int ns_link(struct ns *ns, const struct ns_by *by, uint64_t ino, uint64_t dir,
+	    const char *name, size_t len, struct ns_attr *ret) MUST_USE;
+/* Unlink, or rmdir when is_dir. The inode stays, with nlink 0, until
+ * ns_reap(). */
+int ns_unlink(struct ns *ns, const struct ns_by *by, uint64_t dir,
+	      const char *name, size_t len, bool is_dir,
+	      struct ns_attr *ret_gone) MUST_USE;
+/* flags of renameat2: RENAME_NOREPLACE, RENAME_EXCHANGE. What was replaced
+ * goes to ret_gone (ino 0: nothing). -EINVAL for a directory into itself. */
+int ns_rename(struct ns *ns, const struct ns_by *by, uint64_t dir,
+	      const char *name, size_t len, uint64_t to_dir, const char *to,
+	      size_t to_len, unsigned flags, struct ns_attr *ret_gone) MUST_USE;
+/* Forgets the present row of an inode with nlink 0 that nobody has open. Its
+ * versions stay. */
+int ns_reap(struct ns *ns, uint64_t ino) MUST_USE;
+
+enum ns_set {
+	NS_SET_MODE = 1,
+	NS_SET_UID = 2,
+	NS_SET_GID = 4,
+	NS_SET_ATIME = 8,
+	NS_SET_MTIME = 16,
+	NS_SET_CTIME = 32,
+};
+/* Sets the named fields from *set, and ctime to now unless given. A change
+ * of nothing but atime or ctime is no change of its own (no version). */
+int ns_setattr(struct ns *ns, const struct ns_by *by, uint64_t ino,
+	       unsigned which, const struct ns_attr *set,
+	       struct ns_attr *ret) MUST_USE;
+/* Another content of a regular file; times from the caller (0: now). */
+int ns_write(struct ns *ns, const struct ns_by *by, uint64_t ino,
+	     const struct addr *addr, uint64_t size, int64_t mtime_ns,
+	     struct ns_attr *ret) MUST_USE;
+
+/* Extended attributes of the present. */
+int ns_xattr_get(struct ns *ns, uint64_t ino, const char *name,
+		 struct buf *ret) MUST_USE; /* -ENODATA */
+int ns_xattr_list(struct ns *ns, uint64_t ino,
+		  struct buf *ret) MUST_USE; /* names, each with its NUL */
+/* value NULL removes; flags XATTR_CREATE, XATTR_REPLACE. */
+int ns_xattr_set(struct ns *ns, const struct ns_by *by, uint64_t ino,
+		 const char *name, const void *value, size_t len,
+		 int flags) MUST_USE;
+
+/* A change that other modules of core attach rows to (results). Returns its
+ * number; the journal record is begun by it and ended by the next change. */
+int ns_begin_change(struct ns *ns, const struct ns_by *by, enum ns_op op,
+		    uint64_t *ret_seq, int64_t *ret_time_ns) MUST_USE;
+
+/* Settings and counters of the store, text by name. */
+int ns_setting_get(struct ns *ns, const char *key, struct buf *ret) MUST_USE;
+int ns_setting_set(struct ns *ns, const char *key, const char *value) MUST_USE;
+
+struct totals {
+	uint64_t files, dirs, links, bytes, changes, versions;
+};
+int ns_totals(struct ns *ns, struct totals *ret) MUST_USE;
+
+#endif

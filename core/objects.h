@@ -1,0 +1,58 @@
+/* core/objects.h - the index of the packs: where each object lies.
+ *
+ * Rows only; the bytes are cas's. Reads go through a connection of their own
+ * (committed rows), so that a reader of file content never waits for the
+ * batch; what is not committed yet, cas keeps in memory until the batch is.
+ *
+ * Threads: objects_find from any thread (own lock); the others under
+ *          db_lock().
+ */
+#ifndef CORE_OBJECTS_H
+#define CORE_OBJECTS_H
+
+#include "core/addr.h"
+#include "core/db.h"
+
+struct objects;
+
+#define PACK_ID_LEN 16
+
+struct object_loc {
+	enum obj_kind kind;
+	uint8_t codec;	 /* enum codec of cas */
+	uint32_t pack;	 /* row of the pack */
+	uint64_t offset; /* of the record in the pack */
+	uint32_t stored; /* length of the payload */
+	uint32_t raw;	 /* length of the object */
+};
+
+int objects_open(struct db *db, const char *path, struct objects **ret,
+		 struct err *err) MUST_USE;
+void objects_close(struct objects *o);
+CLEANUP_FN(struct objects, objects_close)
+
+int objects_find(struct objects *o, const struct addr *a,
+		 struct object_loc *ret) MUST_USE; /* -ENOENT */
+/* Adds, or keeps the row that is there. */
+int objects_add(struct objects *o, const struct addr *a,
+		const struct object_loc *loc) MUST_USE;
+/* Replaces the row: the bytes at the old place are damaged. */
+int objects_replace(struct objects *o, const struct addr *a,
+		    const struct object_loc *loc) MUST_USE;
+int objects_iterate(struct objects *o,
+		    int (*fn)(void *ctx, const struct addr *a,
+			      const struct object_loc *loc),
+		    void *ctx) MUST_USE;
+
+int packs_add(struct objects *o, const uint8_t id[PACK_ID_LEN],
+	      uint32_t *ret_pack) MUST_USE;
+/* From any thread, as objects_find; also rows of the open batch. */
+int packs_id(struct objects *o, uint32_t pack,
+	     uint8_t ret_id[PACK_ID_LEN]) MUST_USE;
+
+struct object_totals {
+	uint64_t objects, raw, stored, packs;
+};
+int objects_totals(struct objects *o, struct object_totals *ret) MUST_USE;
+
+#endif

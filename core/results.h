@@ -1,0 +1,89 @@
+/* core/results.h - what computations gave, and which names hold them.
+ *
+ * A result is found by the address of its computation alone and outlives the
+ * bytes of its output. A derived name remembers which computation last gave
+ * its content, and since when: mtime, `why` and `log` read it.
+ *
+ * Threads: db_lock() held.
+ */
+#ifndef CORE_RESULTS_H
+#define CORE_RESULTS_H
+
+#include "core/addr.h"
+#include "core/buf.h"
+#include "core/db.h"
+#include "core/ns.h"
+
+struct results;
+
+struct result {
+	struct addr recipe; /* the computation */
+	int error;	    /* 0, or the errno a reader gets */
+	bool executable;
+	bool reproducible; /* built-in, declared, or seen equal twice */
+	struct addr addr;  /* of the output; zero when it failed */
+	uint64_t size;
+	int64_t wall_ns, cpu_ns;
+	uint64_t memory;  /* peak, bytes; 0 unknown */
+	int64_t when_ns;  /* when it ended */
+	struct addr text; /* what the command printed; zero: nothing */
+	uint64_t text_size;
+	uint64_t uses; /* times it was found instead of run */
+	int64_t last_use_ns;
+	char message[512]; /* why it failed; "" otherwise */
+};
+
+/* A derived name's last content or failure, and why it was computed. */
+struct derived {
+	uint64_t dir;
+	char name[NS_NAME_MAX + 1];
+	struct addr recipe;
+	int error;
+	struct addr addr;
+	uint64_t size;
+	bool executable;
+	bool ran;	    /* false: the result was found */
+	uint64_t seq;	    /* change number of this row */
+	int64_t since_ns;   /* when the name took this content: its mtime */
+	int64_t last_ns;    /* when this row was made */
+	struct addr before; /* recipe of the row it replaced; zero: none */
+};
+
+int results_open(struct db *db, struct ns *ns, struct results **ret) MUST_USE;
+void results_close(struct results *r);
+CLEANUP_FN(struct results, results_close)
+
+/* -ENOENT when it was never computed. */
+int results_get(struct results *r, const struct addr *recipe,
+		struct result *ret) MUST_USE;
+/* Keeps canonical bytes, so that what ran can be read again. */
+int results_put_recipe(struct results *r, const struct addr *recipe,
+		       const void *bytes, size_t n) MUST_USE;
+int results_get_recipe(struct results *r, const struct addr *recipe,
+		       struct buf *ret) MUST_USE;
+/* Inserts or replaces. */
+int results_put(struct results *r, const struct result *result) MUST_USE;
+int results_used(struct results *r, const struct addr *recipe,
+		 int64_t now_ns) MUST_USE;
+/* Forgets a failure (`retry`). 0 also when there was none. */
+int results_forget(struct results *r, const struct addr *recipe) MUST_USE;
+
+/* The newest row of a name, or the one that held after change `at`. */
+int results_derived(struct results *r, uint64_t at, uint64_t dir,
+		    const char *name, size_t len, struct derived *ret) MUST_USE;
+/* Adds a row as a change of its own (NS_OP_RESULT) and journals it. since_ns
+ * stays the former one when the content is the same. Fills seq and times. */
+int results_put_derived(struct results *r, const struct ns_by *by,
+			struct derived *d, const struct result *res) MUST_USE;
+int results_derived_history(struct results *r, uint64_t dir, const char *name,
+			    size_t len,
+			    int (*fn)(void *ctx, const struct derived *d),
+			    void *ctx) MUST_USE;
+
+struct result_totals {
+	uint64_t results, failures, bytes, uses;
+	int64_t wall_ns, saved_ns; /* cost of all runs; uses times cost */
+};
+int results_totals(struct results *r, struct result_totals *ret) MUST_USE;
+
+#endif

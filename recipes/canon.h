@@ -1,0 +1,67 @@
+/* recipes/canon.h - the canonical form of a computation, and its address.
+ *
+ * Covers all that the computation can see: the function (for `run` the text
+ * and the sandbox's version), the inputs (name, position, kind, executable,
+ * address and, for `run`, the path under which the command sees each), params,
+ * values of env, addresses of tools, the shape of the output. Nothing else:
+ * neither where the recipe lies nor who asks. The bytes are permanent;
+ * deriva-store(5) has them.
+ */
+#ifndef RECIPES_CANON_H
+#define RECIPES_CANON_H
+
+#include "core/addr.h"
+#include "core/buf.h"
+#include "recipes/file.h"
+
+#define SANDBOX_VERSION 1 /* of what a command sees beside its inputs */
+
+struct canon_input {
+	const char *name; /* of a map; NULL in a plain list */
+	bool list;
+	uint32_t position; /* within its name or list, from 0 */
+	bool dir;	   /* a directory object; else file content */
+	bool executable;
+	struct addr addr;
+	uint64_t size;	  /* not covered: the address says it */
+	const char *path; /* under which a command sees it, as bytes: relative
+			   * to the recipe's directory, or absolute from the
+			   * mount's root; "" for functions */
+	size_t path_len;
+};
+
+struct canon_value {
+	const char *name;
+	const char *value; /* NULL: not set (env) */
+};
+
+struct canon {
+	enum recipe_kind kind;
+	const char *text;	 /* shell text or function name */
+	const char *const *argv; /* argument list */
+	size_t argc;
+	const struct canon_input *inputs; /* in order */
+	size_t ninputs;
+	const struct canon_value *params, *env; /* sorted by name */
+	size_t nparams, nenv;
+	const struct canon_tool {
+		const char *name;
+		struct addr addr;
+	} * tools; /* sorted by name */
+	size_t ntools;
+	const char *out_name; /* file name of $out: "out", or with the suffix of
+			       * the derived file when the command names out */
+};
+
+/* -E2BIG over OBJ_MAX of cas (16 MiB). */
+int canon_encode(const struct canon *c, struct buf *ret) MUST_USE;
+
+/* The reverse, into memory owned by *ret; -EBADMSG for anything that
+ * canon_encode would not have written. */
+struct canon_decoded;
+int canon_decode(const void *p, size_t n, struct canon_decoded **ret) MUST_USE;
+const struct canon *canon_get(const struct canon_decoded *d);
+void canon_decoded_free(struct canon_decoded *d);
+CLEANUP_FN(struct canon_decoded, canon_decoded_free)
+
+#endif

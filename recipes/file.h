@@ -1,0 +1,86 @@
+/* recipes/file.h - recipe files: YAML text to a definition, or a clear error.
+ *
+ * Every scalar is text. What YAML would pass over in silence is an error here:
+ * unknown and repeated keys, a second document, aliases, anchors, tags, a
+ * comment behind a plain scalar of `run`. Messages carry the line and say how
+ * to write it ("quote it, or write `run: |`").
+ *
+ * Pure: bytes in, a definition out; no file, no store.
+ * Errors: -EINVAL with "line N: ..." in err, -E2BIG over a named limit,
+ *         -ENOMEM.
+ */
+#ifndef RECIPES_FILE_H
+#define RECIPES_FILE_H
+
+#include "core/err.h"
+
+#include <stdbool.h>
+
+#define RECIPE_SUFFIX	  ".recipe"
+#define RECIPE_FILE_MAX	  MIB(1)
+#define RECIPE_INPUTS_MAX 100000
+
+/* One path as written. Plain scalars may glob; it is relative to the recipe's
+ * directory unless it starts with '/'. */
+struct recipe_path {
+	char *text;
+	unsigned line;
+	bool glob; /* has * ? or [ */
+	bool dir;  /* ends in '/' */
+};
+
+/* One name and its paths; name NULL for the elements of a plain list, which
+ * all lie in one input. */
+struct recipe_input {
+	char *name;
+	bool list; /* written as a list, also of one */
+	struct recipe_path *paths;
+	size_t count;
+	unsigned line;
+};
+
+struct recipe_pair { /* sorted by name */
+	char *name, *value;
+	unsigned line;
+};
+
+enum recipe_kind { RECIPE_RUN_SHELL, RECIPE_RUN_ARGV, RECIPE_FN };
+
+struct recipe_def {
+	enum recipe_kind kind;
+	char *run;   /* shell text */
+	char **argv; /* argument list, NULL-terminated */
+	size_t argc;
+	char *fn;
+	unsigned run_line;
+
+	struct recipe_input *inputs; /* a map's sorted by name */
+	size_t ninputs;
+
+	struct recipe_pair *params;
+	size_t nparams;
+	char **env; /* names, sorted; values are the caller's business */
+	size_t nenv;
+	char **tools;
+	size_t ntools;
+
+	int64_t timeout_ns; /* default 1 h */
+	uint64_t memory;    /* 0: the default */
+	bool stat_lazy;
+	bool stat_set;
+};
+
+int recipe_parse(const char *text, size_t len, struct recipe_def **ret,
+		 struct err *err) MUST_USE;
+void recipe_def_free(struct recipe_def *d);
+CLEANUP_FN(struct recipe_def, recipe_def_free)
+
+/* Whether a name is a recipe's ("x.recipe", not ".recipe"), and the length of
+ * what it defines. */
+bool recipe_name(const char *name, size_t len, size_t *ret_len);
+
+/* Shell-style match of one path component: * ? [a-z] [!a-z]; a leading dot
+ * only by a literal dot; bytes, not characters. */
+bool glob_match(const char *pattern, size_t plen, const char *name, size_t len);
+
+#endif
