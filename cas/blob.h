@@ -21,17 +21,24 @@ struct blob_writer;
 struct blob_writer *blob_writer_new(struct store *s) MUST_USE;
 void blob_writer_free(struct blob_writer *w);
 CLEANUP_FN(struct blob_writer, blob_writer_free)
+/* From now on what the store has already is read back, and put anew when it is
+ * damaged (store_put_checked). */
+void blob_writer_check(struct blob_writer *w);
 /* Bytes in order. An error stays: every later call returns it. */
 int blob_write(struct blob_writer *w, const void *p, size_t n) MUST_USE;
 /* The same as that many zero bytes, without their cost. */
 int blob_write_zeros(struct blob_writer *w, uint64_t n) MUST_USE;
+/* A descriptor's bytes from offset 0 to its end; its holes are not read. Its
+ * file offset moves. */
+int blob_write_fd(struct blob_writer *w, int fd) MUST_USE;
+/* Once. ret_size may be NULL. */
 int blob_finish(struct blob_writer *w, struct addr *ret,
 		uint64_t *ret_size) MUST_USE;
 
 /* All at once. */
 int blob_put(struct store *s, const void *p, size_t n,
 	     struct addr *ret) MUST_USE;
-/* From a descriptor's offset 0 to its end; holes of the file are skipped. */
+/* As blob_write_fd(). */
 int blob_put_fd(struct store *s, int fd, struct addr *ret,
 		uint64_t *ret_size) MUST_USE;
 
@@ -52,12 +59,21 @@ ssize_t blob_pread(struct blob *b, void *p, size_t n, uint64_t off) MUST_USE;
 /* As lseek(2) with SEEK_DATA and SEEK_HOLE; -ENXIO at or behind the end. */
 int blob_seek(struct blob *b, uint64_t off, bool hole,
 	      uint64_t *ret_off) MUST_USE;
-/* Calls back for every entry at height 1: a chunk, or a hole (addr zero). */
+/* Calls back for every entry at height 1: a chunk, or a hole (addr zero). The
+ * callback's non-zero ends it and is returned. */
 int blob_each(struct blob *b,
 	      int (*fn)(void *ctx, const struct addr *a, uint64_t off,
 			uint64_t size),
 	      void *ctx) MUST_USE;
-/* Whether every object of the tree is in the index (nothing is read). */
+/* Calls back for every object of the tree, parents first; a chunk that occurs
+ * more than once is named as often. The callback returns 0 to go on, 1 to leave
+ * out what is below this one, or -errno, which ends it. */
+typedef int (*blob_walk_fn)(void *ctx, enum obj_kind kind, const struct addr *a,
+			    uint64_t size);
+int blob_walk(struct store *s, const struct addr *a, blob_walk_fn fn,
+	      void *ctx) MUST_USE;
+/* 1: every object of the tree is in the index; 0: not so. Chunks are not
+ * read. */
 int blob_complete(struct store *s, const struct addr *a) MUST_USE;
 /* Empty file: its address. */
 void blob_empty_addr(struct addr *ret);

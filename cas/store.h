@@ -27,12 +27,17 @@
 #include "core/buf.h"
 #include "core/db.h"
 #include "core/objects.h"
+#include "cas/chunker.h" /* CHUNK_MAX */
+#include "cas/pack.h"	 /* OBJ_MAX */
 
 #define STORE_FORMAT 1
-#define OBJ_MAX	     MIB(16)
-#define CHUNK_MAX    KIB(256)
+
+/* In an object_loc of this process: the object lies in a pack that has no row
+ * yet; the rest is this process's own number for it. */
+#define PACK_LOCAL UINT32_C(0x80000000)
 
 struct store;
+struct cache;
 
 enum store_flags {
 	STORE_CREATE = 1, /* make it (and the directory's last component) */
@@ -64,7 +69,16 @@ int store_put(struct store *s, enum obj_kind kind, const void *p, size_t n,
 /* The same for bytes whose address the caller has just computed. */
 int store_put_as(struct store *s, enum obj_kind kind, const struct addr *a,
 		 const void *p, size_t n) MUST_USE;
-/* Replaces the content of *ret. ret_kind may be NULL. */
+/* The same, but an object that is there already is read back first, and put
+ * anew when its bytes are damaged: heals. */
+int store_put_checked(struct store *s, enum obj_kind kind,
+		      const struct addr *a, const void *p,
+		      size_t n) MUST_USE;
+/* Whether something was put that no batch has indexed yet: whoever commits
+ * batches then begins one, if none is open. */
+bool store_pending(struct store *s);
+/* Replaces the content of *ret (empty after a failure). ret_kind may be
+ * NULL. */
 int store_get(struct store *s, const struct addr *a, enum obj_kind *ret_kind,
 	      struct buf *ret) MUST_USE;
 int store_find(struct store *s, const struct addr *a,
@@ -74,5 +88,12 @@ bool store_has(struct store *s, const struct addr *a);
 /* Commits the batch (db_lock held or not), then makes everything committed
  * durable: packs with unsynced bytes, packs/ itself, the database's log. */
 int store_sync(struct store *s) MUST_USE;
+
+/* For cas itself: the directory of the packs; the gear table; what was decoded
+ * a moment ago (chunks as their bytes, nodes as struct node). */
+int store_packs_fd(const struct store *s);
+const struct chunker *store_chunker(const struct store *s);
+struct cache *store_chunk_cache(struct store *s);
+struct cache *store_node_cache(struct store *s);
 
 #endif

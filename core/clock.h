@@ -9,9 +9,12 @@ int64_t clock_mono_ns(void); /* for durations */
 
 /* 2026-11-20T10:00:03.5, with seconds and fraction to 9 digits optional, and
  * Z or an offset (+01:00, +0100, +01) or local time; a date alone is its
- * first instant; "T" may be a blank or "_"; `now`, `today`, `yesterday`,
+ * first instant, and so is `today`; "T" may be a blank or "_"; `now`;
  * `N (seconds|minutes|hours|days|weeks) ago` with - . _ or blanks between;
- * `@N` is a change number.
+ * `yesterday` is 1 day ago. Days are those of the local calendar: the same
+ * time of the day. `@N` is a change number, from 1.
+ * Of a local time that was there twice, the first; one that clocks left out is
+ * refused.
  * ret_seq is set and ret_ns 0 for a change number, else the other way round.
  * -EINVAL with a message. now_ns is what relative times count from. */
 int time_parse(const char *text, int64_t now_ns, int64_t *ret_ns,

@@ -5,9 +5,13 @@
  *
  * Batch:   writes gather in one held write transaction (BEGIN IMMEDIATE) that
  *          db_commit() ends; a mount calls that within 20 ms, so that other
- *          processes get their turn (busy timeout, then -EBUSY).
+ *          processes get their turn: who waits goes before who has just been
+ *          (10 s, then -EBUSY). What a batch changed is in memory until then.
  * Threads: db_lock() is recursive and the outermost lock of a process. All
  *          functions but db_open, db_close, db_sync want it held.
+ * Files:   the database, -wal, -shm (SQLite's), and -mark (core/pages.h),
+ *          which also is what waiting writers queue for. Pages carry sums:
+ *          open it with this module alone.
  * Durable: WAL, synchronous=NORMAL: a commit survives the process, not the
  *          power. db_sync() makes what was committed survive that too.
  * Errors:  -EBUSY another process holds the lock, -EBADMSG a page fails its
@@ -33,7 +37,9 @@ enum db_flags {
 
 int db_open(const char *path, int flags, struct db **ret,
 	    struct err *err) MUST_USE;
-void db_close(struct db *db); /* rolls back what is not committed */
+/* Rolls back what is not committed; hooks are not called any more. Statements
+ * are freed before. */
+void db_close(struct db *db);
 CLEANUP_FN(struct db, db_close)
 
 void db_lock(struct db *db);
@@ -48,21 +54,28 @@ struct db_hook {
 	void *ctx;
 };
 int db_add_hook(struct db *db, struct db_hook hook) MUST_USE;
+void db_drop_hooks(struct db *db, const void *ctx); /* all with that ctx */
 
 /* Opens the batch when none is open. Every mutator of core calls it. */
 int db_begin(struct db *db) MUST_USE;
 bool db_in_batch(const struct db *db);
-/* Ends the batch; 0 when there is none. On failure everything of the batch is
+/* A failure such as a full disk may undo the whole batch at once. Then every
+ * later write fails with it, until db_commit (which returns it) or db_rollback
+ * ends the batch.
+ * Ends the batch; 0 when there is none. On failure everything of the batch is
  * gone, as after a crash. */
 int db_commit(struct db *db) MUST_USE;
 void db_rollback(struct db *db);
 
-/* A mutator of several statements is all or nothing within the batch. */
+/* A mutator of several statements is all or nothing within the batch, which
+ * db_savepoint opens if need be. They nest. */
 int db_savepoint(struct db *db) MUST_USE;
 int db_release(struct db *db) MUST_USE;
 void db_revert(struct db *db); /* back to the savepoint, and release it */
 
-/* Makes what was committed before the call survive a power cut. */
+/* Makes what was committed before the call survive a power cut. Once it has
+ * failed it keeps failing: what the system could not write it may have dropped.
+ */
 int db_sync(struct db *db) MUST_USE;
 
 /* Changes whenever another connection commits (PRAGMA data_version). */
@@ -71,7 +84,7 @@ int db_data_version(struct db *db, uint64_t *ret) MUST_USE;
 /* Statements. A slot keeps a prepared statement for the life of the
  * connection: `STMT(db, ID, "SELECT ...")` style tables live in each subject's
  * module. Parameters and columns count from 1 and 0, as in SQLite. A bound
- * blob or text must stay until the statement is reset. */
+ * blob or text must stay until the statement is reset; then all are NULL. */
 struct stmt *db_prepare(struct db *db, const char *sql, int *ret_rc) MUST_USE;
 void stmt_free(struct stmt *s);
 void stmt_int(struct stmt *s, int i, int64_t v);

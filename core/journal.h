@@ -39,7 +39,14 @@ void journal_close(struct journal *j);
 CLEANUP_FN(struct journal, journal_close)
 void journal_set_put(struct journal *j, journal_put_fn fn, void *ctx);
 
-/* A record, then its effects; a record ends where the next begins. */
+/* Where salts come from: fills p with n random bytes; getrandom(2) by default.
+ * For tests, which want the same bytes each time. */
+typedef int (*journal_salt_fn)(void *ctx, void *p, size_t n);
+void journal_set_salt(struct journal *j, journal_salt_fn fn, void *ctx);
+
+/* A record, then its effects; a record ends where the next begins. A journal
+ * that is NULL records nothing. What fails here (memory, salts) fails the
+ * commit of the batch. */
 void journal_change(struct journal *j, uint64_t seq, int64_t time_ns, int op,
 		    const struct ns_by *by);
 void journal_name(struct journal *j, bool born, uint64_t dir, const char *name,
@@ -52,9 +59,17 @@ void journal_xattr(struct journal *j, uint64_t ino, const char *name,
 struct result;
 void journal_result(struct journal *j, uint64_t dir, const char *name,
 		    size_t len, const struct result *r);
+/* Takes back the record begun last: its change did not come to be. */
+void journal_undo(struct journal *j);
 
-/* Decoding, for checking and rebuilding. Calls back per record with the bytes
- * of the record (a leaf). -EBADMSG for what is no journal. */
+/* The newest journal of the chain and its last change; -ENOENT: none yet. */
+int journal_head(struct journal *j, struct addr *ret,
+		 uint64_t *ret_seq) MUST_USE;
+
+/* --- decoding, for checking and rebuilding -------------------------------
+ * Strict: what is accepted encodes to the same bytes again. -EBADMSG else. A
+ * callback returns 0 to go on; anything else is returned. */
+
 struct journal_info {
 	struct addr prev;
 	struct addr clear; /* object with salts and values */
@@ -62,8 +77,65 @@ struct journal_info {
 	uint32_t count;
 	bool last; /* of its batch */
 };
+/* Calls back per record with the bytes of the record (a leaf); fn may be
+ * NULL. Records are checked as journal_record() does, without values. */
 int journal_decode(const void *p, size_t n, struct journal_info *ret,
 		   int (*fn)(void *ctx, const void *record, size_t len),
 		   void *ctx) MUST_USE;
+
+/* The values of a clear object, in the order in which records hash them. */
+struct journal_values {
+	struct cur cur;
+	uint32_t left;
+};
+/* Checks the whole object, and stands before its first value. */
+int journal_values(const void *p, size_t n,
+		   struct journal_values *ret) MUST_USE;
+
+/* A salted value: its hash, and the bytes where they are known. */
+struct journal_value {
+	struct addr hash; /* zero: there is no value (absent, not empty) */
+	const void *p;	  /* NULL: forgotten, or no clear object was given */
+	size_t len;
+};
+
+enum journal_effect_type {
+	JOURNAL_BORN = 1, /* name: dir, name, ino */
+	JOURNAL_DIED,
+	JOURNAL_INODE,	 /* ino, mode .. mtime_ns, value: address or target */
+	JOURNAL_XATTR,	 /* ino, name, value */
+	JOURNAL_NOXATTR, /* ino, name */
+	JOURNAL_RESULT,	 /* dir, name, recipe, error .. wall_ns, value: address
+			  */
+};
+struct journal_effect {
+	enum journal_effect_type type;
+	uint64_t dir, ino;
+	uint32_t mode, uid, gid;
+	uint64_t rdev, size;
+	int64_t mtime_ns, wall_ns;
+	int error;
+	bool executable;
+	struct journal_value name, recipe, value;
+};
+struct journal_record {
+	uint64_t seq;
+	int64_t time_ns;
+	uint32_t op, branch, uid, pid;
+	struct journal_value program, message;
+	uint32_t effects;
+};
+/* One record: ret is filled before the first effect is handed over. With clear
+ * (may be NULL) each value is taken from it and checked against its hash; call
+ * for the records of a journal in order. */
+int journal_record(const void *p, size_t n, struct journal_values *clear,
+		   struct journal_record *ret,
+		   int (*fn)(void *ctx, const struct journal_record *r,
+			     const struct journal_effect *e),
+		   void *ctx) MUST_USE;
+/* Whether the values are those that the journal's records hash: all of them,
+ * none too many. */
+int journal_check(const void *journal, size_t n, const void *clear,
+		  size_t clear_n) MUST_USE;
 
 #endif

@@ -18,9 +18,12 @@
 #include "core/buf.h"
 #include "core/db.h"
 
+struct journal;
+
 #define NS_ROOT	    UINT64_C(1)
 #define NS_NOW	    UINT64_MAX /* as a moment: the present */
 #define NS_NAME_MAX 255
+#define NS_LINK_MAX INT32_MAX
 
 struct ns;
 
@@ -37,7 +40,8 @@ struct ns_attr {
 	uint64_t version; /* change that gave it this content */
 };
 
-/* Who makes a change, and why; kept with it. Strings may be NULL. */
+/* Who makes a change, and why; kept with it. Strings may be NULL; what is
+ * longer than struct ns_change holds is cut. */
 struct ns_by {
 	uint32_t uid;
 	uint32_t pid;
@@ -59,11 +63,24 @@ enum ns_op {
 const char *ns_op_name(int op);
 
 /* Makes the root (owner uid:gid, mode 0755) when there is none. Forgets
- * inodes without a name that a crash left behind. */
+ * inodes without a name that a crash left behind: those of processes that are
+ * gone, not those that another process of this store has open. What it changes
+ * is in a batch that the caller commits. */
 int ns_open(struct db *db, uint32_t uid, uint32_t gid, struct ns **ret,
 	    struct err *err) MUST_USE;
-void ns_close(struct ns *ns);
+void ns_close(struct ns *ns); /* a batch has been committed or rolled back */
 CLEANUP_FN(struct ns, ns_close)
+
+/* Where changes are recorded. Call it right after ns_open(), before anything
+ * is committed: the root's making is recorded by it. NULL when there is none.
+ */
+void ns_set_journal(struct ns *ns, struct journal *j);
+struct journal *ns_journal(struct ns *ns);
+/* Another clock than clock_now_ns(). */
+void ns_set_clock(struct ns *ns, int64_t (*now)(void *ctx), void *ctx);
+/* No change gets a number at or below seq any more (journals that were written
+ * and never committed have numbers too). */
+int ns_raise(struct ns *ns, uint64_t seq) MUST_USE;
 
 /* --- reading; `at` is a change number or NS_NOW --------------------------- */
 
@@ -92,6 +109,9 @@ int ns_list(struct ns *ns, uint64_t at, uint64_t dir, const char *after,
 bool ns_dir_empty(struct ns *ns, uint64_t dir);
 /* A path below the root, "/" first, of one of the inode's names. -ENOENT. */
 int ns_path(struct ns *ns, uint64_t at, uint64_t ino, struct buf *ret) MUST_USE;
+/* The directory that one of the inode's names lies in. -ENOENT for the root. */
+int ns_parent(struct ns *ns, uint64_t at, uint64_t ino,
+	      uint64_t *ret) MUST_USE;
 /* The last change at or before that time; 0 when there was none. */
 int ns_change_at(struct ns *ns, int64_t time_ns, uint64_t *ret_seq) MUST_USE;
 
@@ -113,6 +133,11 @@ int ns_change(struct ns *ns, uint64_t seq, struct ns_change *ret) MUST_USE;
 int ns_versions(struct ns *ns, uint64_t ino,
 		int (*fn)(void *ctx, const struct ns_version *v),
 		void *ctx) MUST_USE;
+/* Versions of any inode made by changes after `after` up to `upto`, in order.
+ */
+int ns_versions_between(struct ns *ns, uint64_t after, uint64_t upto,
+			int (*fn)(void *ctx, const struct ns_version *v),
+			void *ctx) MUST_USE;
 /* Inodes that ever had that name in that directory, with the intervals. died
  * 0: alive. */
 struct ns_interval {
@@ -124,7 +149,9 @@ int ns_name_history(struct ns *ns, uint64_t dir, const char *name, size_t len,
 
 /* --- changing the present ------------------------------------------------
  * Each is one change (one change number), recorded in the journal, with the
- * times of the directories and inodes set as POSIX says. */
+ * times of the directories and inodes set as POSIX says. A failure leaves
+ * nothing behind. An inode without a name (nlink 0) has no history any more:
+ * setting its attributes or content is no change and makes no version. */
 
 /* Any kind of inode. mode carries the type; target for symlinks only. */
 int ns_create(struct ns *ns, const struct ns_by *by, uint64_t dir,
@@ -144,7 +171,7 @@ int ns_rename(struct ns *ns, const struct ns_by *by, uint64_t dir,
 	      const char *name, size_t len, uint64_t to_dir, const char *to,
 	      size_t to_len, unsigned flags, struct ns_attr *ret_gone) MUST_USE;
 /* Forgets the present row of an inode with nlink 0 that nobody has open. Its
- * versions stay. */
+ * versions stay. -EBUSY when it has a name. */
 int ns_reap(struct ns *ns, uint64_t ino) MUST_USE;
 
 enum ns_set {
@@ -179,6 +206,9 @@ int ns_xattr_set(struct ns *ns, const struct ns_by *by, uint64_t ino,
  * number; the journal record is begun by it and ended by the next change. */
 int ns_begin_change(struct ns *ns, const struct ns_by *by, enum ns_op op,
 		    uint64_t *ret_seq, int64_t *ret_time_ns) MUST_USE;
+
+/* Its rows were reverted (db_revert): takes back its count and its record. */
+void ns_undo_change(struct ns *ns);
 
 /* Settings and counters of the store, text by name. */
 int ns_setting_get(struct ns *ns, const char *key, struct buf *ret) MUST_USE;

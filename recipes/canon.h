@@ -17,16 +17,20 @@
 #define SANDBOX_VERSION 1 /* of what a command sees beside its inputs */
 
 struct canon_input {
-	const char *name; /* of a map; NULL in a plain list */
-	bool list;
-	uint32_t position; /* within its name or list, from 0 */
+	const char *name; /* of a map, where inputs are sorted by it, an input's
+			   * elements together; NULL for all in a plain list */
+	bool list;	  /* written as a list; always so in a plain list */
+	bool empty;	  /* stands for a named list that holds nothing; addr is
+			   * zero, path "" */
+	uint32_t position; /* within its name or list, from 0. Encoding takes
+			    * the order of the array for it */
 	bool dir;	   /* a directory object; else file content */
 	bool executable;
 	struct addr addr;
 	uint64_t size;	  /* not covered: the address says it */
 	const char *path; /* under which a command sees it, as bytes: relative
 			   * to the recipe's directory, or absolute from the
-			   * mount's root; "" for functions */
+			   * mount's root; not covered for functions */
 	size_t path_len;
 };
 
@@ -35,11 +39,27 @@ struct canon_value {
 	const char *value; /* NULL: not set (env) */
 };
 
+enum canon_shape {
+	CANON_FILE,  /* one file: out_name */
+	CANON_DIR,   /* a directory: out_name */
+	CANON_FILES, /* several files of one run: outs */
+};
+
+struct canon_out {
+	const char *name; /* of the variable, an identifier */
+	const char *file; /* under which it is written */
+};
+
 struct canon {
 	enum recipe_kind kind;
-	const char *text;	 /* shell text or function name */
+	uint32_t version; /* of the sandbox or the function; 0 when encoding:
+			   * the present one */
+	const char *text; /* shell text or function name */
 	const char *const *argv; /* argument list */
 	size_t argc;
+	bool network;	/* the command reaches it */
+	bool observed;	/* inputs are observed: none are listed */
+	uint32_t depth; /* observed: levels the recipe lies deep; else 0 */
 	const struct canon_input *inputs; /* in order */
 	size_t ninputs;
 	const struct canon_value *params, *env; /* sorted by name */
@@ -49,11 +69,16 @@ struct canon {
 		struct addr addr;
 	} * tools; /* sorted by name */
 	size_t ntools;
+	enum canon_shape shape;
 	const char *out_name; /* file name of $out: "out", or with the suffix of
-			       * the derived file when the command names out */
+			       * the derived file when the command names out;
+			       * NULL: "out". Not covered for functions */
+	const struct canon_out *outs; /* sorted by name; with CANON_FILES */
+	size_t nouts;
 };
 
-/* -E2BIG over OBJ_MAX of cas (16 MiB). */
+/* -E2BIG over OBJ_MAX of cas (16 MiB), -EINVAL for what is not in the form
+ * above (not sorted, a name twice, an unknown function). */
 int canon_encode(const struct canon *c, struct buf *ret) MUST_USE;
 
 /* The reverse, into memory owned by *ret; -EBADMSG for anything that

@@ -18,15 +18,19 @@
 
 #define RECIPE_SUFFIX	  ".recipe"
 #define RECIPE_FILE_MAX	  MIB(1)
-#define RECIPE_INPUTS_MAX 100000
+#define RECIPE_INPUTS_MAX 100000 /* paths as written */
+#define RECIPE_PATH_MAX	  4095	 /* bytes of one path */
+#define RECIPE_TIMEOUT_NS (3600 * NSEC_PER_SEC)
+#define RECIPE_MEMORY_MIN MIB(1)
 
-/* One path as written. Plain scalars may glob; it is relative to the recipe's
- * directory unless it starts with '/'. */
+/* One path, `%%` already made `%`, else as written: quoted or not, it may glob,
+ * and "." ".." and "//" are left for who resolves it. It is relative to the
+ * recipe's directory unless it starts with '/'. */
 struct recipe_path {
 	char *text;
 	unsigned line;
 	bool glob; /* has * ? or [ */
-	bool dir;  /* ends in '/' */
+	bool dir;  /* ends in '/'; refused so far, hence false */
 };
 
 /* One name and its paths; name NULL for the elements of a plain list, which

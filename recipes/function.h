@@ -7,6 +7,10 @@
  *
  * A family of functions lies in one file, fn_FAMILY.c, which defines rows of
  * the table in function.c.
+ *
+ * Errors of run: -EILSEQ the input is not what the function takes (a corrupt
+ *         gzip file): it fails for that input ever again; -ECANCELED; all else
+ *         (-EBADMSG, -ENOSPC, -ENOMEM) is the store's or the moment's.
  */
 #ifndef RECIPES_FUNCTION_H
 #define RECIPES_FUNCTION_H
@@ -33,13 +37,19 @@ struct fn_call {
 	struct buf *text; /* what it wants to say, as a command's stderr */
 };
 
+enum fn_type { FN_TEXT, FN_BOOL, FN_INT };
+
 struct fn_param {
 	const char *name, *help;
 	const char *value; /* the default; NULL: required */
+	enum fn_type type; /* FN_BOOL: true or false */
+	long min, max;	   /* of FN_INT */
 };
 
 struct function {
 	const char *name, *help;
+	uint32_t version; /* part of the address; rises when the same input
+			   * gives another output than before */
 	const struct fn_param *params; /* ends with name NULL */
 	size_t min_inputs, max_inputs; /* SIZE_MAX: any number */
 	const char *example;	       /* a recipe file */
@@ -52,6 +62,13 @@ const struct function *function_at(size_t i); /* NULL behind the last */
 /* Unknown, missing and ill-formed params, number of inputs: -EINVAL. */
 int function_check(const struct function *f, const struct canon_value *params,
 		   size_t nparams, size_t ninputs, struct err *err) MUST_USE;
+/* One param; and the params alone, as far as a recipe file says it. */
+int function_check_param(const struct function *f,
+			 const struct canon_value *param,
+			 struct err *err) MUST_USE;
+int function_check_params(const struct function *f,
+			  const struct canon_value *params, size_t nparams,
+			  struct err *err) MUST_USE;
 /* Value of a param, or its default. */
 const char *fn_arg(const struct fn_call *call, const struct function *f,
 		   const char *name);

@@ -1,0 +1,386 @@
+/* A read walks from the root to the node of height 1 that holds its offset,
+ * and copies out of that node's chunks. Nodes and chunks come from the caches
+ * of the store, so that a sequential reader decodes each of them once, however
+ * small its reads, and several readers of a file share the work.
+ *
+ * An object says what it is by its address alone; that it is the one its
+ * parent means (kind, height, size) is checked here.
+ */
+#include "cas/blob.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#include "cas/cache.h"
+#include "cas/node.h"
+
+struct blob {
+	struct store *s;
+	struct addr root;
+	uint64_t size;
+	const struct cached *node; /* NULL: the root is a chunk */
+};
+
+/* --- objects -------------------------------------------------------------- */
+
+static int load(struct store *s, const struct addr *a, enum obj_kind want,
+		struct buf *ret)
+{
+	enum obj_kind kind;
+	int rc = store_get(s, a, &kind, ret);
+
+	if (rc)
+		return rc;
+	return kind == want ? 0 : -EBADMSG;
+}
+
+static int load_chunk(void *ctx, const struct addr *a, void **ret,
+		      size_t *ret_len)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+	int rc = load(ctx, a, OBJ_CHUNK, &b);
+
+	if (rc)
+		return rc;
+	*ret_len = b.len;
+	*ret = steal(&b.data);
+	return 0;
+}
+
+static int load_node(void *ctx, const struct addr *a, void **ret,
+		     size_t *ret_len)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+	struct node *n;
+	int rc = load(ctx, a, OBJ_NODE, &b);
+
+	if (!rc)
+		rc = node_decode(b.data, b.len, &n);
+	if (rc)
+		return rc;
+	*ret_len = sizeof(*n) + n->count * sizeof(n->e[0]);
+	*ret = n;
+	return 0;
+}
+
+static int get_node(struct store *s, const struct addr *a,
+		    const struct cached **ret)
+{
+	return cache_get(store_node_cache(s), a, load_node, s, ret);
+}
+
+static void put_node(struct store *s, const struct cached *n)
+{
+	cache_put(store_node_cache(s), n);
+}
+
+/* The node that is the i-th child. */
+static int get_child(struct store *s, const struct node *parent, uint32_t i,
+		     const struct cached **ret)
+{
+	const struct node_entry *e = &parent->e[i];
+	const struct cached *c;
+	const struct node *n;
+	int rc = get_node(s, &e->addr, &c);
+
+	if (rc)
+		return rc;
+	n = c->data;
+	if (n->height != parent->height - 1 || n->size != e->size) {
+		put_node(s, c);
+		return -EBADMSG;
+	}
+	*ret = c;
+	return 0;
+}
+
+/* --- opening -------------------------------------------------------------- */
+
+/* A single child is what the last node of a level may have, never the root:
+ * but for a hole, which is no object. */
+static bool root_valid(const struct node *n)
+{
+	return n->count > 1 || (n->height == 1 && node_is_hole(&n->e[0]));
+}
+
+static int open_root(struct blob *b)
+{
+	struct object_loc loc;
+	int rc = store_find(b->s, &b->root, &loc);
+
+	if (rc)
+		return rc;
+	if (loc.kind == OBJ_CHUNK) {
+		b->size = loc.raw;
+		return 0;
+	}
+	if (loc.kind != OBJ_NODE)
+		return -EINVAL;
+	rc = get_node(b->s, &b->root, &b->node);
+	if (rc)
+		return rc;
+	b->size = ((const struct node *)b->node->data)->size;
+	return root_valid(b->node->data) ? 0 : -EBADMSG;
+}
+
+int blob_open(struct store *s, const struct addr *a, struct blob **ret)
+{
+	CLEANUP(blob_closep) struct blob *b = calloc(1, sizeof(*b));
+	int rc;
+
+	if (!b)
+		return -ENOMEM;
+	b->s = s;
+	b->root = *a;
+	rc = open_root(b);
+	if (!rc)
+		*ret = steal(&b);
+	return rc;
+}
+
+void blob_close(struct blob *b)
+{
+	if (!b)
+		return;
+	put_node(b->s, b->node);
+	free(b);
+}
+
+uint64_t blob_size(const struct blob *b)
+{
+	return b->size;
+}
+
+/* --- reading -------------------------------------------------------------- */
+
+/* The node of height 1 that holds offset off, and where that node begins. To
+ * be given back. */
+static int leaf_at(struct blob *b, uint64_t off, const struct cached **ret,
+		   uint64_t *ret_base)
+{
+	const struct cached *c = cache_hold(store_node_cache(b->s), b->node);
+	const struct cached *child;
+	const struct node *n;
+	uint64_t base = 0;
+	uint32_t i;
+	int rc;
+
+	while (n = c->data, n->height > 1) {
+		i = node_find(n, off - base);
+		rc = get_child(b->s, n, i, &child);
+		base += node_start(n, i);
+		put_node(b->s, c);
+		if (rc)
+			return rc;
+		c = child;
+	}
+	*ret = c;
+	*ret_base = base;
+	return 0;
+}
+
+/* n bytes from offset off of a chunk that has to be size bytes long. */
+static int copy_chunk(struct store *s, const struct addr *a, uint64_t size,
+		      uint64_t off, void *to, size_t n)
+{
+	struct cache *cache = store_chunk_cache(s);
+	const struct cached *c;
+	int rc = cache_get(cache, a, load_chunk, s, &c);
+
+	if (rc)
+		return rc;
+	if (c->len == size)
+		memcpy(to, (const char *)c->data + off, n);
+	else
+		rc = -EBADMSG;
+	cache_put(cache, c);
+	return rc;
+}
+
+/* From offset off of the node's content, at most n bytes; how many. */
+static ssize_t read_leaf(struct store *s, const struct node *leaf, char *to,
+			 size_t n, uint64_t off)
+{
+	const struct node_entry *e;
+	uint64_t start;
+	size_t done = 0, len;
+	uint32_t i;
+	int rc;
+
+	for (i = node_find(leaf, off); done < n && i < leaf->count; i++) {
+		e = &leaf->e[i];
+		start = off + done - node_start(leaf, i);
+		len = (size_t)MIN((uint64_t)(n - done), e->size - start);
+		rc = 0;
+		if (node_is_hole(e))
+			memset(to + done, 0, len);
+		else
+			rc = copy_chunk(s, &e->addr, e->size, start, to + done,
+					len);
+		if (rc)
+			return rc;
+		done += len;
+	}
+	return (ssize_t)done;
+}
+
+ssize_t blob_pread(struct blob *b, void *p, size_t n, uint64_t off)
+{
+	const struct cached *leaf;
+	uint64_t base;
+	size_t done;
+	ssize_t got;
+	int rc;
+
+	if (off >= b->size)
+		return 0;
+	n = (size_t)MIN((uint64_t)n, b->size - off);
+	n = MIN(n, (size_t)SSIZE_MAX);
+	if (!b->node) {
+		rc = copy_chunk(b->s, &b->root, b->size, off, p, n);
+		return rc ? rc : (ssize_t)n;
+	}
+	for (done = 0; done < n; done += (size_t)got) {
+		rc = leaf_at(b, off + done, &leaf, &base);
+		if (rc)
+			return rc;
+		got = read_leaf(b->s, leaf->data, (char *)p + done, n - done,
+				off + done - base);
+		put_node(b->s, leaf);
+		if (got < 0)
+			return got;
+	}
+	return (ssize_t)n;
+}
+
+/* --- entries -------------------------------------------------------------- */
+
+int blob_each(struct blob *b,
+	      int (*fn)(void *ctx, const struct addr *a, uint64_t off,
+			uint64_t size),
+	      void *ctx)
+{
+	const struct cached *c;
+	const struct node *n;
+	uint64_t base, off = 0;
+	uint32_t i;
+	int rc = 0;
+
+	if (!b->node)
+		return fn(ctx, &b->root, 0, b->size);
+	while (!rc && off < b->size) {
+		rc = leaf_at(b, off, &c, &base);
+		if (rc)
+			return rc;
+		n = c->data;
+		for (i = 0; !rc && i < n->count; i++)
+			rc = fn(ctx, &n->e[i].addr, base + node_start(n, i),
+				n->e[i].size);
+		off = base + n->size;
+		put_node(b->s, c);
+	}
+	return rc;
+}
+
+/* In this leaf, from its offset off on: 1 and where, or 0. */
+static int seek_leaf(const struct node *n, uint64_t off, bool hole,
+		     uint64_t *ret_off)
+{
+	uint32_t i;
+
+	for (i = node_find(n, off); i < n->count; i++) {
+		if (node_is_hole(&n->e[i]) == hole) {
+			*ret_off = MAX(off, node_start(n, i));
+			return 1;
+		}
+	}
+	return 0;
+}
+
+int blob_seek(struct blob *b, uint64_t off, bool hole, uint64_t *ret_off)
+{
+	const struct cached *c;
+	uint64_t base, at, size;
+	int rc;
+
+	if (off >= b->size)
+		return -ENXIO;
+	while (b->node && off < b->size) {
+		rc = leaf_at(b, off, &c, &base);
+		if (rc)
+			return rc;
+		rc = seek_leaf(c->data, off - base, hole, &at);
+		size = ((const struct node *)c->data)->size;
+		put_node(b->s, c);
+		if (rc) {
+			*ret_off = base + at;
+			return 0;
+		}
+		off = base + size;
+	}
+	if (b->node && !hole)
+		return -ENXIO;
+	*ret_off = hole ? b->size : off; /* the end of a file is a hole */
+	return 0;
+}
+
+/* --- objects of a tree ---------------------------------------------------- */
+
+static int walk(struct store *s, const struct node *n, blob_walk_fn fn,
+		void *ctx)
+{
+	enum obj_kind kind = n->height == 1 ? OBJ_CHUNK : OBJ_NODE;
+	const struct node_entry *e;
+	const struct cached *child;
+	uint32_t i;
+	int rc;
+
+	for (i = 0; i < n->count; i++) {
+		e = &n->e[i];
+		if (node_is_hole(e))
+			continue;
+		rc = fn(ctx, kind, &e->addr, e->size);
+		if (rc < 0)
+			return rc;
+		if (rc || kind == OBJ_CHUNK)
+			continue;
+		rc = get_child(s, n, i, &child);
+		if (rc)
+			return rc;
+		rc = walk(s, child->data, fn, ctx);
+		put_node(s, child);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+int blob_walk(struct store *s, const struct addr *a, blob_walk_fn fn, void *ctx)
+{
+	CLEANUP(blob_closep) struct blob *b = NULL;
+	int rc = blob_open(s, a, &b);
+
+	if (rc)
+		return rc;
+	rc = fn(ctx, b->node ? OBJ_NODE : OBJ_CHUNK, a, b->size);
+	if (rc < 0)
+		return rc;
+	return rc || !b->node ? 0 : walk(s, b->node->data, fn, ctx);
+}
+
+static int is_there(void *ctx, enum obj_kind kind, const struct addr *a,
+		    uint64_t size)
+{
+	struct object_loc loc;
+
+	return store_find(ctx, a, &loc);
+}
+
+int blob_complete(struct store *s, const struct addr *a)
+{
+	int rc = blob_walk(s, a, is_there, s);
+
+	if (rc == -ENOENT)
+		return 0;
+	return rc ? rc : 1;
+}

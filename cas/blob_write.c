@@ -1,0 +1,462 @@
+/* Bytes go into a buffer; what the cutter decides leaves it as chunks and
+ * holes; entries gather in levels[1], whose full nodes are entries of
+ * levels[2], and so on. Nothing but the buffer and one unfinished node a level
+ * is kept, whatever the file's size.
+ *
+ * Zeros are held back in the buffer until there is enough in sight to tell
+ * whether they are a hole; once they are, they are only counted.
+ */
+#include "cas/blob.h"
+
+#include <errno.h>
+
+#include "cas/node.h"
+
+#define BUFFER MIB(2) /* a multiple of what the cutter wants in sight */
+
+_Static_assert(BUFFER > CHUNKER_SIGHT, "else the cutter never decides");
+
+/* The unfinished node of a height, and how many of that height there were. */
+struct level {
+	struct buf node;
+	uint32_t count; /* of its children */
+	uint64_t size;	/* of what is below it */
+	uint64_t done;
+	struct addr last; /* the latest that was finished */
+};
+
+struct blob_writer {
+	struct store *s;
+	bool checked; /* read back what is there already */
+	int rc;	      /* the error that stays */
+
+	uint8_t *buf; /* BUFFER bytes, of which from..to are undecided */
+	size_t from, to;
+	struct cutter cutter;
+	uint64_t hole; /* length so far of the hole being counted, or 0 */
+	uint64_t taken;
+
+	uint64_t size, entries;
+	struct addr only; /* the first entry: the root, if it stays alone */
+	struct level levels[NODE_HEIGHT_MAX + 1];
+};
+
+struct blob_writer *blob_writer_new(struct store *s)
+{
+	struct blob_writer *w = calloc(1, sizeof(*w));
+
+	if (w)
+		w->s = s;
+	return w;
+}
+
+static void writer_done(struct blob_writer *w)
+{
+	size_t h;
+
+	for (h = 1; h <= NODE_HEIGHT_MAX && w->levels[h].node.data; h++)
+		buf_done(&w->levels[h].node);
+	free(w->buf);
+}
+
+void blob_writer_free(struct blob_writer *w)
+{
+	if (!w)
+		return;
+	writer_done(w);
+	free(w);
+}
+
+void blob_writer_check(struct blob_writer *w)
+{
+	w->checked = true;
+}
+
+/* --- the tree ------------------------------------------------------------- */
+
+static int put(struct blob_writer *w, enum obj_kind kind, const void *p,
+	       size_t n, struct addr *ret)
+{
+	addr_of(kind, p, n, ret);
+	return w->checked ? store_put_checked(w->s, kind, ret, p, n)
+			  : store_put_as(w->s, kind, ret, p, n);
+}
+
+/* Finishes the node of that height. */
+static int finish_node(struct blob_writer *w, uint32_t h, struct addr *ret)
+{
+	struct level *l = &w->levels[h];
+	int rc;
+
+	node_end(&l->node, h, l->count);
+	rc = buf_err(&l->node);
+	if (!rc)
+		rc = put(w, OBJ_NODE, l->node.data, l->node.len, ret);
+	if (rc)
+		return rc;
+	l->done++;
+	l->last = *ret;
+	l->count = 0;
+	return 0;
+}
+
+/* Adds a child to the node of height h, and what follows from it above. */
+static int add_child(struct blob_writer *w, uint32_t h, const struct addr *a,
+		     uint64_t size)
+{
+	struct addr child = *a, node;
+	struct level *l;
+	int rc;
+
+	for (; h <= NODE_HEIGHT_MAX; h++) {
+		l = &w->levels[h];
+		if (!l->count) {
+			node_begin(&l->node);
+			l->size = 0;
+		}
+		node_add(&l->node, &child, size);
+		l->count++;
+		l->size += size;
+		if (!node_cuts(l->count, &child))
+			return buf_err(&l->node);
+		rc = finish_node(w, h, &node);
+		if (rc)
+			return rc;
+		child = node;
+		size = l->size;
+	}
+	return -EFBIG;
+}
+
+static int add_entry(struct blob_writer *w, const struct addr *a, uint64_t size)
+{
+	if (size > BLOB_SIZE_MAX - w->size)
+		return -EFBIG;
+	w->size += size;
+	if (!w->entries++)
+		w->only = *a;
+	return add_child(w, 1, a, size);
+}
+
+/* Closes the unfinished nodes from the bottom up, to the first height that has
+ * one node only. */
+static int finish_tree(struct blob_writer *w, struct addr *ret)
+{
+	struct addr node;
+	struct level *l;
+	uint32_t h;
+	int rc;
+
+	if (!w->entries)
+		return put(w, OBJ_CHUNK, "", 0, ret);
+	if (w->entries == 1 && !addr_is_zero(&w->only)) {
+		*ret = w->only;
+		return 0;
+	}
+	for (h = 1; h <= NODE_HEIGHT_MAX; h++) {
+		l = &w->levels[h];
+		if (l->count) {
+			rc = finish_node(w, h, &node);
+			if (!rc && l->done > 1)
+				rc = add_child(w, h + 1, &node, l->size);
+			if (rc)
+				return rc;
+		}
+		if (l->done == 1) {
+			*ret = l->last;
+			return 0;
+		}
+	}
+	return -EFBIG;
+}
+
+/* --- the stream ----------------------------------------------------------- */
+
+static int end_hole(struct blob_writer *w)
+{
+	static const struct addr zero;
+	uint64_t len = w->hole;
+
+	w->hole = 0;
+	return add_entry(w, &zero, len);
+}
+
+static int take_chunk(struct blob_writer *w, const uint8_t *p, size_t n)
+{
+	struct addr a;
+	int rc = put(w, OBJ_CHUNK, p, n, &a);
+
+	return rc ? rc : add_entry(w, &a, n);
+}
+
+/* Takes the pieces that are decided off the front of n bytes; last: all. */
+static int take_pieces(struct blob_writer *w, const uint8_t *p, size_t n,
+		       bool last, size_t *ret_used)
+{
+	const struct chunker *c = store_chunker(w->s);
+	enum piece piece;
+	size_t used = 0, len;
+	int rc = 0;
+
+	while (!rc) {
+		if (w->hole) {
+			len = used < n ? zeros_at(p + used, n - used) : 0;
+			used += len;
+			w->hole += len;
+			if (used == n && !last)
+				break;
+			rc = end_hole(w);
+			continue;
+		}
+		if (used == n)
+			break;
+		piece = cutter_next(&w->cutter, c, p + used, n - used, last,
+				    &len);
+		if (piece == PIECE_MORE)
+			break;
+		if (piece == PIECE_CHUNK)
+			rc = take_chunk(w, p + used, len);
+		else
+			w->hole = len;
+		used += len;
+	}
+	*ret_used = used;
+	return rc;
+}
+
+static int fail(struct blob_writer *w, int rc)
+{
+	if (rc)
+		w->rc = rc;
+	return rc;
+}
+
+/* Room for more bytes in the buffer, at least one. */
+static int room(struct blob_writer *w, uint8_t **ret, size_t *ret_n)
+{
+	if (!w->buf) {
+		w->buf = malloc(BUFFER);
+		if (!w->buf)
+			return -ENOMEM;
+	}
+	if (w->from && BUFFER - w->to < BUFFER / 2) {
+		memmove(w->buf, w->buf + w->from, w->to - w->from);
+		w->to -= w->from;
+		w->from = 0;
+	}
+	*ret = w->buf + w->to;
+	*ret_n = BUFFER - w->to;
+	return 0;
+}
+
+/* n bytes were put there. The buffer is worked off when it is full, so that
+ * the cutter looks at the same bytes once. */
+static int filled(struct blob_writer *w, size_t n)
+{
+	size_t used;
+	int rc;
+
+	w->to += n;
+	if (w->to < BUFFER && !w->hole)
+		return 0;
+	rc = take_pieces(w, w->buf + w->from, w->to - w->from, false, &used);
+	if (rc)
+		return rc;
+	w->from += used;
+	if (w->from == w->to)
+		w->from = w->to = 0;
+	return 0;
+}
+
+/* Counts what is asked to be written, so that no sum ever overflows. */
+static int account(struct blob_writer *w, uint64_t n)
+{
+	if (w->rc)
+		return w->rc;
+	if (n > BLOB_SIZE_MAX - w->taken)
+		return fail(w, -EFBIG);
+	w->taken += n;
+	return 0;
+}
+
+int blob_write(struct blob_writer *w, const void *p, size_t n)
+{
+	const uint8_t *b = p;
+	size_t len;
+	uint8_t *to;
+	int rc = account(w, n);
+
+	while (!rc && n) {
+		if (w->hole && w->from == w->to) {
+			/* zeros that go on with a hole need no copy */
+			len = zeros_at(b, n);
+			w->hole += len;
+			b += len;
+			n -= len;
+			if (!n)
+				break;
+		}
+		rc = room(w, &to, &len);
+		if (rc)
+			break;
+		len = MIN(len, n);
+		memcpy(to, b, len);
+		b += len;
+		n -= len;
+		rc = filled(w, len);
+	}
+	return rc ? fail(w, rc) : 0;
+}
+
+int blob_write_zeros(struct blob_writer *w, uint64_t n)
+{
+	uint8_t *to;
+	size_t len;
+	int rc = account(w, n);
+
+	while (!rc && n) {
+		if (w->hole && w->from == w->to) {
+			w->hole += n;
+			break;
+		}
+		rc = room(w, &to, &len);
+		if (rc)
+			break;
+		len = MIN(len, n);
+		memset(to, 0, len);
+		n -= len;
+		rc = filled(w, len);
+	}
+	return rc ? fail(w, rc) : 0;
+}
+
+int blob_finish(struct blob_writer *w, struct addr *ret, uint64_t *ret_size)
+{
+	const uint8_t *p = w->buf ? w->buf + w->from : NULL;
+	struct addr root;
+	size_t used;
+	int rc = w->rc;
+
+	if (!rc)
+		rc = take_pieces(w, p, w->to - w->from, true, &used);
+	if (!rc)
+		rc = finish_tree(w, &root);
+	if (rc)
+		return fail(w, rc);
+	w->rc = -EINVAL; /* finished: there is nothing to go on with */
+	*ret = root;
+	if (ret_size)
+		*ret_size = w->size;
+	return 0;
+}
+
+/* --- from a descriptor ---------------------------------------------------- */
+
+/* Where the data at or behind off begins and ends; off at the file's end.
+ * A file system that knows of no holes says that all is data. */
+static int next_data(int fd, uint64_t off, uint64_t *ret_from, uint64_t *ret_to)
+{
+	off_t from, to, end;
+
+	from = lseek(fd, (off_t)off, SEEK_DATA);
+	if (from < 0 && errno == EINVAL) {
+		*ret_from = off;
+		*ret_to = UINT64_MAX;
+		return 0;
+	}
+	if (from < 0 && errno != ENXIO)
+		return -errno;
+	if (from < 0) { /* no data up to the end */
+		end = lseek(fd, 0, SEEK_END);
+		if (end < 0)
+			return -errno;
+		*ret_from = *ret_to = MAX((uint64_t)end, off);
+		return 0;
+	}
+	to = lseek(fd, from, SEEK_HOLE);
+	if (to < 0)
+		return -errno;
+	*ret_from = (uint64_t)from;
+	*ret_to = (uint64_t)to;
+	return 0;
+}
+
+/* 0 at the end of the file. */
+static ssize_t fill(struct blob_writer *w, int fd, uint64_t off, uint64_t n)
+{
+	uint8_t *to;
+	size_t len;
+	ssize_t got;
+	int rc = room(w, &to, &len);
+
+	if (rc)
+		return rc;
+	do
+		got = pread(fd, to, MIN((uint64_t)len, n), (off_t)off);
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return -errno;
+	rc = account(w, (uint64_t)got);
+	if (!rc)
+		rc = filled(w, (size_t)got);
+	return rc ? rc : got;
+}
+
+static int write_fd(struct blob_writer *w, int fd)
+{
+	uint64_t off = 0, from = 0, to = 0;
+	ssize_t n;
+	int rc;
+
+	for (;;) {
+		rc = next_data(fd, off, &from, &to);
+		if (!rc && from > off)
+			rc = blob_write_zeros(w, from - off);
+		if (rc)
+			return rc;
+		if (from == to)
+			return 0;
+		for (off = from; off < to; off += (uint64_t)n) {
+			n = fill(w, fd, off, to - off);
+			if (n < 0)
+				return (int)n;
+			if (!n)
+				return 0; /* the end, or cut off meanwhile */
+		}
+	}
+}
+
+int blob_write_fd(struct blob_writer *w, int fd)
+{
+	return w->rc ? w->rc : fail(w, write_fd(w, fd));
+}
+
+int blob_put_fd(struct store *s, int fd, struct addr *ret, uint64_t *ret_size)
+{
+	CLEANUP(blob_writer_freep) struct blob_writer *w = blob_writer_new(s);
+	int rc = w ? write_fd(w, fd) : -ENOMEM;
+
+	return rc ? rc : blob_finish(w, ret, ret_size);
+}
+
+int blob_put(struct store *s, const void *p, size_t n, struct addr *ret)
+{
+	struct blob_writer w = {.s = s};
+	struct addr root;
+	size_t used;
+	int rc = account(&w, n);
+
+	if (!rc)
+		rc = take_pieces(&w, p, n, true, &used);
+	if (!rc)
+		rc = finish_tree(&w, &root);
+	writer_done(&w);
+	if (!rc)
+		*ret = root;
+	return rc;
+}
+
+void blob_empty_addr(struct addr *ret)
+{
+	addr_of(OBJ_CHUNK, "", 0, ret);
+}

@@ -1,0 +1,348 @@
+/* A store is a directory with a file `format` that says so. That file is
+ * written last, and renamed into place, so that a crash while a store is made
+ * leaves a directory that is no store, but one that may be finished: it holds
+ * nothing but names of ours, and no pack.
+ */
+#include "cas/layout.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "cas/store.h"
+
+#define FORMAT_WORD "deriva store "
+
+static void closedirp(DIR **d)
+{
+	if (*d)
+		closedir(*d);
+}
+
+static int open_list(int dir_fd, const char *name, DIR **ret)
+{
+	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	*ret = fdopendir(fd);
+	if (*ret)
+		return 0;
+	close(fd);
+	return -ENOMEM;
+}
+
+static bool is_dots(const char *name)
+{
+	return !strcmp(name, ".") || !strcmp(name, "..");
+}
+
+/* 1 nothing in it, 0 something, -ENOENT. */
+static int is_empty(int dir_fd, const char *name)
+{
+	CLEANUP(closedirp) DIR *d = NULL;
+	struct dirent *e;
+	int rc = open_list(dir_fd, name, &d);
+
+	if (rc)
+		return rc;
+	while ((e = readdir(d)))
+		if (!is_dots(e->d_name))
+			return 0;
+	return 1;
+}
+
+/* A name of a store's directory; the database brings several. */
+static bool is_ours(const char *name)
+{
+	return !strcmp(name, "packs") || !strcmp(name, "drafts") ||
+	       !strcmp(name, "lock") || !strcmp(name, "format.tmp") ||
+	       !strncmp(name, "deriva.db", strlen("deriva.db"));
+}
+
+/* Whether an earlier start to make a store here was cut short, or the
+ * directory is empty: 1 or 0. */
+static int is_unfinished(int dir_fd)
+{
+	CLEANUP(closedirp) DIR *d = NULL;
+	struct dirent *e;
+	int rc = open_list(dir_fd, ".", &d);
+
+	if (rc)
+		return rc;
+	while ((e = readdir(d)))
+		if (!is_dots(e->d_name) && !is_ours(e->d_name))
+			return 0;
+	rc = is_empty(dir_fd, "packs");
+	return rc == -ENOENT ? 1 : rc;
+}
+
+/* 0 a store, 1 no format file, -errno with a message. */
+static int check_format(const char *path, int dir_fd, struct err *err)
+{
+	CLEANUP_CLOSE int fd = -1;
+	char text[64] = "", end = '\0';
+	unsigned version;
+	ssize_t n;
+
+	fd = openat(dir_fd, "format", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return 1;
+	if (fd < 0)
+		return err_set(err, -errno, "%s/format: %s", path,
+			       err_name(errno));
+	n = read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return err_set(err, -errno, "%s/format: %s", path,
+			       err_name(errno));
+	if (sscanf(text, FORMAT_WORD "%6u%c", &version, &end) != 2 ||
+	    end != '\n' || !version)
+		return err_set(err, -EUCLEAN,
+			       "%s/format: is not what a store has there "
+			       "(\"" FORMAT_WORD "%d\")",
+			       path, STORE_FORMAT);
+	if (version > STORE_FORMAT)
+		return err_set(err, -EPROTONOSUPPORT,
+			       "%s: a store of format %u, this program knows "
+			       "up to %d: use a newer deriva",
+			       path, version, STORE_FORMAT);
+	return 0;
+}
+
+static int make_dir(const char *path, struct err *err)
+{
+	if (!*path)
+		return err_set(err, -ENOENT, "the store's path is empty");
+	if (!mkdir(path, 0700) || errno == EEXIST)
+		return 0;
+	if (errno == ENOENT)
+		return err_set(err, -ENOENT,
+			       "%s: cannot be made, the directory above it "
+			       "does not exist: make that first",
+			       path);
+	return err_set(err, -errno, "%s: cannot be made: %s", path,
+		       err_name(errno));
+}
+
+static int not_usable(const char *path, struct err *err)
+{
+	return err_set(err, -errno, "%s: the store cannot be written to: %s%s",
+		       path, err_name(errno),
+		       errno == EACCES ? ": use it as the user it belongs to"
+				       : "");
+}
+
+static int open_top(const char *path, bool create, struct layout *l,
+		    struct err *err)
+{
+	int rc = create ? make_dir(path, err) : 0;
+
+	if (rc)
+		return rc;
+	l->path = realpath(path, NULL);
+	if (!l->path && errno == ENOENT)
+		return err_set(err, -ENOENT,
+			       "%s: there is no store: `deriva mount %s DIR` "
+			       "makes one",
+			       path, path);
+	if (!l->path)
+		return not_usable(path, err);
+	l->dir_fd = open(l->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (l->dir_fd < 0 && errno == ENOTDIR)
+		return err_set(err, -ENOTDIR,
+			       "%s: is a file; a store is a directory", path);
+	return l->dir_fd < 0 ? not_usable(path, err) : 0;
+}
+
+/* What stands in the way of using the directory as a store. */
+static int recognise(bool create, struct layout *l, struct err *err)
+{
+	int rc;
+
+	if (faccessat(l->dir_fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) < 0)
+		return not_usable(l->path, err);
+	rc = check_format(l->path, l->dir_fd, err);
+	if (rc < 0)
+		return rc;
+	l->fresh = rc;
+	if (l->fresh) {
+		rc = is_unfinished(l->dir_fd);
+		if (rc < 0)
+			return err_set(err, rc, "%s: %s", l->path,
+				       err_name(rc));
+		if (!rc)
+			return err_set(err, -ENOTEMPTY,
+				       "%s: is not empty and no store: name "
+				       "an empty or a new directory",
+				       l->path);
+		if (!create)
+			return err_set(err, -ENOENT,
+				       "%s: there is no store: `deriva mount "
+				       "%s DIR` makes one",
+				       l->path, l->path);
+	}
+	return 0;
+}
+
+static int open_sub(struct layout *l, const char *name, int *ret,
+		    struct err *err)
+{
+	if (l->fresh && mkdirat(l->dir_fd, name, 0700) < 0 && errno != EEXIST)
+		return err_set(err, -errno, "%s/%s: cannot be made: %s",
+			       l->path, name, err_name(errno));
+	*ret = openat(l->dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*ret >= 0)
+		return 0;
+	return err_set(err, errno == ENOENT ? -EUCLEAN : -errno,
+		       "%s/%s: a part of the store: %s", l->path, name,
+		       err_name(errno));
+}
+
+int layout_open(const char *path, bool create, struct layout *ret,
+		struct err *err)
+{
+	CLEANUP(layout_done)
+	struct layout l = {NULL, -1, -1, -1, false};
+	int rc = open_top(path, create, &l, err);
+
+	if (!rc)
+		rc = recognise(create, &l, err);
+	if (!rc)
+		rc = open_sub(&l, "packs", &l.packs_fd, err);
+	if (!rc)
+		rc = open_sub(&l, "drafts", &l.drafts_fd, err);
+	if (rc)
+		return rc;
+	*ret = l;
+	l = (struct layout){NULL, -1, -1, -1, false};
+	return 0;
+}
+
+void layout_done(struct layout *l)
+{
+	free(l->path);
+	close_fdp(&l->dir_fd);
+	close_fdp(&l->packs_fd);
+	close_fdp(&l->drafts_fd);
+	*l = (struct layout){NULL, -1, -1, -1, false};
+}
+
+static int write_format(struct layout *l)
+{
+	CLEANUP_CLOSE int fd = -1;
+	char text[64];
+	int n;
+
+	n = snprintf(text, sizeof(text), FORMAT_WORD "%d\n", STORE_FORMAT);
+	fd = openat(l->dir_fd, "format.tmp",
+		    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, (size_t)n) != n)
+		return errno ? -errno : -EIO;
+	if (fsync(fd) < 0)
+		return -errno;
+	/* another process that makes it at the same time may have moved it */
+	if (renameat(l->dir_fd, "format.tmp", l->dir_fd, "format") < 0 &&
+	    (errno != ENOENT || faccessat(l->dir_fd, "format", F_OK, 0) < 0))
+		return -errno;
+	return fsync(l->dir_fd) < 0 ? -errno : 0;
+}
+
+int layout_seal(struct layout *l, struct err *err)
+{
+	int rc = write_format(l);
+
+	if (rc)
+		return err_set(err, rc, "%s/format: cannot be written: %s",
+			       l->path, err_name(rc));
+	l->fresh = false;
+	return 0;
+}
+
+/* --- the lock ------------------------------------------------------------- */
+
+/* Who only asks whether the lock is held takes it for a moment, shared: that
+ * is no reason to give up. */
+#define LOCK_TRIES 20
+#define PAUSE	   (&(struct timespec){.tv_nsec = 2000000})
+
+static int read_text(int fd, struct buf *b)
+{
+	char text[512];
+	ssize_t n = pread(fd, text, sizeof(text), 0);
+
+	if (n < 0)
+		return -errno;
+	buf_reset(b);
+	buf_add(b, text, (size_t)n);
+	return buf_err(b);
+}
+
+static int lock_busy(struct layout *l, int fd, struct err *err)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+
+	if (read_text(fd, &b))
+		buf_reset(&b);
+	return err_set(err, -EBUSY, "%s: the store is in use%s%s", l->path,
+		       b.len ? ": " : "", buf_cstr(&b));
+}
+
+int layout_lock(struct layout *l, const char *text, int *ret_fd,
+		struct err *err)
+{
+	CLEANUP_CLOSE int fd = -1;
+	int i, rc;
+
+	fd = openat(l->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_set(err, -errno, "%s/lock: %s", l->path,
+			       err_name(errno));
+	for (i = 0; (rc = flock(fd, LOCK_EX | LOCK_NB)) < 0; i++) {
+		if (errno == EINTR)
+			continue;
+		if (errno != EWOULDBLOCK)
+			return err_set(err, -errno, "%s/lock: %s", l->path,
+				       err_name(errno));
+		if (i >= LOCK_TRIES)
+			return lock_busy(l, fd, err);
+		nanosleep(PAUSE, NULL);
+	}
+	if (ftruncate(fd, 0) < 0 ||
+	    pwrite(fd, text, strlen(text), 0) != (ssize_t)strlen(text))
+		return err_set(err, errno ? -errno : -EIO,
+			       "%s/lock: cannot be written: %s", l->path,
+			       err_name(errno));
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+int store_lock_holder(const char *path, struct buf *ret)
+{
+	CLEANUP_FREE char *name = NULL;
+	CLEANUP_CLOSE int fd = -1;
+	int i, rc;
+
+	if (asprintf(&name, "%s/lock", path) < 0)
+		return -ENOMEM;
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	for (i = 0; i < LOCK_TRIES; i++) {
+		if (!flock(fd, LOCK_SH | LOCK_NB))
+			return -ENOENT;
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		rc = read_text(fd, ret);
+		if (rc || ret->len)
+			return rc;
+		nanosleep(PAUSE, NULL); /* the holder is about to write it */
+	}
+	return 0;
+}

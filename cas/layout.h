@@ -1,0 +1,26 @@
+/* cas/layout.h - the directory of a store: recognised, made, its lock. */
+#ifndef CAS_LAYOUT_H
+#define CAS_LAYOUT_H
+
+#include "core/buf.h"
+#include "core/err.h"
+
+struct layout {
+	char *path; /* absolute */
+	int dir_fd, packs_fd, drafts_fd;
+	bool fresh; /* not a store until layout_seal() */
+};
+
+/* Opens the directories of a store, or with create makes them where there are
+ * none. Messages name the path and the remedy. */
+int layout_open(const char *path, bool create, struct layout *ret,
+		struct err *err) MUST_USE;
+void layout_done(struct layout *l);
+/* Writes the format file, durably: from then on it is a store. */
+int layout_seal(struct layout *l, struct err *err) MUST_USE;
+
+/* See store_lock(); the descriptor holds the lock. */
+int layout_lock(struct layout *l, const char *text, int *ret_fd,
+		struct err *err) MUST_USE;
+
+#endif

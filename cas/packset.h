@@ -1,0 +1,34 @@
+/* cas/packset.h - the packs of a store as a whole: where this process appends,
+ * and what has to reach the disk, whoever wrote it.
+ *
+ * Threads: any.
+ * Errors:  what the system said; after a failed fdatasync every later sync
+ *          fails as well, because nobody knows what the disk has.
+ */
+#ifndef CAS_PACKSET_H
+#define CAS_PACKSET_H
+
+#include "cas/pack.h"
+
+struct packset;
+
+/* The directory's descriptor stays the caller's. Takes away what a writer that
+ * died left half-made. */
+int packset_open(int packs_fd, struct packset **ret) MUST_USE;
+void packset_close(struct packset *s);
+CLEANUP_FN(struct packset, packset_close)
+
+/* Into this process's current pack, a new one when it is full. ret_own counts
+ * this process's packs from 0. */
+int packset_append(struct packset *s, const struct record *r,
+		   const void *payload, uint32_t *ret_own,
+		   uint64_t *ret_offset) MUST_USE;
+/* The id of one of this process's packs. */
+int packset_own_id(struct packset *s, uint32_t own,
+		   uint8_t ret[PACK_ID_LEN]) MUST_USE;
+
+/* Everything that was appended before the call, by any process, is on disk
+ * after it, and so are the names of the packs. */
+int packset_sync(struct packset *s) MUST_USE;
+
+#endif

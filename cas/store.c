@@ -1,0 +1,465 @@
+/* How an object gets in: hash, look in the index, compress, append to a pack
+ * (its bytes are in the kernel's hands from here on), remember the place. None
+ * of this touches the batch, so that it goes on from any number of threads
+ * while another one holds the db.
+ *
+ * The rows follow with the batch that ends next, in a hook before its commit.
+ * Hooks that run after ours put objects as well (the journal of the batch):
+ * such a put comes from the thread that commits, and writes its row at once,
+ * so that the batch never refers to an object that the index does not know.
+ *
+ * Lock order: db_lock, then any of the locks inside pending, packset, caches,
+ * of which none is held while another is taken (but see packset.c).
+ */
+#include "cas/store.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/uio.h>
+
+#include "cas/cache.h"
+#include "cas/codec.h"
+#include "cas/layout.h"
+#include "cas/pack_cache.h"
+#include "cas/packset.h"
+#include "cas/pending.h"
+
+#define CHUNK_CACHE MIB(64)
+#define NODE_CACHE  MIB(16)
+
+struct store {
+	struct layout layout;
+	struct db *db;
+	struct objects *objects;
+	struct packset *packs;
+	struct pending *pending;
+	struct pack_cache *files;
+	struct codec_pool *codecs;
+	struct cache *chunks, *nodes;
+	struct chunker chunker;
+	int lock_fd;
+	_Atomic(pthread_t) committer; /* thread between our hooks, or 0 */
+};
+
+/* --- the index ------------------------------------------------------------ */
+
+static int own_id(void *ctx, uint32_t own, uint8_t ret[PACK_ID_LEN])
+{
+	struct store *s = ctx;
+
+	return packset_own_id(s->packs, own, ret);
+}
+
+static int any_id(void *ctx, uint32_t pack, uint8_t ret[PACK_ID_LEN])
+{
+	struct store *s = ctx;
+
+	if (pack & PACK_LOCAL)
+		return packset_own_id(s->packs, pack & ~PACK_LOCAL, ret);
+	return packs_id(s->objects, pack, ret);
+}
+
+static int before_commit(void *ctx)
+{
+	struct store *s = ctx;
+
+	s->committer = pthread_self();
+	return pending_write(s->pending, s->objects);
+}
+
+static void after_commit(void *ctx, bool committed)
+{
+	struct store *s = ctx;
+
+	s->committer = 0;
+	pending_end(s->pending, committed);
+}
+
+int store_find(struct store *s, const struct addr *a, struct object_loc *ret)
+{
+	/* in this order: an object leaves pending when its row is committed */
+	if (pending_find(s->pending, a, ret)) {
+		ret->pack |= PACK_LOCAL;
+		return 0;
+	}
+	return objects_find(s->objects, a, ret);
+}
+
+bool store_has(struct store *s, const struct addr *a)
+{
+	struct object_loc loc;
+
+	return !store_find(s, a, &loc);
+}
+
+bool store_pending(struct store *s)
+{
+	return pending_any(s->pending);
+}
+
+/* --- putting -------------------------------------------------------------- */
+
+static int append(struct store *s, enum obj_kind kind, const struct addr *a,
+		  const void *p, size_t n, struct object_loc *ret)
+{
+	struct codec *codec = codec_take(s->codecs);
+	struct record r = {.kind = kind, .raw = (uint32_t)n, .addr = *a};
+	struct object_loc loc = {.kind = kind, .raw = (uint32_t)n};
+	enum codec_id id;
+	const void *payload;
+	size_t stored;
+	int rc;
+
+	if (!codec)
+		return -ENOMEM;
+	rc = codec_encode(codec, p, n, &id, &payload, &stored);
+	if (!rc) {
+		r.codec = loc.codec = (uint8_t)id;
+		r.stored = loc.stored = (uint32_t)stored;
+		rc = packset_append(s->packs, &r, payload, &loc.pack,
+				    &loc.offset);
+	}
+	codec_give(s->codecs, codec);
+	if (!rc)
+		*ret = loc;
+	return rc;
+}
+
+static int put_new(struct store *s, enum obj_kind kind, const struct addr *a,
+		   const void *p, size_t n, bool replace)
+{
+	struct object_loc loc;
+	int rc;
+
+	if (!record_length_valid(kind, n))
+		return -EFBIG;
+	rc = append(s, kind, a, p, n, &loc);
+	if (rc)
+		return rc;
+	rc = pending_add(s->pending, a, &loc, replace);
+	if (!rc && pthread_equal(s->committer, pthread_self()))
+		rc = pending_write(s->pending, s->objects);
+	return rc;
+}
+
+int store_put_as(struct store *s, enum obj_kind kind, const struct addr *a,
+		 const void *p, size_t n)
+{
+	struct object_loc loc;
+	int rc = store_find(s, a, &loc);
+
+	return rc == -ENOENT ? put_new(s, kind, a, p, n, false) : rc;
+}
+
+int store_put(struct store *s, enum obj_kind kind, const void *p, size_t n,
+	      struct addr *ret)
+{
+	struct addr a;
+	int rc;
+
+	addr_of(kind, p, n, &a);
+	rc = store_put_as(s, kind, &a, p, n);
+	if (!rc)
+		*ret = a;
+	return rc;
+}
+
+int store_put_checked(struct store *s, enum obj_kind kind, const struct addr *a,
+		      const void *p, size_t n)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+	int rc = store_get(s, a, NULL, &b);
+
+	if (rc == -ENOENT)
+		return put_new(s, kind, a, p, n, false);
+	if (rc == -EBADMSG)
+		return put_new(s, kind, a, p, n, true);
+	return rc;
+}
+
+/* --- getting -------------------------------------------------------------- */
+
+/* The record's header and n bytes of payload; -EBADMSG if it is no record, or
+ * not the one that the index speaks of. */
+static int read_record(const struct pack_file *f, const struct addr *a,
+		       const struct object_loc *loc, void *payload)
+{
+	uint8_t header[RECORD_HEADER_LEN];
+	struct iovec iov[2] = {
+		{header, sizeof(header)},
+		{payload, loc->stored},
+	};
+	struct record r;
+	ssize_t n;
+
+	do
+		n = preadv(f->fd, iov, 2, (off_t)loc->offset);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	if ((size_t)n != sizeof(header) + loc->stored ||
+	    record_decode(f->id, header, &r))
+		return -EBADMSG;
+	if (r.kind != loc->kind || r.codec != loc->codec ||
+	    r.stored != loc->stored || r.raw != loc->raw ||
+	    !addr_eq(&r.addr, a))
+		return -EBADMSG;
+	return 0;
+}
+
+static int read_payload(struct store *s, const struct pack_file *f,
+			const struct addr *a, const struct object_loc *loc,
+			void *to)
+{
+	struct codec *codec;
+	void *scratch;
+	int rc;
+
+	if (loc->codec == CODEC_RAW)
+		return loc->stored == loc->raw ? read_record(f, a, loc, to)
+					       : -EBADMSG;
+	codec = codec_take(s->codecs);
+	scratch = codec ? codec_scratch(codec, loc->stored) : NULL;
+	rc = scratch ? read_record(f, a, loc, scratch) : -ENOMEM;
+	if (!rc)
+		rc = codec_decode(codec, scratch, loc->stored, to, loc->raw);
+	codec_give(s->codecs, codec);
+	return rc;
+}
+
+static int read_object(struct store *s, const struct addr *a,
+		       const struct object_loc *loc, struct buf *ret)
+{
+	const struct pack_file *f;
+	struct addr is;
+	void *to;
+	int rc;
+
+	buf_reset(ret);
+	if (!obj_kind_valid((int)loc->kind) || loc->stored > loc->raw ||
+	    !record_length_valid(loc->kind, loc->raw))
+		return -EBADMSG;
+	to = buf_room(ret, loc->raw);
+	if (!to)
+		return -ENOMEM;
+	rc = pack_cache_get(s->files, loc->pack, &f);
+	if (rc)
+		return rc == -ENOENT ? -EBADMSG : rc;
+	rc = read_payload(s, f, a, loc, to);
+	pack_cache_put(s->files, f);
+	if (rc)
+		return rc;
+	addr_of(loc->kind, to, loc->raw, &is);
+	if (!addr_eq(&is, a))
+		return -EBADMSG;
+	ret->len = loc->raw;
+	ret->data[ret->len] = '\0';
+	return 0;
+}
+
+static void log_damage(struct store *s, const struct addr *a,
+		       const struct object_loc *loc)
+{
+	char hex[ADDR_HEX], name[PACK_NAME_LEN] = "(unknown pack)";
+	uint8_t id[PACK_ID_LEN];
+
+	addr_hex(a, hex);
+	if (!any_id(s, loc->pack, id))
+		pack_name(id, name);
+	log_error("%s/packs/%s: offset %" PRIu64 ": %s %s is damaged",
+		  s->layout.path, name, loc->offset, obj_kind_name(loc->kind),
+		  hex);
+}
+
+static bool same_place(const struct object_loc *a, const struct object_loc *b)
+{
+	return a->pack == b->pack && a->offset == b->offset;
+}
+
+int store_get(struct store *s, const struct addr *a, enum obj_kind *ret_kind,
+	      struct buf *ret)
+{
+	struct object_loc loc, now;
+	int rc;
+
+	buf_reset(ret);
+	rc = store_find(s, a, &loc);
+	if (rc)
+		return rc;
+	while ((rc = read_object(s, a, &loc, ret)) == -EBADMSG) {
+		/* damaged, unless it was healed or moved meanwhile */
+		if (store_find(s, a, &now) || same_place(&loc, &now)) {
+			log_damage(s, a, &loc);
+			break;
+		}
+		loc = now;
+	}
+	if (rc)
+		buf_reset(ret);
+	else if (ret_kind)
+		*ret_kind = loc.kind;
+	return rc;
+}
+
+/* --- durable -------------------------------------------------------------- */
+
+static int commit(struct store *s)
+{
+	int rc = 0;
+
+	db_lock(s->db);
+	if (store_pending(s))
+		rc = db_begin(s->db);
+	if (!rc)
+		rc = db_commit(s->db);
+	db_unlock(s->db);
+	return rc;
+}
+
+int store_sync(struct store *s)
+{
+	int rc = commit(s);
+
+	if (!rc)
+		rc = packset_sync(s->packs);
+	if (!rc)
+		rc = db_sync(s->db);
+	return rc;
+}
+
+/* --- the whole ------------------------------------------------------------ */
+
+static int open_rows(struct store *s, struct err *err)
+{
+	CLEANUP_FREE char *path = NULL;
+	int rc;
+
+	if (asprintf(&path, "%s/deriva.db", s->layout.path) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	rc = db_open(path, s->layout.fresh ? DB_CREATE : 0, &s->db, err);
+	if (!rc)
+		rc = objects_open(s->db, path, &s->objects, err);
+	return rc;
+}
+
+static int open_parts(struct store *s, struct err *err)
+{
+	int rc;
+
+	s->pending = pending_new(own_id, s);
+	s->files = pack_cache_new(s->layout.packs_fd, any_id, s);
+	s->codecs = codec_pool_new();
+	s->chunks = cache_new(CHUNK_CACHE);
+	s->nodes = cache_new(NODE_CACHE);
+	if (!s->pending || !s->files || !s->codecs || !s->chunks || !s->nodes)
+		return err_set(err, -ENOMEM, "%s", err_name(-ENOMEM));
+	rc = packset_open(s->layout.packs_fd, &s->packs);
+	if (rc)
+		return err_set(err, rc, "%s/packs: %s", s->layout.path,
+			       err_name(rc));
+	rc = open_rows(s, err);
+	if (!rc)
+		rc = db_add_hook(s->db, (struct db_hook){before_commit,
+							 after_commit, s});
+	return rc;
+}
+
+static void store_free(struct store *s)
+{
+	if (!s)
+		return;
+	objects_close(s->objects);
+	db_close(s->db);
+	pending_free(s->pending);
+	pack_cache_free(s->files);
+	packset_close(s->packs);
+	codec_pool_free(s->codecs);
+	cache_free(s->chunks);
+	cache_free(s->nodes);
+	layout_done(&s->layout);
+	close_fdp(&s->lock_fd);
+	free(s);
+}
+CLEANUP_FN(struct store, store_free)
+
+int store_open(const char *path, int flags, struct store **ret, struct err *err)
+{
+	CLEANUP(store_freep) struct store *s = calloc(1, sizeof(*s));
+	int rc;
+
+	if (!s)
+		return err_set(err, -ENOMEM, "%s", err_name(-ENOMEM));
+	s->layout = (struct layout){NULL, -1, -1, -1, false};
+	s->lock_fd = -1;
+	chunker_init(&s->chunker);
+	rc = layout_open(path, flags & STORE_CREATE, &s->layout, err);
+	if (!rc)
+		rc = open_parts(s, err);
+	if (!rc && s->layout.fresh)
+		rc = layout_seal(&s->layout, err);
+	if (rc)
+		return rc;
+	*ret = steal(&s);
+	return 0;
+}
+
+int store_close(struct store *s)
+{
+	int rc;
+
+	if (!s)
+		return 0;
+	rc = store_sync(s);
+	store_free(s);
+	return rc;
+}
+
+int store_lock(struct store *s, const char *text, struct err *err)
+{
+	return layout_lock(&s->layout, text, &s->lock_fd, err);
+}
+
+struct db *store_db(struct store *s)
+{
+	return s->db;
+}
+
+struct objects *store_objects(struct store *s)
+{
+	return s->objects;
+}
+
+const char *store_path(const struct store *s)
+{
+	return s->layout.path;
+}
+
+int store_drafts_fd(const struct store *s)
+{
+	return s->layout.drafts_fd;
+}
+
+int store_packs_fd(const struct store *s)
+{
+	return s->layout.packs_fd;
+}
+
+const struct chunker *store_chunker(const struct store *s)
+{
+	return &s->chunker;
+}
+
+struct cache *store_chunk_cache(struct store *s)
+{
+	return s->chunks;
+}
+
+struct cache *store_node_cache(struct store *s)
+{
+	return s->nodes;
+}

@@ -1,0 +1,315 @@
+#include "cli/command.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "cli/history.h"
+#include "cli/output.h"
+#include "cli/where.h"
+#include "core/clock.h"
+
+struct log {
+	struct history h;
+	struct buf line; /* of one event */
+	bool json;
+};
+
+/* computed, found or failed. */
+static const char *event_op(const struct event *e)
+{
+	if (e->kind != EVENT_RESULT)
+		return ns_op_name(e->change.op);
+	if (e->derived.error)
+		return "failed";
+	return e->derived.ran ? "computed" : "found";
+}
+
+/* --- for people ---------------------------------------------------------- */
+
+static void add_clean(struct buf *b, const char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			buf_fmt(b, "\\%03o", (unsigned char)*s);
+		else
+			buf_add(b, s, 1);
+}
+
+static void add_who(struct buf *b, const struct ns_change *c)
+{
+	add_clean(b, c->program[0] ? c->program : "?");
+	buf_fmt(b, " (uid %u)", c->uid);
+	if (c->message[0]) {
+		buf_str(b, " \"");
+		add_clean(b, c->message);
+		buf_str(b, "\"");
+	}
+}
+
+static void add_content(struct log *l, const struct ns_attr *attr, uint64_t seq)
+{
+	CLEANUP_BUF struct buf target = BUF_INIT;
+	char hex[ADDR_HEX];
+
+	if (S_ISREG(attr->mode)) {
+		addr_hex(&attr->addr, hex);
+		buf_fmt(&l->line, "  %s", hex);
+	} else if (S_ISLNK(attr->mode) &&
+		   ns_readlink(l->h.ns, seq, attr->ino, &target) >= 0) {
+		buf_str(&l->line, "  -> ");
+		add_clean(&l->line, buf_cstr(&target));
+	}
+}
+
+static void add_result(struct log *l, const struct derived *d)
+{
+	struct result r;
+	char time[32], hex[ADDR_HEX];
+	bool known = results_get(l->h.results, &d->recipe, &r) >= 0;
+
+	if (d->ran && known) {
+		duration_format(r.wall_ns, time, sizeof(time));
+		buf_fmt(&l->line, "in %s", time);
+	} else {
+		buf_str(&l->line, d->ran ? "run" : "known already");
+	}
+	if (d->error) {
+		buf_str(&l->line, "  ");
+		add_clean(&l->line, known && r.message[0] ? r.message
+							  : err_name(d->error));
+		return;
+	}
+	addr_hex(&d->addr, hex);
+	buf_fmt(&l->line, "  %s", hex);
+}
+
+static bool event_size(const struct event *e, uint64_t *ret)
+{
+	if (e->kind == EVENT_RESULT) {
+		*ret = e->derived.size;
+		return !e->derived.error;
+	}
+	*ret = e->attr.size;
+	return e->kind == EVENT_VERSION && !S_ISDIR(e->attr.mode);
+}
+
+static void format_text(struct log *l, const struct event *e)
+{
+	char time[48], size[32] = "-";
+	uint64_t bytes;
+
+	time_format(e->time_ns, time, sizeof(time));
+	if (event_size(e, &bytes))
+		size_format(bytes, size, sizeof(size));
+	buf_fmt(&l->line, "@%-6" PRIu64 " %.23s  %-8s %10s  ", e->seq, time,
+		event_op(e), size);
+	if (e->kind == EVENT_RESULT)
+		add_result(l, &e->derived);
+	else
+		add_who(&l->line, &e->change);
+	if (e->kind == EVENT_VERSION)
+		add_content(l, &e->attr, e->seq);
+	buf_str(&l->line, "\n");
+}
+
+/* --- for programs -------------------------------------------------------- */
+
+static void field(struct buf *b, const char *name, const char *value)
+{
+	buf_fmt(b, ",\"%s\":", name);
+	buf_json(b, value, strlen(value));
+}
+
+static void field_addr(struct buf *b, const char *name, const struct addr *a)
+{
+	char hex[ADDR_HEX];
+
+	addr_hex(a, hex);
+	field(b, name, hex);
+}
+
+static void json_change(struct log *l, const struct event *e)
+{
+	struct buf *b = &l->line;
+
+	buf_fmt(b, ",\"uid\":%u,\"pid\":%u", e->change.uid, e->change.pid);
+	field(b, "program", e->change.program);
+	if (e->change.message[0])
+		field(b, "message", e->change.message);
+	if (e->kind != EVENT_VERSION)
+		return;
+	buf_fmt(b, ",\"mode\":\"%06o\",\"owner\":%u,\"group\":%u", e->attr.mode,
+		e->attr.uid, e->attr.gid);
+	if (S_ISREG(e->attr.mode))
+		field_addr(b, "address", &e->attr.addr);
+}
+
+static void json_result(struct log *l, const struct derived *d)
+{
+	struct buf *b = &l->line;
+	struct result r;
+
+	field_addr(b, "recipe", &d->recipe);
+	if (!d->error)
+		field_addr(b, "address", &d->addr);
+	else
+		field(b, "error", strerrorname_np(d->error));
+	if (results_get(l->h.results, &d->recipe, &r) < 0)
+		return;
+	buf_fmt(b, ",\"wall_s\":%.6f", (double)r.wall_ns / 1e9);
+	if (d->error && r.message[0])
+		field(b, "message", r.message);
+}
+
+static void format_json(struct log *l, const struct event *e)
+{
+	static const char *const kinds[] = {"source", "gone", "derived"};
+	struct buf *b = &l->line;
+	uint64_t size;
+	char time[48];
+
+	time_format(e->time_ns, time, sizeof(time));
+	buf_fmt(b, "{\"change\":%" PRIu64, e->seq);
+	field(b, "time", time);
+	field(b, "kind", kinds[e->kind]);
+	field(b, "op", event_op(e));
+	if (event_size(e, &size))
+		buf_fmt(b, ",\"size\":%" PRIu64, size);
+	if (e->kind == EVENT_RESULT)
+		json_result(l, &e->derived);
+	else
+		json_change(l, e);
+	buf_str(b, "}");
+}
+
+static int print_events(struct log *l, const struct events *events)
+{
+	size_t i;
+
+	if (l->json)
+		putchar('[');
+	for (i = 0; i < events->count; i++) {
+		buf_reset(&l->line);
+		if (l->json)
+			format_json(l, &events->list[i]);
+		else
+			format_text(l, &events->list[i]);
+		if (buf_err(&l->line))
+			return -ENOMEM;
+		if (l->json && i)
+			fputs(",\n", stdout);
+		print_buf(&l->line);
+	}
+	if (l->json)
+		puts("]");
+	return 0;
+}
+
+static int print_log(struct log *l, const char *shown, const char *rel)
+{
+	CLEANUP(events_done) struct events events = {0};
+	const char *name;
+	uint64_t dir;
+	int rc;
+
+	rc = history_find(&l->h, rel, &dir, &name);
+	if (rc >= 0)
+		rc = history_events(&l->h, dir, name, &events);
+	if (rc == -ENOENT || (rc >= 0 && !events.count))
+		return fail("%s: there is no such file, and never was", shown);
+	if (rc >= 0)
+		rc = print_events(l, &events);
+	return rc < 0 ? fail("%s: %s", shown, err_name(rc)) : EXIT_SUCCESS;
+}
+
+/* The path below the store's root. Of what is gone, directories too, the
+ * nearest one that is there tells the mount. */
+static int find_rel(const char *path, char **ret_root, char **ret_rel)
+{
+	CLEANUP_FREE char *full = NULL, *tail = NULL, *longer = NULL;
+	CLEANUP_PLACE struct place p = {0};
+	struct err err;
+	char *slash;
+	int rc;
+
+	rc = path[0] == '/' ? asprintf(&full, "%s", path)
+			    : asprintf(&full, "./%s", path);
+	tail = strdup("");
+	if (rc < 0 || !tail)
+		return -ENOMEM;
+	while ((rc = place_find(full, false, &p, &err)) == -ENOENT) {
+		slash = strrchr(full, '/');
+		if (!slash || slash == full || !strcmp(slash, "/..") ||
+		    !strcmp(slash, "/."))
+			break;
+		*slash = '\0';
+		longer = path_join(slash + 1, tail);
+		if (!longer)
+			return -ENOMEM;
+		free(tail);
+		tail = steal(&longer);
+	}
+	if (rc < 0) {
+		if (rc == -ENOENT)
+			complain("%s: %s", path, err_name(rc));
+		else
+			complain("%s", err.msg);
+		return rc;
+	}
+	*ret_rel = path_join(p.rel, tail);
+	*ret_root = steal(&p.root);
+	return *ret_rel ? 0 : -ENOMEM;
+}
+
+static int show(struct cli *cli, const char *path)
+{
+	CLEANUP_FREE char *from = NULL, *rel = NULL, *root = NULL,
+			  *store = NULL;
+	struct log l = {.json = cli->json};
+	struct pager pager;
+	int status;
+
+	if (cli->store)
+		rel = strdup(path);
+	else if (find_rel(path, &from, &rel) < 0)
+		return EXIT_FAILURE;
+	if (!rel || where_mount(cli, from, &root, &store) < 0 ||
+	    history_open(store, &l.h) < 0)
+		return EXIT_FAILURE;
+	pager_start(&pager);
+	db_lock(l.h.db);
+	status = print_log(&l, path, rel);
+	db_unlock(l.h.db);
+	history_close(&l.h);
+	buf_done(&l.line);
+	return pager_wait(&pager) ? EXIT_FAILURE : status;
+}
+
+static int run(struct cli *cli, int argc, char **argv)
+{
+	while (next_option(&cmd_log, cli, argc, argv) != -1)
+		;
+	count_operands(&cmd_log, argc, 1, 1);
+	return show(cli, argv[optind]);
+}
+
+static const struct option longs[] = {OPT_JSON, OPT_STORE, OPT_END};
+
+const struct command cmd_log = {
+	.name = "log",
+	.args = "[--json] [--store DIR] PATH",
+	.summary = "versions of a file, oldest first",
+	.help = "One line for each version that had this name, also of files "
+		"that are gone: the\nchange's number, its time, what was done, "
+		"the size, who did it, the address.\nFor a derived file one "
+		"line for each content or failure that it had.\n\n"
+		"A version can be read as .deriva/at/@NUMBER/PATH, or with "
+		"deriva cat ADDRESS.\n\n"
+		"  --json       for programs: a list of objects\n"
+		"  --store DIR  of that store, PATH from its root; no mount is "
+		"needed\n",
+	.shorts = "",
+	.longs = longs,
+	.run = run,
+};

@@ -1,0 +1,31 @@
+/* cli/daemon.h - start the process that serves a mount.
+ *
+ * The starter forks before it has threads. The child mounts, tells the starter
+ * over a pipe how that went, and serves until somebody unmounts.
+ */
+#ifndef CLI_DAEMON_H
+#define CLI_DAEMON_H
+
+#include "core/err.h"
+#include "fs/mount.h"
+
+#include <sys/types.h>
+
+struct daemon_args {
+	const char *store, *dir; /* absolute */
+	const struct mount_options *options;
+	/* Not for anybody else: ends with the process that started it, and
+	 * takes dir away in the end. */
+	bool private;
+};
+
+/* Returns when the mount can be used, or with why it cannot. */
+int daemon_start(const struct daemon_args *a, pid_t *ret_pid,
+		 struct err *err) MUST_USE;
+/* The same without a process of its own; the exit status. */
+int daemon_run(const struct daemon_args *a);
+
+/* Whether a store lies there, without opening it. */
+bool store_exists(const char *store);
+
+#endif

@@ -1,0 +1,73 @@
+#include "cli/explain.h"
+
+#include <fcntl.h>
+
+#include "cli/output.h"
+
+int control_print(const struct place *p, const char *dir)
+{
+	CLEANUP_FREE char *name = path_join(dir, p->rel);
+	CLEANUP_CLOSE int fd = -1;
+
+	if (!name)
+		return -ENOMEM;
+	fd = control_open(p->root, name, O_RDONLY);
+	if (fd < 0)
+		return fd == -ENOTDIR || fd == -EISDIR ? -ENOENT : fd;
+	return print_fd(fd);
+}
+
+/* One write(2): the path and a newline. */
+static int write_path(int fd, const char *rel)
+{
+	CLEANUP_BUF struct buf line = BUF_INIT;
+	ssize_t n;
+
+	buf_fmt(&line, "%s\n", rel);
+	if (buf_err(&line))
+		return -ENOMEM;
+	n = write(fd, line.data, line.len);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == line.len ? 0 : -EIO;
+}
+
+static int tell(const struct where *w, const char *name, const char *path)
+{
+	CLEANUP_PLACE struct place p = {0};
+	CLEANUP_CLOSE int fd = -1;
+	int rc;
+
+	if (where_place(w, path, true, &p) < 0)
+		return EXIT_FAILURE;
+	if (strchr(p.rel, '\n'))
+		return fail("%s: a name with a newline cannot be told to the "
+			    "mount",
+			    path);
+	fd = control_open(p.root, name, O_WRONLY);
+	if (fd < 0)
+		return fail("%s/.deriva/%s: %s", p.root, name, err_name(fd));
+	rc = write_path(fd, p.rel);
+	if (rc == -ENOENT)
+		return fail("%s is no derived file", path);
+	if (rc < 0)
+		return fail("%s: %s", path, err_name(rc));
+	return EXIT_SUCCESS;
+}
+
+int control_tell_all(const struct command *c, const char *name, struct cli *cli,
+		     int argc, char **argv)
+{
+	int i, status = EXIT_SUCCESS;
+	struct where w;
+
+	while (next_option(c, cli, argc, argv) != -1)
+		;
+	count_operands(c, argc, 1, -1);
+	if (where_open(cli, &w) < 0)
+		return EXIT_FAILURE;
+	for (i = optind; i < argc; i++)
+		if (tell(&w, name, argv[i]))
+			status = EXIT_FAILURE;
+	return where_close(&w) ? EXIT_FAILURE : status;
+}

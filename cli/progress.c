@@ -1,0 +1,87 @@
+#include "cli/progress.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "core/clock.h"
+
+#define QUIET_NS (1 * NSEC_PER_SEC)
+#define EVERY_NS (NSEC_PER_SEC / 10)
+#define BAR_MAX	 30
+
+void progress_init(struct progress *p, size_t total)
+{
+	*p = (struct progress){
+		.terminal = isatty(STDERR_FILENO),
+		.started_ns = clock_mono_ns(),
+		.total = total,
+	};
+}
+
+/* What is left takes as long, on average, as what is done. */
+static void format_left(const struct progress *p, int64_t elapsed_ns, char *ret,
+			size_t size)
+{
+	char time[32];
+	double each;
+
+	*ret = '\0';
+	if (!p->done || p->done >= p->total)
+		return;
+	each = (double)elapsed_ns / (double)p->done;
+	duration_format((int64_t)(each * (double)(p->total - p->done)), time,
+			sizeof(time));
+	snprintf(ret, size, ", about %s left", time);
+}
+
+void progress_format(const struct progress *p, int64_t elapsed_ns,
+		     unsigned columns, char *ret, size_t size)
+{
+	char text[160], left[64], failed[32] = "", bar[BAR_MAX + 4] = "";
+	size_t width, fill;
+
+	format_left(p, elapsed_ns, left, sizeof(left));
+	if (p->failed)
+		snprintf(failed, sizeof(failed), ", %zu failed", p->failed);
+	snprintf(text, sizeof(text), "%zu/%zu done%s, %zu running%s", p->done,
+		 p->total, failed, p->running, left);
+	if (columns > strlen(text) + 14 && p->total) {
+		width = MIN((size_t)columns - strlen(text) - 4,
+			    (size_t)BAR_MAX);
+		fill = p->done * width / p->total;
+		bar[0] = '[';
+		memset(bar + 1, '#', fill);
+		memset(bar + 1 + fill, '.', width - fill);
+		strcpy(bar + 1 + width, "] ");
+	}
+	snprintf(ret, MIN(size, (size_t)columns), "%s%s", bar, text);
+}
+
+void progress_draw(struct progress *p)
+{
+	int64_t now = clock_mono_ns();
+	struct winsize ws = {.ws_col = 80};
+	char line[256];
+
+	if (!p->terminal || now - p->started_ns < QUIET_NS ||
+	    now - p->drawn_ns < EVERY_NS)
+		return;
+	p->drawn_ns = now;
+	p->shown = true;
+	ioctl(STDERR_FILENO, TIOCGWINSZ, &ws);
+	progress_format(p, now - p->started_ns, ws.ws_col ? ws.ws_col : 80,
+			line, sizeof(line));
+	fprintf(stderr, "\r\033[K%s", line);
+	fflush(stderr);
+}
+
+void progress_clear(struct progress *p)
+{
+	if (!p->shown)
+		return;
+	fputs("\r\033[K", stderr);
+	fflush(stderr);
+	p->shown = false;
+	p->drawn_ns = 0;
+}

@@ -1,0 +1,27 @@
+/* cli/progress.h - one line on a terminal that says how far something is.
+ *
+ * Nothing is shown unless standard error is a terminal, before a second has
+ * passed, and more often than ten times a second. Messages take the line away
+ * first (progress_clear). Not thread-safe: the caller has a lock.
+ */
+#ifndef CLI_PROGRESS_H
+#define CLI_PROGRESS_H
+
+#include "core/macros.h"
+
+#include <stdbool.h>
+
+struct progress {
+	bool terminal, shown;
+	int64_t started_ns, drawn_ns;
+	size_t total, done, failed, running;
+};
+
+void progress_init(struct progress *p, size_t total);
+void progress_draw(struct progress *p); /* if it is time to */
+void progress_clear(struct progress *p);
+/* The line as text, for a terminal of that many columns. */
+void progress_format(const struct progress *p, int64_t elapsed_ns,
+		     unsigned columns, char *ret, size_t size);
+
+#endif

@@ -1,0 +1,253 @@
+#include "cli/where.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+
+#include "cas/store.h"
+#include "cli/daemon.h"
+#include "cli/json.h"
+#include "cli/mountinfo.h"
+#include "cli/output.h"
+
+/* The path of a store that is there. */
+static int store_real(const char *store, char **ret)
+{
+	CLEANUP_FREE char *real = realpath(store, NULL);
+	int rc;
+
+	if (!real) {
+		rc = -errno;
+		complain("%s: %s", store, err_name(rc));
+		return rc;
+	}
+	if (!store_exists(real)) {
+		complain("%s is no store (deriva mount makes one)", store);
+		return -ENOENT;
+	}
+	*ret = steal(&real);
+	return 0;
+}
+
+/* Reading the status commits what the mount has gathered. */
+static int status_store(const char *root, struct buf *ret)
+{
+	CLEANUP_BUF struct buf status = BUF_INIT;
+	int rc = control_read(root, "status", &status);
+
+	return rc < 0 ? rc : json_string(buf_cstr(&status), "store", ret);
+}
+
+/* The mount that serves the store now; *ret stays NULL when none does. A
+ * store in use by a mount that cannot be seen from here is -EBUSY. */
+static int find_mount(const char *store, char **ret, struct err *err)
+{
+	CLEANUP(mount_table_done) struct mount_table t = {0};
+	CLEANUP_BUF struct buf holder = BUF_INIT, other = BUF_INIT;
+	size_t i;
+	int rc;
+
+	rc = store_lock_holder(store, &holder);
+	if (rc == -ENOENT)
+		return 0;
+	if (rc >= 0)
+		rc = mount_table_read(&t);
+	if (rc < 0)
+		return err_set(err, rc, "%s: %s", store, err_name(rc));
+	for (; holder.len && holder.data[holder.len - 1] == '\n'; holder.len--)
+		holder.data[holder.len - 1] = '\0';
+	for (i = 0; i < t.count; i++) {
+		const struct mount_entry *e = &t.entries[i];
+
+		if (!mount_is_deriva(e) || strcmp(e->root, "/") ||
+		    strcmp(e->source, store) ||
+		    status_store(e->dir, &other) < 0 ||
+		    strcmp(buf_cstr(&other), store))
+			continue;
+		*ret = strdup(e->dir);
+		return *ret ? 0 : -ENOMEM;
+	}
+	return err_set(err, -EBUSY,
+		       "%s is in use by a mount that cannot be reached from "
+		       "here (%s); try again when it has ended",
+		       store, buf_cstr(&holder));
+}
+
+/* A new empty directory that only we can enter. */
+static char *private_dir(void)
+{
+	const char *bases[] = {getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"),
+			       "/tmp"};
+	char *path;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(bases); i++) {
+		if (!bases[i] || bases[i][0] != '/')
+			continue;
+		if (asprintf(&path, "%s/deriva-XXXXXX", bases[i]) < 0)
+			return NULL;
+		if (mkdtemp(path))
+			return path;
+		free(path);
+	}
+	return NULL;
+}
+
+/* As root nobody else has to see the mount. Where that is not permitted (some
+ * containers) the directory's mode alone keeps others out. */
+static void hide_mounts(void)
+{
+	if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0)
+		return;
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		complain("the private mount can be seen by others: %s",
+			 err_name(errno));
+}
+
+static int mount_privately(const char *store, struct where *w)
+{
+	struct mount_options options = {0};
+	struct daemon_args args = {.store = store,
+				   .options = &options,
+				   .private = true};
+	CLEANUP_FREE char *dir = NULL;
+	struct err err;
+	int rc;
+
+	hide_mounts();
+	dir = private_dir();
+	if (!dir) {
+		rc = -errno;
+		complain("no directory for a private mount: %s", err_name(rc));
+		return rc;
+	}
+	args.dir = dir;
+	rc = daemon_start(&args, &w->pid, &err);
+	if (rc < 0) {
+		complain("%s: %s", store, err.msg);
+		rmdir(dir);
+		return rc;
+	}
+	w->root = steal(&dir);
+	return 0;
+}
+
+int where_open(const struct cli *cli, struct where *ret)
+{
+	CLEANUP_FREE char *store = NULL;
+	struct where w = {0};
+	struct err err;
+	int rc;
+
+	if (!cli->store) {
+		*ret = w;
+		return 0;
+	}
+	rc = store_real(cli->store, &store);
+	if (rc < 0)
+		return rc;
+	rc = find_mount(store, &w.root, &err);
+	if (rc < 0) {
+		complain("%s", err.msg);
+		return rc;
+	}
+	if (!w.root)
+		rc = mount_privately(store, &w);
+	if (rc < 0)
+		return rc;
+	*ret = w;
+	return 0;
+}
+
+int where_close(struct where *w)
+{
+	int status = 0;
+
+	free(w->root);
+	w->root = NULL;
+	if (!w->pid)
+		return EXIT_SUCCESS;
+	kill(w->pid, SIGTERM);
+	while (waitpid(w->pid, &status, 0) < 0)
+		if (errno != EINTR)
+			break;
+	w->pid = 0;
+	if (!status)
+		return EXIT_SUCCESS;
+	return fail("the private mount did not end well (the store's file "
+		    "\"log\" says why)");
+}
+
+int where_place(const struct where *w, const char *path, bool follow,
+		struct place *ret)
+{
+	CLEANUP_FREE char *full = NULL;
+	struct place p;
+	struct err err;
+	int rc;
+
+	if (w->root) {
+		full = path_join(w->root, path + strspn(path, "/"));
+		if (!full)
+			return -ENOMEM;
+	}
+	rc = place_find(full ? full : path, follow, &p, &err);
+	if (rc >= 0 && w->root && strcmp(p.root, w->root)) {
+		place_done(&p);
+		rc = -EXDEV;
+	}
+	if (rc == -EXDEV && w->root)
+		err_set(&err, rc, "%s leads out of the store", path);
+	else if (rc < 0 && w->root)
+		err_set(&err, rc, "%s: %s", path, err_name(rc));
+	if (rc < 0) {
+		complain("%s", err.msg);
+		return rc;
+	}
+	*ret = p;
+	return 0;
+}
+
+/* What a mount out of reach has not committed, it commits within 20 ms. */
+static int mount_of_store(const char *store, char **ret_root, char **ret_store)
+{
+	CLEANUP_FREE char *root = NULL;
+	int rc;
+
+	rc = store_real(store, ret_store);
+	if (rc < 0)
+		return rc;
+	if (find_mount(*ret_store, &root, NULL) >= 0)
+		*ret_root = steal(&root);
+	return 0;
+}
+
+int where_mount(const struct cli *cli, const char *path, char **ret_root,
+		char **ret_store)
+{
+	CLEANUP_PLACE struct place p = {0};
+	CLEANUP_BUF struct buf store = BUF_INIT;
+	struct err err;
+	int rc;
+
+	if (cli->store)
+		return mount_of_store(cli->store, ret_root, ret_store);
+	rc = place_find(path, false, &p, &err);
+	if (rc < 0) {
+		complain("%s", err.msg);
+		return rc;
+	}
+	rc = status_store(p.root, &store);
+	if (rc < 0) {
+		complain("%s/.deriva/status: %s", p.root, err_name(rc));
+		return rc;
+	}
+	*ret_store = strdup(buf_cstr(&store));
+	if (!*ret_store)
+		return -ENOMEM;
+	*ret_root = steal(&p.root);
+	return 0;
+}

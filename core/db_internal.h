@@ -1,0 +1,55 @@
+/* core/db_internal.h - what the files of core/db.h share, and they alone. */
+#ifndef CORE_DB_INTERNAL_H
+#define CORE_DB_INTERNAL_H
+
+#include <pthread.h>
+
+#include <sqlite3.h>
+
+#include "core/db.h"
+
+struct db {
+	sqlite3 *sq;
+	char *path;
+	bool readonly;
+	pthread_mutex_t mutex; /* recursive */
+	int turn_fd;
+	bool waiting; /* deadline is that of db_begin() */
+	int64_t deadline_ns;
+
+	struct db_hook *hooks;
+	size_t n_hooks;
+	bool batch;
+	bool ending; /* hooks run: no commit from there */
+	int broken;  /* why SQLite undid the batch */
+	unsigned depth;
+	struct stmt *begin, *commit, *rollback;
+	struct stmt *save, *release, *revert;
+	struct stmt *data_version;
+
+	pthread_mutex_t sync_mutex; /* guards what follows */
+	int log_fd;
+	bool dir_synced;
+	int sync_failed;
+};
+
+struct stmt {
+	struct db *db;
+	sqlite3_stmt *st;
+	int failed; /* a bind, reported by the next step */
+	bool writes;
+};
+
+/* SQLite's code as -errno. */
+int db_rc(sqlite3 *sq, int code) MUST_USE;
+/* The same; notes that the batch is gone, where it is. */
+int db_failed(struct db *db, int code) MUST_USE;
+
+/* The turn to write, and the deadline of what is waited for behind it. */
+int db_turn_take(struct db *db) MUST_USE;
+void db_turn_give(struct db *db);
+int db_on_busy(void *ctx, int count); /* SQLite's busy handler */
+
+struct sqlite3_file *db_main_file(struct db *db);
+
+#endif

@@ -1,0 +1,374 @@
+#include "core/ns.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "core/ns_internal.h"
+
+/* Names and versions carry the change numbers between which they hold; what is
+ * true now has its own partial indexes (died IS NULL) and its own table
+ * (inode), so that the present is as fast with a long history as without.
+ *
+ * A directory's row changes with each name that comes or goes, and gets no
+ * version for that: its times in the past follow from the change rows that name
+ * it (change.dir). */
+
+const char *ns_op_name(int op)
+{
+	static const char *const names[] = {
+		[NS_OP_CREATE] = "create",     [NS_OP_WRITE] = "write",
+		[NS_OP_SETATTR] = "setattr",   [NS_OP_LINK] = "link",
+		[NS_OP_UNLINK] = "unlink",     [NS_OP_RENAME] = "rename",
+		[NS_OP_XATTR] = "xattr",       [NS_OP_RESULT] = "result",
+		[NS_OP_ROLLBACK] = "rollback",
+	};
+
+	return op >= NS_OP_CREATE && op <= NS_OP_ROLLBACK ? names[op]
+							  : "unknown";
+}
+
+/* --- rows ---------------------------------------------------------------- */
+
+int ns_name_check(const char *name, size_t len)
+{
+	if (len > NS_NAME_MAX)
+		return -ENAMETOOLONG;
+	if (!len || memchr(name, '/', len) || memchr(name, '\0', len))
+		return -EINVAL;
+	if (name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')))
+		return -EINVAL;
+	return 0;
+}
+
+int ns_column_addr(struct stmt *st, int i, struct addr *ret)
+{
+	const void *p;
+	size_t n;
+
+	memset(ret, 0, sizeof(*ret));
+	if (stmt_col_is_null(st, i))
+		return 0;
+	p = stmt_col_blob(st, i, &n);
+	if (n != ADDR_LEN)
+		return -EUCLEAN;
+	memcpy(ret->b, p, ADDR_LEN);
+	return 0;
+}
+
+int ns_column_attr(struct stmt *st, uint64_t ino, struct ns_attr *ret)
+{
+	ret->ino = ino;
+	ret->mode = (uint32_t)stmt_col_int(st, 0);
+	ret->nlink = (uint32_t)stmt_col_int(st, 1);
+	ret->uid = (uint32_t)stmt_col_int(st, 2);
+	ret->gid = (uint32_t)stmt_col_int(st, 3);
+	ret->rdev = (uint64_t)stmt_col_int(st, 4);
+	ret->size = (uint64_t)stmt_col_int(st, 5);
+	ret->atime_ns = stmt_col_int(st, 6);
+	ret->mtime_ns = stmt_col_int(st, 7);
+	ret->ctime_ns = stmt_col_int(st, 8);
+	ret->version = (uint64_t)stmt_col_int(st, 10);
+	if (S_ISDIR(ret->mode))
+		ret->size = NS_DIR_SIZE;
+	return ns_column_addr(st, 9, &ret->addr);
+}
+
+int ns_inode(struct ns *ns, uint64_t ino, struct ns_attr *ret)
+{
+	struct ns_attr a;
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&ns->stmts, NS_INODE_GET, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)ino);
+	rc = stmt_step(st);
+	if (rc <= 0)
+		return rc < 0 ? rc : -ENOENT;
+	rc = ns_column_attr(st, ino, &a);
+	stmt_reset(st);
+	if (rc == 0)
+		*ret = a;
+	return rc;
+}
+
+int ns_dir(struct ns *ns, uint64_t ino, struct ns_attr *ret)
+{
+	struct ns_attr a;
+	int rc = ns_inode(ns, ino, &a);
+
+	if (rc < 0)
+		return rc;
+	if (!S_ISDIR(a.mode))
+		return -ENOTDIR;
+	if (!a.nlink)
+		return -ENOENT;
+	*ret = a;
+	return 0;
+}
+
+int ns_find(struct ns *ns, uint64_t dir, const char *name, size_t len,
+	    struct ns_name *ret)
+{
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&ns->stmts, NS_ENTRY_GET, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)dir);
+	stmt_blob(st, 2, name, len);
+	rc = stmt_step(st);
+	if (rc <= 0)
+		return rc < 0 ? rc : -ENOENT;
+	ret->id = (uint64_t)stmt_col_int(st, 0);
+	ret->ino = (uint64_t)stmt_col_int(st, 1);
+	ret->born = (uint64_t)stmt_col_int(st, 2);
+	stmt_reset(st);
+	return 0;
+}
+
+int ns_target(struct ns *ns, uint64_t at, uint64_t ino, struct buf *ret)
+{
+	const void *p;
+	struct stmt *st;
+	size_t n;
+	int rc;
+
+	st = stmts_get(&ns->stmts, NS_TARGET, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)ino);
+	stmt_int(st, 2, (int64_t)MIN(at, (uint64_t)INT64_MAX));
+	rc = stmt_step(st);
+	if (rc <= 0)
+		return rc < 0 ? rc : -EUCLEAN;
+	rc = stmt_col_is_null(st, 0) ? -EUCLEAN : 0;
+	p = stmt_col_blob(st, 0, &n);
+	if (rc == 0)
+		buf_add(ret, p, n);
+	stmt_reset(st);
+	return rc < 0 ? rc : buf_err(ret);
+}
+
+/* --- reading ------------------------------------------------------------- */
+
+int ns_lookup(struct ns *ns, uint64_t at, uint64_t dir, const char *name,
+	      size_t len, uint64_t *ret_ino, uint64_t *ret_born)
+{
+	struct ns_name found;
+	int rc;
+
+	if (len > NS_NAME_MAX)
+		return -ENAMETOOLONG;
+	if (!len)
+		return -ENOENT;
+	rc = ns_find(ns, dir, name, len, &found);
+	if (at != NS_NOW && (rc == -ENOENT || (rc == 0 && found.born > at)))
+		return ns_past_lookup(ns, at, dir, name, len, ret_ino,
+				      ret_born);
+	if (rc < 0)
+		return rc;
+	*ret_ino = found.ino;
+	if (ret_born)
+		*ret_born = found.born;
+	return 0;
+}
+
+int ns_getattr(struct ns *ns, uint64_t at, uint64_t ino, struct ns_attr *ret)
+{
+	return at == NS_NOW ? ns_inode(ns, ino, ret)
+			    : ns_past_getattr(ns, at, ino, ret);
+}
+
+int ns_readlink(struct ns *ns, uint64_t at, uint64_t ino, struct buf *ret)
+{
+	struct ns_attr a;
+	int rc = ns_getattr(ns, at, ino, &a);
+
+	if (rc < 0)
+		return rc;
+	if (!S_ISLNK(a.mode))
+		return -EINVAL;
+	return ns_target(ns, at, ino, ret);
+}
+
+static int list_rows(struct ns *ns, uint64_t at, struct stmt *st,
+		     int (*fn)(void *ctx, const struct ns_entry *e), void *ctx)
+{
+	char name[NS_NAME_MAX + 1];
+	struct ns_entry e = {.name = name};
+	const void *p;
+	int rc;
+
+	while ((rc = stmt_step(st)) > 0) {
+		p = stmt_col_blob(st, 0, &e.len);
+		if (!e.len || e.len > NS_NAME_MAX)
+			return -EUCLEAN;
+		memcpy(name, p, e.len);
+		name[e.len] = '\0';
+		e.ino = (uint64_t)stmt_col_int(st, 1);
+		e.mode = (uint32_t)stmt_col_int(st, 2);
+		if (at != NS_NOW)
+			rc = ns_past_mode(ns, at, e.ino, &e.mode);
+		if (rc >= 0)
+			rc = fn(ctx, &e);
+		if (rc != 0)
+			return rc;
+	}
+	return rc;
+}
+
+/* The names as they are now; with what their inodes were at a moment. */
+static int list_present(struct ns *ns, uint64_t at, uint64_t dir,
+			const char *after, size_t len,
+			int (*fn)(void *ctx, const struct ns_entry *e),
+			void *ctx)
+{
+	struct stmt *st;
+	int rc;
+
+	st = stmts_take(&ns->stmts, NS_ENTRY_LIST, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)dir);
+	stmt_blob(st, 2, len ? after : "", len);
+	rc = list_rows(ns, at, st, fn, ctx);
+	stmts_give(&ns->stmts, NS_ENTRY_LIST, st);
+	return rc;
+}
+
+int ns_list(struct ns *ns, uint64_t at, uint64_t dir, const char *after,
+	    size_t len, int (*fn)(void *ctx, const struct ns_entry *e),
+	    void *ctx)
+{
+	struct ns_attr a;
+	int rc;
+
+	rc = ns_getattr(ns, at, dir, &a);
+	if (rc < 0)
+		return rc;
+	if (!S_ISDIR(a.mode))
+		return -ENOTDIR;
+	if (at != NS_NOW) {
+		rc = ns_changed_after(ns, dir, at);
+		if (rc < 0)
+			return rc;
+		if (rc > 0)
+			return ns_past_list(ns, at, dir, after, len, fn, ctx);
+	}
+	return list_present(ns, at, dir, after, len, fn, ctx);
+}
+
+bool ns_dir_empty(struct ns *ns, uint64_t dir)
+{
+	struct stmt *st;
+	int64_t one;
+	int rc;
+
+	st = stmts_get(&ns->stmts, NS_ENTRY_ANY, &rc);
+	if (!st)
+		return false;
+	stmt_int(st, 1, (int64_t)dir);
+	return stmts_int(st, &one) == 0;
+}
+
+/* Puts "/name" before what is there; the parent's number comes back. */
+static int path_step(struct ns *ns, uint64_t at, uint64_t *ino, struct buf *b)
+{
+	enum ns_stmt id = at == NS_NOW ? NS_ENTRY_OF_INO : NS_PAST_ENTRY_OF_INO;
+	const void *p;
+	struct stmt *st;
+	size_t n;
+	int rc;
+
+	st = stmts_get(&ns->stmts, id, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)*ino);
+	if (at != NS_NOW)
+		stmt_int(st, 2, (int64_t)MIN(at, (uint64_t)INT64_MAX));
+	rc = stmt_step(st);
+	if (rc <= 0)
+		return rc < 0 ? rc : -ENOENT;
+	*ino = (uint64_t)stmt_col_int(st, 0);
+	p = stmt_col_blob(st, 1, &n);
+	if (buf_room(b, n + 1)) {
+		memmove(b->data + n + 1, b->data, b->len + 1);
+		b->data[0] = '/';
+		memcpy(b->data + 1, p, n);
+		b->len += n + 1;
+	}
+	stmt_reset(st);
+	return buf_err(b);
+}
+
+int ns_parent(struct ns *ns, uint64_t at, uint64_t ino, uint64_t *ret)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+	int rc = ino == NS_ROOT ? -ENOENT : path_step(ns, at, &ino, &b);
+
+	if (rc < 0)
+		return rc;
+	*ret = ino;
+	return 0;
+}
+
+int ns_path(struct ns *ns, uint64_t at, uint64_t ino, struct buf *ret)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+	int rc;
+
+	buf_add(&b, "", 0);
+	rc = buf_err(&b);
+	while (rc == 0 && ino != NS_ROOT) {
+		rc = path_step(ns, at, &ino, &b);
+		if (rc == 0 && b.len > MIB(16)) /* a cycle in damaged rows */
+			rc = -EUCLEAN;
+	}
+	if (rc < 0)
+		return rc;
+	if (!b.len)
+		buf_u8(&b, '/');
+	buf_add(ret, b.data, b.len);
+	return b.failed ? -ENOMEM : buf_err(ret);
+}
+
+/* --- settings ------------------------------------------------------------ */
+
+int ns_setting_get(struct ns *ns, const char *key, struct buf *ret)
+{
+	const void *p;
+	struct stmt *st;
+	size_t n;
+	int rc;
+
+	st = stmts_get(&ns->stmts, NS_SETTING_GET, &rc);
+	if (!st)
+		return rc;
+	stmt_text(st, 1, key, strlen(key));
+	rc = stmt_step(st);
+	if (rc <= 0)
+		return rc < 0 ? rc : -ENOENT;
+	p = stmt_col_blob(st, 0, &n);
+	buf_add(ret, p, n);
+	stmt_reset(st);
+	return buf_err(ret);
+}
+
+int ns_setting_set(struct ns *ns, const char *key, const char *value)
+{
+	struct stmt *st;
+	int rc;
+
+	rc = ns_enter(ns);
+	if (rc < 0)
+		return rc;
+	st = stmts_get(&ns->stmts, NS_SETTING_PUT, &rc);
+	if (!st)
+		return rc;
+	stmt_text(st, 1, key, strlen(key));
+	stmt_text(st, 2, value, strlen(value));
+	return stmt_run(st);
+}

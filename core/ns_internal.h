@@ -1,0 +1,200 @@
+/* core/ns_internal.h - what the files of the namespace share; for them only.
+ *
+ *   ns_open.c     opening, counters
+ *   ns_sql.c      all statements
+ *   ns.c          the present
+ *   ns_past.c     the tree at a change number
+ *   ns_history.c  changes, versions, intervals
+ *   ns_change.c   the frame of a change; names that come and go
+ *   ns_rename.c   names that move
+ *   ns_attr.c     attributes, content, extended attributes
+ *   ns_orphan.c   inodes without a name, and whose they are
+ */
+#ifndef CORE_NS_INTERNAL_H
+#define CORE_NS_INTERNAL_H
+
+#include "core/map.h"
+#include "core/ns.h"
+#include "core/stmts.h"
+
+#define NS_DIR_SIZE 4096 /* what a directory's size is said to be */
+
+enum ns_stmt {
+	NS_COUNTERS_GET,
+	NS_COUNTERS_PUT,
+	NS_LAST_CHANGE,
+	NS_SETTING_GET,
+	NS_SETTING_PUT,
+
+	NS_INODE_GET,
+	NS_INODE_ADD,
+	NS_INODE_PUT,
+	NS_INODE_TOUCH,
+	NS_INODE_DEL,
+	NS_DIR_TOUCH,
+	NS_TARGET,
+
+	NS_ENTRY_GET,
+	NS_ENTRY_ADD,
+	NS_ENTRY_KILL,
+	NS_ENTRY_LIST,
+	NS_ENTRY_ANY,
+	NS_ENTRY_OF_INO,
+
+	NS_PAST_ENTRY,
+	NS_PAST_LIVING,
+	NS_PAST_DIED_AFTER,
+	NS_PAST_BORN_UPTO,
+	NS_PAST_ENTRY_OF_INO,
+	NS_PAST_INODE,
+	NS_PAST_MODE,
+	NS_PAST_TOUCHED,
+	NS_CHANGED_AFTER,
+
+	NS_CHANGE_ADD,
+	NS_CHANGE_GET,
+	NS_CHANGE_FLOOR,
+	NS_VERSION_ADD,
+	NS_VERSIONS,
+	NS_VERSIONS_BETWEEN,
+	NS_NAME_HISTORY,
+
+	NS_XATTR_GET,
+	NS_XATTR_LIST,
+	NS_XATTR_ADD,
+	NS_XATTR_KILL,
+	NS_XATTR_KILL_ALL,
+
+	NS_ORPHAN_ADD,
+	NS_ORPHAN_DEL,
+	NS_ORPHAN_LIST,
+	NS_STMTS,
+};
+extern const char *const ns_sql[NS_STMTS];
+
+/* The row `counter`: read when a batch begins, since other processes write it
+ * too, and written when it ends. */
+struct ns_counters {
+	uint64_t next_seq, next_ino;
+	struct totals totals;
+};
+
+struct past_list;
+#define NS_PAST_LISTS 4
+
+struct ns {
+	struct db *db;
+	struct journal *journal;
+	struct stmts stmts;
+	int64_t (*now)(void *ctx);
+	void *now_ctx;
+
+	bool fresh; /* the fields below are those of the open batch */
+	bool dirty; /* the counters were changed in it */
+	struct ns_counters counters;
+	uint64_t last_seq;
+	int64_t last_time_ns;
+
+	/* Never lower than what was given out, though a batch was lost. */
+	uint64_t next_seq, next_ino;
+
+	struct map *orphans; /* those that came to be in this batch */
+	char *owner;	     /* this process, as in the table orphan */
+	pid_t owner_pid;
+	int64_t root_time_ns; /* root made, and not in the journal: when */
+	struct ns_by root_by;
+
+	struct past_list *lists[NS_PAST_LISTS]; /* newest first */
+};
+
+/* --- rows ---------------------------------------------------------------- */
+
+/* A present name: -ENOENT. */
+struct ns_name {
+	uint64_t id, ino, born;
+};
+int ns_find(struct ns *ns, uint64_t dir, const char *name, size_t len,
+	    struct ns_name *ret) MUST_USE;
+/* A present inode: -ENOENT. */
+int ns_inode(struct ns *ns, uint64_t ino, struct ns_attr *ret) MUST_USE;
+/* A present inode that is a directory and has a name: -ENOENT, -ENOTDIR. */
+int ns_dir(struct ns *ns, uint64_t ino, struct ns_attr *ret) MUST_USE;
+/* -EINVAL, -ENAMETOOLONG: no name that a file may have. */
+int ns_name_check(const char *name, size_t len) MUST_USE;
+/* Content's address in a column: zero for NULL, -EUCLEAN for what is none. */
+int ns_column_addr(struct stmt *st, int i, struct addr *ret) MUST_USE;
+/* The columns mode .. version of an inode's queries, from column 0 on. */
+int ns_column_attr(struct stmt *st, uint64_t ino, struct ns_attr *ret) MUST_USE;
+/* Text that an inode's newest version up to a moment leads to. */
+int ns_target(struct ns *ns, uint64_t at, uint64_t ino,
+	      struct buf *ret) MUST_USE;
+
+/* --- the past ------------------------------------------------------------ */
+
+int ns_past_lookup(struct ns *ns, uint64_t at, uint64_t dir, const char *name,
+		   size_t len, uint64_t *ret_ino, uint64_t *ret_born) MUST_USE;
+int ns_past_getattr(struct ns *ns, uint64_t at, uint64_t ino,
+		    struct ns_attr *ret) MUST_USE;
+int ns_past_mode(struct ns *ns, uint64_t at, uint64_t ino,
+		 uint32_t *ret) MUST_USE;
+/* Whether names came or went in a directory after a change: 0 or 1. */
+int ns_changed_after(struct ns *ns, uint64_t dir, uint64_t at) MUST_USE;
+int ns_past_list(struct ns *ns, uint64_t at, uint64_t dir, const char *after,
+		 size_t len, int (*fn)(void *ctx, const struct ns_entry *e),
+		 void *ctx) MUST_USE;
+void ns_past_forget(struct ns *ns);
+/* Where in the interval tree a name lies that lived in [born, died). */
+uint64_t ns_fork_node(uint64_t born, uint64_t died);
+
+/* --- the frame of a change ----------------------------------------------- */
+
+/* Opens the batch, and reads the counters when it is new: the first thing a
+ * mutator does, so that what it checks stays so. */
+int ns_enter(struct ns *ns) MUST_USE;
+/* Now, and never before the last change. */
+int64_t ns_time(const struct ns *ns);
+
+/* Between begin and end all rows are written; end takes their outcome, and
+ * keeps or reverts them. A change that failed has used up its number. */
+struct ns_work {
+	uint64_t seq;
+	int64_t time_ns;
+	enum ns_op op;
+	struct ns_by by; /* strings cut, in text */
+	char program[64];
+	char message[256];
+	struct totals totals; /* as they will be */
+};
+int ns_begin(struct ns *ns, const struct ns_by *by, enum ns_op op, uint64_t dir,
+	     uint64_t dir2, struct ns_work *ret) MUST_USE;
+int ns_end(struct ns *ns, const struct ns_work *w, int rc) MUST_USE;
+
+int ns_put_inode(struct ns *ns, enum ns_stmt add_or_put,
+		 const struct ns_attr *a) MUST_USE;
+int ns_put_version(struct ns *ns, struct ns_work *w, const struct ns_attr *a,
+		   const char *target) MUST_USE;
+int ns_put_name(struct ns *ns, const struct ns_work *w, uint64_t dir,
+		const char *name, size_t len, uint64_t ino) MUST_USE;
+int ns_kill_name(struct ns *ns, const struct ns_work *w,
+		 const struct ns_name *name) MUST_USE;
+/* Times of a directory in which names came or went, and its link count. */
+int ns_touch_dir(struct ns *ns, const struct ns_work *w, uint64_t dir,
+		 int nlink_by) MUST_USE;
+/* ctime, and the link count as *a says. */
+int ns_touch_inode(struct ns *ns, const struct ns_work *w,
+		   const struct ns_attr *a) MUST_USE;
+/* *gone has lost a name: the link count, and what follows from none left. */
+int ns_drop_link(struct ns *ns, struct ns_work *w,
+		 struct ns_attr *gone) MUST_USE;
+
+/* --- orphans ------------------------------------------------------------- */
+
+/* This process, so that another can tell whether it lives. */
+int ns_owner_self(char **ret) MUST_USE;
+bool ns_owner_alive(const char *owner);
+int ns_orphan_add(struct ns *ns, uint64_t ino) MUST_USE;
+int ns_orphan_del(struct ns *ns, uint64_t ino) MUST_USE;
+int ns_orphans_write(struct ns *ns) MUST_USE; /* before a commit */
+int ns_orphans_sweep(struct ns *ns) MUST_USE; /* those of the dead */
+
+#endif

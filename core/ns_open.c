@@ -1,0 +1,289 @@
+#include "core/ns_internal.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "core/clock.h"
+#include "core/journal.h"
+
+/* --- counters ------------------------------------------------------------ */
+
+static int read_counters(struct ns *ns, struct ns_counters *ret)
+{
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&ns->stmts, NS_COUNTERS_GET, &rc);
+	if (!st)
+		return rc;
+	rc = stmt_step(st);
+	if (rc <= 0)
+		return rc < 0 ? rc : -EUCLEAN;
+	ret->next_seq = (uint64_t)stmt_col_int(st, 0);
+	ret->next_ino = (uint64_t)stmt_col_int(st, 1);
+	ret->totals.files = (uint64_t)stmt_col_int(st, 2);
+	ret->totals.dirs = (uint64_t)stmt_col_int(st, 3);
+	ret->totals.links = (uint64_t)stmt_col_int(st, 4);
+	ret->totals.bytes = (uint64_t)stmt_col_int(st, 5);
+	ret->totals.changes = (uint64_t)stmt_col_int(st, 6);
+	ret->totals.versions = (uint64_t)stmt_col_int(st, 7);
+	stmt_reset(st);
+	return 0;
+}
+
+static int write_counters(struct ns *ns)
+{
+	const struct totals *t = &ns->counters.totals;
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&ns->stmts, NS_COUNTERS_PUT, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)ns->next_seq);
+	stmt_int(st, 2, (int64_t)ns->next_ino);
+	stmt_int(st, 3, (int64_t)t->files);
+	stmt_int(st, 4, (int64_t)t->dirs);
+	stmt_int(st, 5, (int64_t)t->links);
+	stmt_int(st, 6, (int64_t)t->bytes);
+	stmt_int(st, 7, (int64_t)t->changes);
+	stmt_int(st, 8, (int64_t)t->versions);
+	return stmt_run(st);
+}
+
+static int last_change(struct ns *ns, uint64_t *ret_seq, int64_t *ret_time_ns)
+{
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&ns->stmts, NS_LAST_CHANGE, &rc);
+	if (!st)
+		return rc;
+	rc = stmt_step(st);
+	if (rc < 0)
+		return rc;
+	*ret_seq = rc ? (uint64_t)stmt_col_int(st, 0) : 0;
+	*ret_time_ns = rc ? stmt_col_int(st, 1) : 0;
+	stmt_reset(st);
+	return 0;
+}
+
+int ns_enter(struct ns *ns)
+{
+	int rc = db_begin(ns->db);
+
+	if (rc < 0 || ns->fresh)
+		return rc;
+	rc = read_counters(ns, &ns->counters);
+	if (rc == 0)
+		rc = last_change(ns, &ns->last_seq, &ns->last_time_ns);
+	if (rc < 0)
+		return rc;
+	ns->next_seq = MAX(ns->next_seq, ns->counters.next_seq);
+	ns->next_seq = MAX(ns->next_seq, ns->last_seq + 1);
+	ns->next_ino = MAX(ns->next_ino, ns->counters.next_ino);
+	ns->fresh = true;
+	ns->dirty = false;
+	return 0;
+}
+
+int64_t ns_time(const struct ns *ns)
+{
+	return MAX(ns->now(ns->now_ctx), ns->last_time_ns);
+}
+
+static int before_commit(void *ctx)
+{
+	struct ns *ns = ctx;
+	int rc = ns_orphans_write(ns);
+
+	if (rc == 0 && ns->fresh && ns->dirty)
+		rc = write_counters(ns);
+	return rc;
+}
+
+static void after_commit(void *ctx, bool committed)
+{
+	struct ns *ns = ctx;
+	struct map *none;
+
+	ns->fresh = ns->dirty = false;
+	if (!committed)
+		ns_past_forget(ns);
+	none = map_count(ns->orphans) ? map_new() : NULL;
+	if (!none)
+		return; /* at worst they are written once more */
+	map_free(ns->orphans);
+	ns->orphans = none;
+}
+
+int ns_raise(struct ns *ns, uint64_t seq)
+{
+	int rc = ns_enter(ns);
+
+	if (rc < 0)
+		return rc;
+	if (seq >= (uint64_t)INT64_MAX)
+		return -EOVERFLOW;
+	if (seq >= ns->next_seq) {
+		ns->next_seq = seq + 1;
+		ns->dirty = true;
+	}
+	return 0;
+}
+
+uint64_t ns_last_change(struct ns *ns)
+{
+	uint64_t seq;
+	int64_t time_ns;
+
+	if (ns->fresh)
+		return ns->last_seq;
+	return last_change(ns, &seq, &time_ns) < 0 ? ns->last_seq : seq;
+}
+
+int ns_totals(struct ns *ns, struct totals *ret)
+{
+	struct ns_counters c;
+	int rc;
+
+	if (ns->fresh) {
+		*ret = ns->counters.totals;
+		return 0;
+	}
+	rc = read_counters(ns, &c);
+	if (rc == 0)
+		*ret = c.totals;
+	return rc;
+}
+
+/* --- opening ------------------------------------------------------------- */
+
+static int64_t system_now(void *ctx)
+{
+	return clock_now_ns();
+}
+
+static int make_root(struct ns *ns, uint32_t uid, uint32_t gid)
+{
+	struct ns_attr a = {.ino = NS_ROOT,
+			    .mode = S_IFDIR | 0755,
+			    .nlink = 2,
+			    .uid = uid,
+			    .gid = gid};
+	struct ns_work w;
+	int rc;
+
+	rc = ns_enter(ns);
+	if (rc < 0)
+		return rc;
+	/* Another process may have made it while this one waited. */
+	rc = ns_inode(ns, NS_ROOT, &a);
+	if (rc != -ENOENT)
+		return rc;
+	ns->root_by = (struct ns_by){.uid = uid, .pid = (uint32_t)getpid()};
+	rc = ns_begin(ns, &ns->root_by, NS_OP_CREATE, 0, 0, &w);
+	if (rc < 0)
+		return rc;
+	a.atime_ns = a.mtime_ns = a.ctime_ns = w.time_ns;
+	a.version = w.seq;
+	rc = ns_put_inode(ns, NS_INODE_ADD, &a);
+	if (rc == 0)
+		rc = ns_put_version(ns, &w, &a, NULL);
+	w.totals.dirs++;
+	rc = ns_end(ns, &w, rc);
+	if (rc < 0)
+		return rc;
+	ns->next_ino = MAX(ns->next_ino, NS_ROOT + 1);
+	ns->root_time_ns = w.time_ns;
+	return 0;
+}
+
+static int open_locked(struct ns *ns, uint32_t uid, uint32_t gid)
+{
+	struct ns_attr root;
+	int rc;
+
+	rc = db_add_hook(ns->db, (struct db_hook){.before = before_commit,
+						  .after = after_commit,
+						  .ctx = ns});
+	if (rc < 0)
+		return rc;
+	rc = ns_inode(ns, NS_ROOT, &root);
+	if (rc == -ENOENT)
+		rc = make_root(ns, uid, gid);
+	else if (rc == 0 && !S_ISDIR(root.mode))
+		rc = -EUCLEAN;
+	if (rc < 0)
+		return rc;
+	return ns_orphans_sweep(ns);
+}
+
+int ns_open(struct db *db, uint32_t uid, uint32_t gid, struct ns **ret,
+	    struct err *err)
+{
+	struct ns *ns = calloc(1, sizeof(*ns));
+	int rc = -ENOMEM;
+
+	if (!ns)
+		return err_set(err, -ENOMEM, "%s", err_name(-ENOMEM));
+	ns->db = db;
+	ns->now = system_now;
+	ns->next_seq = 1;
+	ns->next_ino = NS_ROOT;
+	ns->orphans = map_new();
+	if (ns->orphans)
+		rc = stmts_init(&ns->stmts, db, ns_sql, NS_STMTS);
+	if (rc == 0)
+		rc = ns_owner_self(&ns->owner);
+	if (rc == 0) {
+		db_lock(db);
+		rc = open_locked(ns, uid, gid);
+		db_unlock(db);
+	}
+	if (rc < 0) {
+		ns_close(ns);
+		return err_set(err, rc, "cannot open the namespace: %s",
+			       err_name(rc));
+	}
+	*ret = ns;
+	return 0;
+}
+
+void ns_close(struct ns *ns)
+{
+	if (!ns)
+		return;
+	db_lock(ns->db);
+	db_drop_hooks(ns->db, ns);
+	ns_past_forget(ns);
+	stmts_done(&ns->stmts);
+	db_unlock(ns->db);
+	map_free(ns->orphans);
+	free(ns->owner);
+	free(ns);
+}
+
+void ns_set_clock(struct ns *ns, int64_t (*now)(void *ctx), void *ctx)
+{
+	ns->now = now;
+	ns->now_ctx = ctx;
+}
+
+struct journal *ns_journal(struct ns *ns)
+{
+	return ns->journal;
+}
+
+void ns_set_journal(struct ns *ns, struct journal *j)
+{
+	struct ns_attr root;
+
+	ns->journal = j;
+	if (!j || !ns->root_time_ns || ns_inode(ns, NS_ROOT, &root) < 0)
+		return;
+	journal_change(j, root.version, ns->root_time_ns, NS_OP_CREATE,
+		       &ns->root_by);
+	journal_inode(j, &root, NULL);
+	ns->root_time_ns = 0;
+}

@@ -1,0 +1,177 @@
+#include "core/ns_internal.h"
+
+/* Indexes are named in the queries: without statistics SQLite would choose
+ * among them by rules of thumb, and one wrong choice is a scan of the history.
+ * A query that cannot use the named one does not compile. */
+
+/* clang-format off */
+const char *const ns_sql[NS_STMTS] = {
+	[NS_COUNTERS_GET] =
+		"SELECT next_seq, next_ino, files, dirs, links, bytes, changes,"
+		" versions FROM counter WHERE id = 1",
+	[NS_COUNTERS_PUT] =
+		"UPDATE counter SET next_seq = ?1, next_ino = ?2, files = ?3,"
+		" dirs = ?4, links = ?5, bytes = ?6, changes = ?7,"
+		" versions = ?8 WHERE id = 1",
+	[NS_LAST_CHANGE] =
+		"SELECT seq, time FROM change ORDER BY seq DESC LIMIT 1",
+	[NS_SETTING_GET] = "SELECT value FROM setting WHERE key = ?1",
+	[NS_SETTING_PUT] =
+		"INSERT INTO setting(key, value) VALUES (?1, ?2)"
+		" ON CONFLICT(key) DO UPDATE SET value = ?2",
+
+	[NS_INODE_GET] =
+		"SELECT mode, nlink, uid, gid, rdev, size, atime, mtime, ctime,"
+		" address, version FROM inode WHERE branch = 1 AND ino = ?1",
+	[NS_INODE_ADD] =
+		"INSERT INTO inode(branch, ino, mode, nlink, uid, gid, rdev,"
+		" size, atime, mtime, ctime, address, version)"
+		" VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+	[NS_INODE_PUT] =
+		"UPDATE inode SET mode = ?2, nlink = ?3, uid = ?4, gid = ?5,"
+		" rdev = ?6, size = ?7, atime = ?8, mtime = ?9, ctime = ?10,"
+		" address = ?11, version = ?12 WHERE branch = 1 AND ino = ?1",
+	[NS_INODE_TOUCH] =
+		"UPDATE inode SET ctime = ?2, nlink = ?3"
+		" WHERE branch = 1 AND ino = ?1",
+	[NS_INODE_DEL] = "DELETE FROM inode WHERE branch = 1 AND ino = ?1",
+	[NS_DIR_TOUCH] =
+		"UPDATE inode SET mtime = ?2, ctime = ?2, nlink = nlink + ?3"
+		" WHERE branch = 1 AND ino = ?1",
+	[NS_TARGET] =
+		"SELECT target FROM version WHERE branch = 1 AND ino = ?1"
+		" AND born <= ?2 ORDER BY born DESC LIMIT 1",
+
+	[NS_ENTRY_GET] =
+		"SELECT id, ino, born FROM entry INDEXED BY entry_present"
+		" WHERE branch = 1 AND parent = ?1 AND name = ?2"
+		" AND died IS NULL",
+	[NS_ENTRY_ADD] =
+		"INSERT INTO entry(branch, parent, name, ino, born, node)"
+		" VALUES (1, ?1, ?2, ?3, ?4, 0)",
+	[NS_ENTRY_KILL] =
+		"UPDATE entry SET died = ?2, node = ?3 WHERE id = ?1",
+	[NS_ENTRY_LIST] =
+		"SELECT e.name, e.ino, i.mode"
+		" FROM entry AS e INDEXED BY entry_present"
+		" JOIN inode AS i ON i.branch = 1 AND i.ino = e.ino"
+		" WHERE e.branch = 1 AND e.parent = ?1 AND e.name > ?2"
+		" AND e.died IS NULL ORDER BY e.name",
+	[NS_ENTRY_ANY] =
+		"SELECT 1 FROM entry INDEXED BY entry_present"
+		" WHERE branch = 1 AND parent = ?1 AND died IS NULL LIMIT 1",
+	[NS_ENTRY_OF_INO] =
+		"SELECT parent, name FROM entry INDEXED BY entry_ino"
+		" WHERE branch = 1 AND ino = ?1 AND died IS NULL"
+		" ORDER BY id LIMIT 1",
+
+	/* Intervals of one name do not overlap: only the newest that was born
+	 * by then can hold the moment. */
+	[NS_PAST_ENTRY] =
+		"SELECT ino, born, died FROM entry INDEXED BY entry_past"
+		" WHERE branch = 1 AND parent = ?1 AND name = ?2"
+		" AND born <= ?3 AND died IS NOT NULL"
+		" ORDER BY born DESC LIMIT 1",
+	[NS_PAST_LIVING] =
+		"SELECT name, ino FROM entry INDEXED BY entry_born"
+		" WHERE branch = 1 AND parent = ?1 AND node = 0"
+		" AND born <= ?2",
+	[NS_PAST_DIED_AFTER] =
+		"SELECT name, ino FROM entry INDEXED BY entry_died"
+		" WHERE branch = 1 AND parent = ?1 AND node = ?2"
+		" AND died IS NOT NULL AND died > ?3",
+	[NS_PAST_BORN_UPTO] =
+		"SELECT name, ino FROM entry INDEXED BY entry_born"
+		" WHERE branch = 1 AND parent = ?1 AND node = ?2"
+		" AND born <= ?3",
+	[NS_PAST_ENTRY_OF_INO] =
+		"SELECT * FROM (SELECT parent, name"
+		" FROM entry INDEXED BY entry_ino"
+		" WHERE branch = 1 AND ino = ?1 AND died IS NULL"
+		" AND born <= ?2 ORDER BY id LIMIT 1)"
+		" UNION ALL"
+		" SELECT * FROM (SELECT parent, name"
+		" FROM entry INDEXED BY entry_ino"
+		" WHERE branch = 1 AND ino = ?1 AND died > ?2"
+		" AND born <= ?2 ORDER BY died LIMIT 1) LIMIT 1",
+	[NS_PAST_INODE] =
+		"SELECT v.mode, 1, v.uid, v.gid, v.rdev, v.size, v.mtime,"
+		" v.mtime, c.time, v.address, v.content, v.born"
+		" FROM version AS v JOIN change AS c ON c.seq = v.born"
+		" WHERE v.branch = 1 AND v.ino = ?1 AND v.born <= ?2"
+		" ORDER BY v.born DESC LIMIT 1",
+	[NS_PAST_MODE] =
+		"SELECT mode FROM version WHERE branch = 1 AND ino = ?1"
+		" AND born <= ?2 ORDER BY born DESC LIMIT 1",
+	[NS_PAST_TOUCHED] =
+		"SELECT seq, time FROM (SELECT * FROM (SELECT seq, time"
+		" FROM change INDEXED BY change_dir WHERE branch = 1"
+		" AND dir = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1)"
+		" UNION ALL SELECT * FROM (SELECT seq, time"
+		" FROM change INDEXED BY change_dir2 WHERE branch = 1"
+		" AND dir2 = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1))"
+		" ORDER BY seq DESC LIMIT 1",
+	[NS_CHANGED_AFTER] =
+		"SELECT EXISTS (SELECT 1 FROM change INDEXED BY change_dir"
+		" WHERE branch = 1 AND dir = ?1 AND seq > ?2)"
+		" OR EXISTS (SELECT 1 FROM change INDEXED BY change_dir2"
+		" WHERE branch = 1 AND dir2 = ?1 AND seq > ?2)",
+
+	[NS_CHANGE_ADD] =
+		"INSERT INTO change(seq, branch, time, op, uid, pid, program,"
+		" message, dir, dir2)"
+		" VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+	[NS_CHANGE_GET] =
+		"SELECT seq, time, op, uid, pid, program, message"
+		" FROM change WHERE seq = ?1",
+	[NS_CHANGE_FLOOR] =
+		"SELECT seq, time FROM change WHERE seq <= ?1"
+		" ORDER BY seq DESC LIMIT 1",
+	[NS_VERSION_ADD] =
+		"INSERT INTO version(branch, ino, born, content, mode, uid,"
+		" gid, rdev, size, mtime, address, target)"
+		" VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+	[NS_VERSIONS] =
+		"SELECT v.mode, 1, v.uid, v.gid, v.rdev, v.size, v.mtime,"
+		" v.mtime, c.time, v.address, v.content, v.ino,"
+		" c.seq, c.time, c.op, c.uid, c.pid, c.program, c.message"
+		" FROM version AS v JOIN change AS c ON c.seq = v.born"
+		" WHERE v.branch = 1 AND v.ino = ?1 ORDER BY v.born",
+	[NS_VERSIONS_BETWEEN] =
+		"SELECT v.mode, 1, v.uid, v.gid, v.rdev, v.size, v.mtime,"
+		" v.mtime, c.time, v.address, v.content, v.ino,"
+		" c.seq, c.time, c.op, c.uid, c.pid, c.program, c.message"
+		" FROM version AS v INDEXED BY version_born"
+		" JOIN change AS c ON c.seq = v.born"
+		" WHERE v.branch = 1 AND v.born > ?1 AND v.born <= ?2"
+		" ORDER BY v.born, v.ino",
+	[NS_NAME_HISTORY] =
+		"SELECT ino, born, died FROM entry INDEXED BY entry_past"
+		" WHERE branch = 1 AND parent = ?1 AND name = ?2"
+		" AND died IS NOT NULL ORDER BY born",
+
+	[NS_XATTR_GET] =
+		"SELECT value, born FROM xattr INDEXED BY xattr_present"
+		" WHERE branch = 1 AND ino = ?1 AND name = ?2"
+		" AND died IS NULL",
+	[NS_XATTR_LIST] =
+		"SELECT name FROM xattr INDEXED BY xattr_present"
+		" WHERE branch = 1 AND ino = ?1 AND died IS NULL ORDER BY name",
+	[NS_XATTR_ADD] =
+		"INSERT INTO xattr(branch, ino, name, born, value)"
+		" VALUES (1, ?1, ?2, ?3, ?4)",
+	[NS_XATTR_KILL] =
+		"UPDATE xattr SET died = ?3"
+		" WHERE branch = 1 AND ino = ?1 AND name = ?2 AND born = ?4",
+	[NS_XATTR_KILL_ALL] =
+		"UPDATE xattr INDEXED BY xattr_present SET died = ?2"
+		" WHERE branch = 1 AND ino = ?1 AND died IS NULL",
+
+	[NS_ORPHAN_ADD] =
+		"INSERT OR REPLACE INTO orphan(branch, ino, owner)"
+		" VALUES (1, ?1, ?2)",
+	[NS_ORPHAN_DEL] = "DELETE FROM orphan WHERE branch = 1 AND ino = ?1",
+	[NS_ORPHAN_LIST] =
+		"SELECT ino, owner FROM orphan WHERE branch = 1",
+};
+/* clang-format on */

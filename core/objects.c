@@ -1,0 +1,383 @@
+#include "core/objects.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#include "core/map.h"
+
+/* Two connections: rows are written, iterated and counted on the db's, in the
+ * batch; objects_find() asks a second one that only sees what was committed,
+ * and waits for nobody.
+ *
+ * Names of packs never change and numbers are not used again, so they are
+ * remembered for ever, except those that were added in a batch that then
+ * failed: their numbers will be given away anew. */
+
+enum { ADD, REPLACE, ALL, TOTALS, PACK_ADD, PACK_COUNT, MAIN_STMTS };
+
+static const char *const main_sql[MAIN_STMTS] = {
+	[ADD] = "INSERT INTO object(addr, kind, codec, pack, offset, stored,"
+		" raw) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+	[REPLACE] = "INSERT OR REPLACE INTO object(addr, kind, codec, pack,"
+		    " offset, stored, raw) VALUES (?, ?, ?, ?, ?, ?, ?)",
+	[ALL] = "SELECT kind, codec, pack, offset, stored, raw, addr"
+		" FROM object ORDER BY addr",
+	[TOTALS] = "SELECT count(*), coalesce(sum(raw), 0),"
+		   " coalesce(sum(stored), 0) FROM object",
+	[PACK_ADD] = "INSERT INTO pack(name) VALUES (?) RETURNING id",
+	[PACK_COUNT] = "SELECT count(*) FROM pack",
+};
+
+enum { FIND, PACK_NAME, READ_STMTS };
+
+static const char *const read_sql[READ_STMTS] = {
+	[FIND] = "SELECT kind, codec, pack, offset, stored, raw FROM object"
+		 " WHERE addr = ?",
+	[PACK_NAME] = "SELECT name FROM pack WHERE id = ?",
+};
+
+struct pack {
+	uint8_t id[PACK_ID_LEN];
+	uint32_t number;
+	struct pack *next; /* added in the batch that is open */
+};
+
+struct objects {
+	struct db *db;
+	struct stmt *stmts[MAIN_STMTS];
+
+	struct db *reader; /* its db_lock() guards what follows */
+	struct stmt *reads[READ_STMTS];
+	struct map *packs; /* by number */
+	struct pack *fresh;
+};
+
+static int loc_of(struct stmt *s, struct object_loc *ret)
+{
+	int64_t kind = stmt_col_int(s, 0), codec = stmt_col_int(s, 1);
+	int64_t pack = stmt_col_int(s, 2), offset = stmt_col_int(s, 3);
+	int64_t stored = stmt_col_int(s, 4), raw = stmt_col_int(s, 5);
+
+	if (kind < 0 || kind > INT_MAX || !obj_kind_valid((int)kind) ||
+	    codec < 0 || codec > UINT8_MAX || pack < 0 || pack > UINT32_MAX ||
+	    offset < 0 || stored < 0 || stored > UINT32_MAX || raw < 0 ||
+	    raw > UINT32_MAX)
+		return -EUCLEAN;
+	*ret = (struct object_loc){
+		.kind = (enum obj_kind)kind,
+		.codec = (uint8_t)codec,
+		.pack = (uint32_t)pack,
+		.offset = (uint64_t)offset,
+		.stored = (uint32_t)stored,
+		.raw = (uint32_t)raw,
+	};
+	return 0;
+}
+
+int objects_find(struct objects *o, const struct addr *a,
+		 struct object_loc *ret)
+{
+	struct stmt *s = o->reads[FIND];
+	int rc;
+
+	db_lock(o->reader);
+	stmt_blob(s, 1, a->b, ADDR_LEN);
+	rc = stmt_step(s);
+	if (rc > 0) {
+		rc = loc_of(s, ret);
+		stmt_reset(s);
+	} else if (!rc) {
+		rc = -ENOENT;
+	}
+	db_unlock(o->reader);
+	return rc;
+}
+
+static int put(struct objects *o, int which, const struct addr *a,
+	       const struct object_loc *loc)
+{
+	struct stmt *s = o->stmts[which];
+	int rc;
+
+	if (loc->offset > INT64_MAX)
+		return -EFBIG;
+	rc = db_begin(o->db);
+	if (rc < 0)
+		return rc;
+	stmt_blob(s, 1, a->b, ADDR_LEN);
+	stmt_int(s, 2, loc->kind);
+	stmt_int(s, 3, loc->codec);
+	stmt_int(s, 4, loc->pack);
+	stmt_int(s, 5, (int64_t)loc->offset);
+	stmt_int(s, 6, loc->stored);
+	stmt_int(s, 7, loc->raw);
+	return stmt_run(s);
+}
+
+int objects_add(struct objects *o, const struct addr *a,
+		const struct object_loc *loc)
+{
+	return put(o, ADD, a, loc);
+}
+
+int objects_replace(struct objects *o, const struct addr *a,
+		    const struct object_loc *loc)
+{
+	return put(o, REPLACE, a, loc);
+}
+
+static int visit(struct stmt *s,
+		 int (*fn)(void *ctx, const struct addr *a,
+			   const struct object_loc *loc),
+		 void *ctx)
+{
+	struct object_loc loc;
+	struct addr a;
+	const void *p;
+	size_t n;
+	int rc;
+
+	p = stmt_col_blob(s, 6, &n);
+	if (n != ADDR_LEN)
+		return -EUCLEAN;
+	memcpy(a.b, p, ADDR_LEN);
+	rc = loc_of(s, &loc);
+	return rc < 0 ? rc : fn(ctx, &a, &loc);
+}
+
+/* A statement of its own, so that the callback may iterate too. */
+int objects_iterate(struct objects *o,
+		    int (*fn)(void *ctx, const struct addr *a,
+			      const struct object_loc *loc),
+		    void *ctx)
+{
+	int rc;
+	struct stmt *s = db_prepare(o->db, main_sql[ALL], &rc);
+
+	if (!s)
+		return rc;
+	while ((rc = stmt_step(s)) > 0) {
+		rc = visit(s, fn, ctx);
+		if (rc)
+			break;
+	}
+	stmt_free(s);
+	return rc;
+}
+
+/* --- packs ---------------------------------------------------------------- */
+
+static int remember(struct objects *o, uint32_t number, const void *id,
+		    struct pack **ret)
+{
+	struct pack *p = map_get_u64(o->packs, number);
+	int rc;
+
+	if (!p) {
+		p = calloc(1, sizeof(*p));
+		if (!p)
+			return -ENOMEM;
+		p->number = number;
+		rc = map_put_u64(o->packs, number, p);
+		if (rc < 0) {
+			free(p);
+			return rc;
+		}
+	}
+	memcpy(p->id, id, PACK_ID_LEN);
+	*ret = p;
+	return 0;
+}
+
+/* The batch is over. */
+static void settle(void *ctx, bool committed)
+{
+	struct objects *o = ctx;
+	struct pack *p, *next;
+
+	db_lock(o->reader);
+	for (p = o->fresh; p; p = next) {
+		next = p->next;
+		p->next = NULL;
+		if (committed)
+			continue;
+		map_del_u64(o->packs, p->number);
+		free(p);
+	}
+	o->fresh = NULL;
+	db_unlock(o->reader);
+}
+
+static int insert_pack(struct objects *o, const uint8_t *id, uint32_t *ret)
+{
+	struct stmt *s = o->stmts[PACK_ADD];
+	int64_t number;
+	int rc;
+
+	stmt_blob(s, 1, id, PACK_ID_LEN);
+	rc = stmt_step(s);
+	if (rc <= 0)
+		return rc < 0 ? rc : -EUCLEAN;
+	number = stmt_col_int(s, 0);
+	rc = stmt_step(s);
+	if (rc > 0)
+		stmt_reset(s);
+	if (rc)
+		return rc < 0 ? rc : -EUCLEAN;
+	if (number <= 0 || number > UINT32_MAX)
+		return -EOVERFLOW;
+	*ret = (uint32_t)number;
+	return 0;
+}
+
+int packs_add(struct objects *o, const uint8_t id[PACK_ID_LEN],
+	      uint32_t *ret_pack)
+{
+	struct pack *p;
+	uint32_t number;
+	int rc;
+
+	rc = db_savepoint(o->db);
+	if (rc < 0)
+		return rc;
+	rc = insert_pack(o, id, &number);
+	if (rc >= 0) {
+		db_lock(o->reader);
+		rc = remember(o, number, id, &p);
+		if (rc >= 0) {
+			p->next = o->fresh;
+			o->fresh = p;
+		}
+		db_unlock(o->reader);
+	}
+	if (rc < 0) {
+		db_revert(o->db);
+		return rc;
+	}
+	rc = db_release(o->db);
+	if (rc < 0)
+		return rc; /* the batch is lost, and settle() forgets it */
+	*ret_pack = number;
+	return 0;
+}
+
+/* Under the reader's lock. */
+static int load_pack(struct objects *o, uint32_t pack, struct pack **ret)
+{
+	struct stmt *s = o->reads[PACK_NAME];
+	const void *id;
+	size_t n;
+	int rc;
+
+	stmt_int(s, 1, pack);
+	rc = stmt_step(s);
+	if (rc <= 0)
+		return rc < 0 ? rc : -ENOENT;
+	id = stmt_col_blob(s, 0, &n);
+	rc = n == PACK_ID_LEN ? remember(o, pack, id, ret) : -EUCLEAN;
+	stmt_reset(s);
+	return rc;
+}
+
+int packs_id(struct objects *o, uint32_t pack, uint8_t ret_id[PACK_ID_LEN])
+{
+	struct pack *p;
+	int rc = 0;
+
+	db_lock(o->reader);
+	p = map_get_u64(o->packs, pack);
+	if (!p)
+		rc = load_pack(o, pack, &p);
+	if (rc >= 0)
+		memcpy(ret_id, p->id, PACK_ID_LEN);
+	db_unlock(o->reader);
+	return rc;
+}
+
+int objects_totals(struct objects *o, struct object_totals *ret)
+{
+	struct stmt *s = o->stmts[TOTALS];
+	struct object_totals t;
+	int rc;
+
+	rc = stmt_step(s);
+	if (rc <= 0)
+		return rc < 0 ? rc : -EUCLEAN;
+	t.objects = (uint64_t)stmt_col_int(s, 0);
+	t.raw = (uint64_t)stmt_col_int(s, 1);
+	t.stored = (uint64_t)stmt_col_int(s, 2);
+	stmt_reset(s);
+	s = o->stmts[PACK_COUNT];
+	rc = stmt_step(s);
+	if (rc <= 0)
+		return rc < 0 ? rc : -EUCLEAN;
+	t.packs = (uint64_t)stmt_col_int(s, 0);
+	stmt_reset(s);
+	*ret = t;
+	return 0;
+}
+
+/* --- opening -------------------------------------------------------------- */
+
+static int prepare_all(struct db *db, const char *const *sql,
+		       struct stmt **stmts, size_t n)
+{
+	size_t i;
+	int rc;
+
+	for (i = 0; i < n; i++) {
+		stmts[i] = db_prepare(db, sql[i], &rc);
+		if (!stmts[i])
+			return rc;
+	}
+	return 0;
+}
+
+int objects_open(struct db *db, const char *path, struct objects **ret,
+		 struct err *err)
+{
+	CLEANUP(objects_closep) struct objects *o = calloc(1, sizeof(*o));
+	int rc;
+
+	if (!o)
+		return err_set(err, -ENOMEM, "%s: %s", path, err_name(ENOMEM));
+	o->db = db;
+	rc = db_open(path, DB_READONLY, &o->reader, err);
+	if (rc < 0)
+		return rc;
+	o->packs = map_new();
+	rc = o->packs ? 0 : -ENOMEM;
+	if (rc >= 0)
+		rc = prepare_all(db, main_sql, o->stmts, MAIN_STMTS);
+	if (rc >= 0)
+		rc = prepare_all(o->reader, read_sql, o->reads, READ_STMTS);
+	if (rc >= 0)
+		rc = db_add_hook(db,
+				 (struct db_hook){.after = settle, .ctx = o});
+	if (rc < 0)
+		return err_set(err, rc, "%s: %s", path, err_name(rc));
+	*ret = steal(&o);
+	return 0;
+}
+
+void objects_close(struct objects *o)
+{
+	struct pack *p;
+	size_t it = 0, i;
+	void *v;
+
+	if (!o)
+		return;
+	db_drop_hooks(o->db, o);
+	for (i = 0; i < MAIN_STMTS; i++)
+		stmt_free(o->stmts[i]);
+	for (i = 0; i < READ_STMTS; i++)
+		stmt_free(o->reads[i]);
+	while (o->packs && map_next(o->packs, &it, NULL, NULL, &v)) {
+		p = v;
+		free(p);
+	}
+	map_free(o->packs);
+	db_close(o->reader);
+	free(o);
+}

@@ -1,0 +1,444 @@
+#include "core/results.h"
+
+#include <errno.h>
+
+#include "core/journal.h"
+#include "core/stmts.h"
+
+enum {
+	RECIPE_PUT,
+	RECIPE_GET,
+	RESULT_PUT,
+	RESULT_GET,
+	RESULT_USED,
+	RESULT_FORGET,
+	RESULT_TOTALS,
+	DERIVED_PUT,
+	DERIVED_GET,
+	DERIVED_HISTORY,
+	N_STMTS,
+};
+
+#define DERIVED_COLUMNS                                                    \
+	"recipe, error, address, size, executable, ran, seq, since, last," \
+	" before"
+
+/* clang-format off */
+static const char *const sql[N_STMTS] = {
+	[RECIPE_PUT] =
+		"INSERT OR IGNORE INTO recipe(address, bytes) VALUES (?1, ?2)",
+	[RECIPE_GET] = "SELECT bytes FROM recipe WHERE address = ?1",
+
+	[RESULT_PUT] =
+		"INSERT OR REPLACE INTO result(recipe, error, executable,"
+		" reproducible, address, size, wall, cpu, memory, time, text,"
+		" text_size, uses, last_use, message) VALUES (?1, ?2, ?3, ?4,"
+		" ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+	[RESULT_GET] =
+		"SELECT error, executable, reproducible, address, size, wall,"
+		" cpu, memory, time, text, text_size, uses, last_use, message"
+		" FROM result WHERE recipe = ?1",
+	[RESULT_USED] =
+		"UPDATE result SET uses = uses + 1, last_use = ?2"
+		" WHERE recipe = ?1 RETURNING uses",
+	[RESULT_FORGET] =
+		"DELETE FROM result WHERE recipe = ?1 AND error <> 0",
+	[RESULT_TOTALS] =
+		"SELECT count(*), coalesce(sum(error <> 0), 0),"
+		" coalesce(sum(size), 0), coalesce(sum(uses), 0),"
+		" coalesce(sum(wall), 0), coalesce(sum(uses * wall), 0)"
+		" FROM result",
+
+	[DERIVED_PUT] =
+		"INSERT INTO derived(branch, dir, name, recipe, error,"
+		" address, size, executable, ran, seq, since, last, before)"
+		" VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"
+		" ?12)",
+	[DERIVED_GET] =
+		"SELECT " DERIVED_COLUMNS " FROM derived WHERE branch = 1"
+		" AND dir = ?1 AND name = ?2 AND seq <= ?3"
+		" ORDER BY seq DESC LIMIT 1",
+	[DERIVED_HISTORY] =
+		"SELECT " DERIVED_COLUMNS " FROM derived WHERE branch = 1"
+		" AND dir = ?1 AND name = ?2 ORDER BY seq",
+};
+/* clang-format on */
+
+struct results {
+	struct db *db;
+	struct ns *ns;
+	struct stmts stmts;
+};
+
+int results_open(struct db *db, struct ns *ns, struct results **ret)
+{
+	struct results *r = calloc(1, sizeof(*r));
+	int rc;
+
+	if (!r)
+		return -ENOMEM;
+	r->db = db;
+	r->ns = ns;
+	rc = stmts_init(&r->stmts, db, sql, N_STMTS);
+	if (rc < 0) {
+		free(r);
+		return rc;
+	}
+	*ret = r;
+	return 0;
+}
+
+void results_close(struct results *r)
+{
+	if (!r)
+		return;
+	db_lock(r->db);
+	stmts_done(&r->stmts);
+	db_unlock(r->db);
+	free(r);
+}
+
+/* --- columns ------------------------------------------------------------- */
+
+static void bind_addr(struct stmt *st, int i, const struct addr *a)
+{
+	if (addr_is_zero(a))
+		stmt_null(st, i);
+	else
+		stmt_blob(st, i, a->b, ADDR_LEN);
+}
+
+static int column_addr(struct stmt *st, int i, struct addr *ret)
+{
+	const void *p;
+	size_t n;
+
+	memset(ret, 0, sizeof(*ret));
+	if (stmt_col_is_null(st, i))
+		return 0;
+	p = stmt_col_blob(st, i, &n);
+	if (n != ADDR_LEN)
+		return -EUCLEAN;
+	memcpy(ret->b, p, ADDR_LEN);
+	return 0;
+}
+
+/* --- recipes ------------------------------------------------------------- */
+
+int results_put_recipe(struct results *r, const struct addr *recipe,
+		       const void *bytes, size_t n)
+{
+	struct stmt *st;
+	int rc;
+
+	rc = db_begin(r->db);
+	if (rc < 0)
+		return rc;
+	st = stmts_get(&r->stmts, RECIPE_PUT, &rc);
+	if (!st)
+		return rc;
+	stmt_blob(st, 1, recipe->b, ADDR_LEN);
+	stmt_blob(st, 2, bytes, n);
+	return stmt_run(st);
+}
+
+int results_get_recipe(struct results *r, const struct addr *recipe,
+		       struct buf *ret)
+{
+	const void *p;
+	struct stmt *st;
+	size_t n;
+	int rc;
+
+	st = stmts_get(&r->stmts, RECIPE_GET, &rc);
+	if (!st)
+		return rc;
+	stmt_blob(st, 1, recipe->b, ADDR_LEN);
+	rc = stmt_step(st);
+	if (rc <= 0)
+		return rc < 0 ? rc : -ENOENT;
+	p = stmt_col_blob(st, 0, &n);
+	buf_add(ret, p, n);
+	stmt_reset(st);
+	return buf_err(ret);
+}
+
+/* --- results ------------------------------------------------------------- */
+
+static int column_result(struct stmt *st, struct result *ret)
+{
+	const void *p;
+	size_t n;
+	int rc;
+
+	ret->error = (int)stmt_col_int(st, 0);
+	ret->executable = stmt_col_int(st, 1);
+	ret->reproducible = stmt_col_int(st, 2);
+	ret->size = (uint64_t)stmt_col_int(st, 4);
+	ret->wall_ns = stmt_col_int(st, 5);
+	ret->cpu_ns = stmt_col_int(st, 6);
+	ret->memory = (uint64_t)stmt_col_int(st, 7);
+	ret->when_ns = stmt_col_int(st, 8);
+	ret->text_size = (uint64_t)stmt_col_int(st, 10);
+	ret->uses = (uint64_t)stmt_col_int(st, 11);
+	ret->last_use_ns = stmt_col_int(st, 12);
+	p = stmt_col_blob(st, 13, &n);
+	n = MIN(n, sizeof(ret->message) - 1);
+	memcpy(ret->message, p, n);
+	ret->message[n] = '\0';
+	rc = column_addr(st, 3, &ret->addr);
+	return rc < 0 ? rc : column_addr(st, 9, &ret->text);
+}
+
+int results_get(struct results *r, const struct addr *recipe,
+		struct result *ret)
+{
+	struct result res = {.recipe = *recipe};
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&r->stmts, RESULT_GET, &rc);
+	if (!st)
+		return rc;
+	stmt_blob(st, 1, recipe->b, ADDR_LEN);
+	rc = stmt_step(st);
+	if (rc <= 0)
+		return rc < 0 ? rc : -ENOENT;
+	rc = column_result(st, &res);
+	stmt_reset(st);
+	if (rc == 0)
+		*ret = res;
+	return rc;
+}
+
+int results_put(struct results *r, const struct result *result)
+{
+	size_t len = strnlen(result->message, sizeof(result->message) - 1);
+	struct stmt *st;
+	int rc;
+
+	if (result->error < 0)
+		return -EINVAL;
+	rc = db_begin(r->db);
+	if (rc < 0)
+		return rc;
+	st = stmts_get(&r->stmts, RESULT_PUT, &rc);
+	if (!st)
+		return rc;
+	stmt_blob(st, 1, result->recipe.b, ADDR_LEN);
+	stmt_int(st, 2, result->error);
+	stmt_int(st, 3, result->executable);
+	stmt_int(st, 4, result->reproducible);
+	bind_addr(st, 5, &result->addr);
+	stmt_int(st, 6, (int64_t)result->size);
+	stmt_int(st, 7, result->wall_ns);
+	stmt_int(st, 8, result->cpu_ns);
+	stmt_int(st, 9, (int64_t)result->memory);
+	stmt_int(st, 10, result->when_ns);
+	bind_addr(st, 11, &result->text);
+	stmt_int(st, 12, (int64_t)result->text_size);
+	stmt_int(st, 13, (int64_t)result->uses);
+	stmt_int(st, 14, result->last_use_ns);
+	if (len)
+		stmt_text(st, 15, result->message, len);
+	else
+		stmt_null(st, 15);
+	return stmt_run(st);
+}
+
+int results_used(struct results *r, const struct addr *recipe, int64_t now_ns)
+{
+	struct stmt *st;
+	int64_t uses;
+	int rc;
+
+	rc = db_begin(r->db);
+	if (rc < 0)
+		return rc;
+	st = stmts_get(&r->stmts, RESULT_USED, &rc);
+	if (!st)
+		return rc;
+	stmt_blob(st, 1, recipe->b, ADDR_LEN);
+	stmt_int(st, 2, now_ns);
+	rc = stmts_int(st, &uses);
+	return rc > 0 ? 0 : rc < 0 ? rc : -ENOENT;
+}
+
+int results_forget(struct results *r, const struct addr *recipe)
+{
+	struct stmt *st;
+	int rc;
+
+	rc = db_begin(r->db);
+	if (rc < 0)
+		return rc;
+	st = stmts_get(&r->stmts, RESULT_FORGET, &rc);
+	if (!st)
+		return rc;
+	stmt_blob(st, 1, recipe->b, ADDR_LEN);
+	return stmt_run(st);
+}
+
+int results_totals(struct results *r, struct result_totals *ret)
+{
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&r->stmts, RESULT_TOTALS, &rc);
+	if (!st)
+		return rc;
+	rc = stmt_step(st);
+	if (rc <= 0)
+		return rc < 0 ? rc : -EUCLEAN;
+	ret->results = (uint64_t)stmt_col_int(st, 0);
+	ret->failures = (uint64_t)stmt_col_int(st, 1);
+	ret->bytes = (uint64_t)stmt_col_int(st, 2);
+	ret->uses = (uint64_t)stmt_col_int(st, 3);
+	ret->wall_ns = stmt_col_int(st, 4);
+	ret->saved_ns = stmt_col_int(st, 5);
+	stmt_reset(st);
+	return 0;
+}
+
+/* --- derived names ------------------------------------------------------- */
+
+static int column_derived(struct stmt *st, uint64_t dir, const char *name,
+			  size_t len, struct derived *ret)
+{
+	int rc;
+
+	ret->dir = dir;
+	memcpy(ret->name, name, len);
+	ret->name[len] = '\0';
+	ret->error = (int)stmt_col_int(st, 1);
+	ret->size = (uint64_t)stmt_col_int(st, 3);
+	ret->executable = stmt_col_int(st, 4);
+	ret->ran = stmt_col_int(st, 5);
+	ret->seq = (uint64_t)stmt_col_int(st, 6);
+	ret->since_ns = stmt_col_int(st, 7);
+	ret->last_ns = stmt_col_int(st, 8);
+	rc = column_addr(st, 0, &ret->recipe);
+	if (rc == 0)
+		rc = column_addr(st, 2, &ret->addr);
+	return rc < 0 ? rc : column_addr(st, 9, &ret->before);
+}
+
+int results_derived(struct results *r, uint64_t at, uint64_t dir,
+		    const char *name, size_t len, struct derived *ret)
+{
+	struct derived d;
+	struct stmt *st;
+	int rc;
+
+	if (len > NS_NAME_MAX)
+		return -ENAMETOOLONG;
+	st = stmts_get(&r->stmts, DERIVED_GET, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)dir);
+	stmt_blob(st, 2, name, len);
+	stmt_int(st, 3, (int64_t)MIN(at, (uint64_t)INT64_MAX));
+	rc = stmt_step(st);
+	if (rc <= 0)
+		return rc < 0 ? rc : -ENOENT;
+	rc = column_derived(st, dir, name, len, &d);
+	stmt_reset(st);
+	if (rc == 0)
+		*ret = d;
+	return rc;
+}
+
+static int put_row(struct results *r, const struct derived *d)
+{
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&r->stmts, DERIVED_PUT, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)d->dir);
+	stmt_blob(st, 2, d->name, strlen(d->name));
+	stmt_blob(st, 3, d->recipe.b, ADDR_LEN);
+	stmt_int(st, 4, d->error);
+	bind_addr(st, 5, &d->addr);
+	stmt_int(st, 6, (int64_t)d->size);
+	stmt_int(st, 7, d->executable);
+	stmt_int(st, 8, d->ran);
+	stmt_int(st, 9, (int64_t)d->seq);
+	stmt_int(st, 10, d->since_ns);
+	stmt_int(st, 11, d->last_ns);
+	bind_addr(st, 12, &d->before);
+	return stmt_run(st);
+}
+
+static bool same_content(const struct derived *a, const struct derived *b)
+{
+	return a->error == b->error && addr_eq(&a->addr, &b->addr);
+}
+
+int results_put_derived(struct results *r, const struct ns_by *by,
+			struct derived *d, const struct result *res)
+{
+	struct derived row = *d, old;
+	size_t len = strnlen(d->name, sizeof(d->name));
+	int rc, had;
+
+	if (!len || len > NS_NAME_MAX || d->error < 0)
+		return -EINVAL;
+	rc = db_savepoint(r->db);
+	if (rc < 0)
+		return rc;
+	had = results_derived(r, NS_NOW, d->dir, d->name, len, &old);
+	rc = had == -ENOENT ? 0 : had;
+	if (rc == 0)
+		rc = ns_begin_change(r->ns, by, NS_OP_RESULT, &row.seq,
+				     &row.last_ns);
+	if (rc < 0) {
+		db_revert(r->db);
+		return rc;
+	}
+	row.since_ns = had == 0 && same_content(&old, &row) ? old.since_ns
+							    : row.last_ns;
+	memset(&row.before, 0, sizeof(row.before));
+	if (had == 0)
+		row.before = old.recipe;
+	rc = put_row(r, &row);
+	if (rc < 0)
+		db_revert(r->db);
+	else
+		rc = db_release(r->db);
+	if (rc < 0) {
+		ns_undo_change(r->ns);
+		return rc;
+	}
+	journal_result(ns_journal(r->ns), row.dir, row.name, len, res);
+	*d = row;
+	return 0;
+}
+
+int results_derived_history(struct results *r, uint64_t dir, const char *name,
+			    size_t len,
+			    int (*fn)(void *ctx, const struct derived *d),
+			    void *ctx)
+{
+	struct derived d;
+	struct stmt *st;
+	int rc;
+
+	if (len > NS_NAME_MAX)
+		return -ENAMETOOLONG;
+	st = stmts_take(&r->stmts, DERIVED_HISTORY, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)dir);
+	stmt_blob(st, 2, name, len);
+	while ((rc = stmt_step(st)) > 0) {
+		rc = column_derived(st, dir, name, len, &d);
+		if (rc == 0)
+			rc = fn(ctx, &d);
+		if (rc != 0)
+			break;
+	}
+	stmts_give(&r->stmts, DERIVED_HISTORY, st);
+	return rc;
+}

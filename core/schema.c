@@ -1,0 +1,127 @@
+#include "core/schema.h"
+
+#include "core/macros.h"
+
+/* Every table of the namespace has a branch, which is 1 as long as there is
+ * only `main`. Change numbers (born, died, seq) count all changes of a store,
+ * whatever the branch.
+ *
+ * entry.node with its two indexes is a relational interval tree, explained in
+ * core/ns_past.c. change.dir and dir2 are the directories whose names a change
+ * touched: the modification time of a directory in the past. orphan holds
+ * inodes without a name that a living process may have open. */
+
+/* clang-format off */
+const char *const schema_migrations[] = {
+	/* to version 1: the namespace and its history */
+	"CREATE TABLE branch("
+	"  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
+	"  parent INTEGER, forked_at INTEGER) STRICT;"
+	"INSERT INTO branch(id, name) VALUES (1, 'main');"
+
+	"CREATE TABLE change("
+	"  seq INTEGER PRIMARY KEY, branch INTEGER NOT NULL,"
+	"  time INTEGER NOT NULL, op INTEGER NOT NULL,"
+	"  uid INTEGER NOT NULL, pid INTEGER NOT NULL,"
+	"  program TEXT, message TEXT, dir INTEGER, dir2 INTEGER) STRICT;"
+	"CREATE INDEX change_dir ON change(branch, dir, seq)"
+	"  WHERE dir IS NOT NULL;"
+	"CREATE INDEX change_dir2 ON change(branch, dir2, seq)"
+	"  WHERE dir2 IS NOT NULL;"
+
+	"CREATE TABLE inode("
+	"  branch INTEGER NOT NULL, ino INTEGER NOT NULL,"
+	"  mode INTEGER NOT NULL, nlink INTEGER NOT NULL,"
+	"  uid INTEGER NOT NULL, gid INTEGER NOT NULL,"
+	"  rdev INTEGER NOT NULL, size INTEGER NOT NULL,"
+	"  atime INTEGER NOT NULL, mtime INTEGER NOT NULL,"
+	"  ctime INTEGER NOT NULL, address BLOB, version INTEGER NOT NULL,"
+	"  PRIMARY KEY(branch, ino)) STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE entry("
+	"  id INTEGER PRIMARY KEY, branch INTEGER NOT NULL,"
+	"  parent INTEGER NOT NULL, name BLOB NOT NULL,"
+	"  ino INTEGER NOT NULL, born INTEGER NOT NULL, died INTEGER,"
+	"  node INTEGER NOT NULL) STRICT;"
+	"CREATE UNIQUE INDEX entry_present ON entry(branch, parent, name)"
+	"  WHERE died IS NULL;"
+	"CREATE INDEX entry_past ON entry(branch, parent, name, born)"
+	"  WHERE died IS NOT NULL;"
+	"CREATE INDEX entry_ino ON entry(branch, ino, died);"
+	"CREATE INDEX entry_born ON entry(branch, parent, node, born);"
+	"CREATE INDEX entry_died ON entry(branch, parent, node, died)"
+	"  WHERE died IS NOT NULL;"
+
+	"CREATE TABLE version("
+	"  branch INTEGER NOT NULL, ino INTEGER NOT NULL,"
+	"  born INTEGER NOT NULL, content INTEGER NOT NULL,"
+	"  mode INTEGER NOT NULL, uid INTEGER NOT NULL,"
+	"  gid INTEGER NOT NULL, rdev INTEGER NOT NULL,"
+	"  size INTEGER NOT NULL, mtime INTEGER NOT NULL,"
+	"  address BLOB, target BLOB,"
+	"  PRIMARY KEY(branch, ino, born)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX version_born ON version(branch, born);"
+
+	"CREATE TABLE xattr("
+	"  branch INTEGER NOT NULL, ino INTEGER NOT NULL,"
+	"  name BLOB NOT NULL, born INTEGER NOT NULL, died INTEGER,"
+	"  value BLOB NOT NULL,"
+	"  PRIMARY KEY(branch, ino, name, born)) STRICT, WITHOUT ROWID;"
+	"CREATE UNIQUE INDEX xattr_present ON xattr(branch, ino, name)"
+	"  WHERE died IS NULL;"
+
+	"CREATE TABLE orphan("
+	"  branch INTEGER NOT NULL, ino INTEGER NOT NULL,"
+	"  owner TEXT NOT NULL,"
+	"  PRIMARY KEY(branch, ino)) STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE counter("
+	"  id INTEGER PRIMARY KEY CHECK (id = 1),"
+	"  next_seq INTEGER NOT NULL, next_ino INTEGER NOT NULL,"
+	"  files INTEGER NOT NULL, dirs INTEGER NOT NULL,"
+	"  links INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+	"  changes INTEGER NOT NULL, versions INTEGER NOT NULL) STRICT;"
+	"INSERT INTO counter VALUES (1, 1, 1, 0, 0, 0, 0, 0, 0);"
+
+	"CREATE TABLE setting("
+	"  key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE journal("
+	"  id INTEGER PRIMARY KEY CHECK (id = 1),"
+	"  address BLOB NOT NULL, seq INTEGER NOT NULL) STRICT;"
+
+	/* computations and what they gave */
+	"CREATE TABLE recipe("
+	"  address BLOB PRIMARY KEY, bytes BLOB NOT NULL) STRICT;"
+
+	"CREATE TABLE result("
+	"  recipe BLOB PRIMARY KEY, error INTEGER NOT NULL,"
+	"  executable INTEGER NOT NULL, reproducible INTEGER NOT NULL,"
+	"  address BLOB, size INTEGER NOT NULL, wall INTEGER NOT NULL,"
+	"  cpu INTEGER NOT NULL, memory INTEGER NOT NULL,"
+	"  time INTEGER NOT NULL, text BLOB, text_size INTEGER NOT NULL,"
+	"  uses INTEGER NOT NULL, last_use INTEGER NOT NULL,"
+	"  message TEXT) STRICT;"
+
+	"CREATE TABLE derived("
+	"  branch INTEGER NOT NULL, dir INTEGER NOT NULL,"
+	"  name BLOB NOT NULL, seq INTEGER NOT NULL,"
+	"  recipe BLOB NOT NULL, error INTEGER NOT NULL, address BLOB,"
+	"  size INTEGER NOT NULL, executable INTEGER NOT NULL,"
+	"  ran INTEGER NOT NULL, since INTEGER NOT NULL,"
+	"  last INTEGER NOT NULL, before BLOB,"
+	"  PRIMARY KEY(branch, dir, name, seq)) STRICT, WITHOUT ROWID;"
+
+	/* packs and where each object lies */
+	"CREATE TABLE pack("
+	"  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	"  name BLOB UNIQUE NOT NULL) STRICT;"
+	"CREATE TABLE object("
+	"  addr BLOB PRIMARY KEY, kind INTEGER NOT NULL,"
+	"  codec INTEGER NOT NULL, pack INTEGER NOT NULL,"
+	"  offset INTEGER NOT NULL, stored INTEGER NOT NULL,"
+	"  raw INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
+};
+/* clang-format on */
+
+const int schema_version = ARRAY_LEN(schema_migrations);

@@ -1,0 +1,96 @@
+/* core/vfs_internal.h - what the files of core/vfs.h share, and they alone. */
+#ifndef CORE_VFS_INTERNAL_H
+#define CORE_VFS_INTERNAL_H
+
+#include <errno.h>
+
+#include <sqlite3.h>
+
+#include "core/vfs.h"
+
+/* A file of SQLite's as this layer sees it; the system's follows behind. */
+struct file {
+	sqlite3_file base;
+	const char *path; /* SQLite keeps it until close */
+	uint8_t *scratch;
+	size_t room;
+	/* main */
+	int mark_fd;
+	const volatile uint8_t *index; /* the log's index in shared memory */
+	struct log_mark marked;	       /* the last one of a checkpoint */
+	int refused; /* a checkpoint without a mark must not write */
+	uint32_t page_size;
+	int error; /* of the last call to the system that failed, also the log's
+		    */
+	/* log */
+	struct file *main;
+	bool native; /* the log's sums are in this machine's order */
+	bool held;
+	int64_t held_at;
+	uint8_t head[LOG_FRAME];
+	/* the system's file follows */
+};
+
+static inline struct file *file_of(sqlite3_file *f)
+{
+	return CONTAINER_OF(f, struct file, base);
+}
+
+static inline sqlite3_file *real(struct file *f)
+{
+	return (sqlite3_file *)(f + 1);
+}
+
+/* What the system said goes to the main file, for vfs_error(). */
+static inline int noted(struct file *f, int rc)
+{
+	if (rc != SQLITE_OK && rc != SQLITE_IOERR_SHORT_READ)
+		(f->main ? f->main : f)->error = errno;
+	return rc;
+}
+
+static inline int real_read(struct file *f, void *p, int n, int64_t at)
+{
+	return noted(f, real(f)->pMethods->xRead(real(f), p, n, at));
+}
+
+static inline int real_write(struct file *f, const void *p, int n, int64_t at)
+{
+	return noted(f, real(f)->pMethods->xWrite(real(f), p, n, at));
+}
+
+static inline int real_truncate(struct file *f, int64_t size)
+{
+	return noted(f, real(f)->pMethods->xTruncate(real(f), size));
+}
+
+static inline int real_sync(struct file *f, int flags)
+{
+	return noted(f, real(f)->pMethods->xSync(real(f), flags));
+}
+
+/* Room for n bytes until the next call; NULL when there is no memory. */
+uint8_t *vfs_scratch(struct file *f, size_t n);
+/* SQLITE_IOERR_DATA, and a line in the log, for a page that is damaged. */
+int vfs_check_page(const struct file *f, uint8_t *page, int n, uint64_t pgno);
+
+/* -1 where there is none and none may be made. */
+int vfs_mark_open(const char *db, int sqlite_flags, int *ret_fd);
+/* How many frames of the log with that salt must be there. */
+uint32_t vfs_marked_frames(const struct file *main, const uint8_t salt[8]);
+/* The log has been synced, nothing copied yet: sets main->refused. */
+void vfs_checkpoint_begins(struct file *main);
+
+extern const sqlite3_io_methods vfs_log_methods;
+
+/* Methods that are the system's, for both files. */
+int vfs_file_close(sqlite3_file *file);
+int vfs_file_size(sqlite3_file *file, sqlite3_int64 *ret);
+int vfs_file_lock(sqlite3_file *file, int lock);
+int vfs_file_unlock(sqlite3_file *file, int lock);
+int vfs_file_check_lock(sqlite3_file *file, int *ret);
+int vfs_file_control(sqlite3_file *file, int op, void *arg);
+int vfs_file_sector(sqlite3_file *file);
+int vfs_file_device(sqlite3_file *file);
+
+#endif

@@ -1,0 +1,142 @@
+#include "core/vfs_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/err.h"
+
+/* What SQLite cannot know: in recovery it takes the first frame that does not
+ * match for the end of the log. After a power cut that is right. When a byte
+ * of an older frame has changed it is a silent loss, and worse where a
+ * checkpoint had copied later frames into the main file: old and new pages,
+ * all valid, side by side. So before a checkpoint copies anything it puts a
+ * durable mark of how far it will go; and when recovery begins, frames up to
+ * the mark must be there and match. The second mark, made by vfs_durable(),
+ * does the same for what somebody was told is safe.
+ */
+
+enum mark_slot { MARK_CHECKPOINT = 0, MARK_SYNC = 1, MARKS };
+
+/* Offsets in the log's index (https://sqlite.org/walformat.html, 2.1). */
+enum index_at {
+	INDEX_COPY = 48, /* size of the header, which is there twice */
+	INDEX_INIT = 12,
+	INDEX_FRAMES = 16,
+	INDEX_SALT = 32,
+	INDEX_CHECKPOINT = 128, /* how far the checkpoint under way goes */
+};
+
+int vfs_mark_open(const char *db, int sqlite_flags, int *ret_fd)
+{
+	bool readonly = sqlite_flags & SQLITE_OPEN_READONLY;
+	CLEANUP_FREE char *path = NULL;
+	int fd;
+
+	if (asprintf(&path, "%s" VFS_MARK_SUFFIX, db) < 0) {
+		path = NULL;
+		return SQLITE_NOMEM;
+	}
+	fd = open(path, (readonly ? O_RDONLY : O_RDWR | O_CREAT) | O_CLOEXEC,
+		  0644);
+	if (fd < 0 && !(readonly && errno == ENOENT))
+		return SQLITE_CANTOPEN;
+	*ret_fd = fd;
+	return SQLITE_OK;
+}
+
+static int mark_write(const struct file *f, enum mark_slot slot,
+		      const struct log_mark *m)
+{
+	uint8_t p[MARK_LEN];
+	ssize_t n;
+
+	log_mark_encode(m, p);
+	n = pwrite(f->mark_fd, p, sizeof(p), (off_t)slot * MARK_LEN);
+	if (n < 0)
+		return -errno;
+	return n == sizeof(p) ? 0 : -EIO;
+}
+
+/* How many frames of the log with that salt must be there. A mark that does
+ * not read is none: it is a second witness, not the first. */
+uint32_t vfs_marked_frames(const struct file *f, const uint8_t salt[8])
+{
+	uint8_t p[MARKS * MARK_LEN] = {0};
+	struct log_mark m;
+	uint32_t most = 0;
+	int i;
+
+	if (pread(f->mark_fd, p, sizeof(p), 0) < 0)
+		return 0;
+	for (i = 0; i < MARKS; i++)
+		if (log_mark_decode(p + i * MARK_LEN, &m) &&
+		    !memcmp(m.salt, salt, sizeof(m.salt)))
+			most = MAX(most, m.frames);
+	return most;
+}
+
+static uint32_t index_u32(const volatile uint8_t *p)
+{
+	return *(const volatile uint32_t *)p;
+}
+
+static void index_copy(const volatile uint8_t *from, uint8_t *to, size_t n)
+{
+	while (n--)
+		*to++ = *from++;
+}
+
+/* A writer changes the second copy first, the first one last: where they are
+ * equal, they are whole. */
+bool vfs_point(struct sqlite3_file *main, struct log_mark *ret)
+{
+	const volatile uint8_t *index = file_of(main)->index;
+	uint8_t a[INDEX_COPY], b[INDEX_COPY];
+	struct log_mark m;
+
+	if (!index)
+		return false;
+	index_copy(index, a, sizeof(a));
+	__atomic_thread_fence(__ATOMIC_ACQ_REL);
+	index_copy(index + INDEX_COPY, b, sizeof(b));
+	if (memcmp(a, b, sizeof(a)) || !a[INDEX_INIT])
+		return false;
+	memcpy(&m.frames, a + INDEX_FRAMES, sizeof(m.frames));
+	memcpy(m.salt, a + INDEX_SALT, sizeof(m.salt));
+	if (!m.frames)
+		return false;
+	*ret = m;
+	return true;
+}
+
+int vfs_durable(struct sqlite3_file *main, const struct log_mark *m)
+{
+	const struct file *f = file_of(main);
+
+	return f->mark_fd < 0 ? -EROFS : mark_write(f, MARK_SYNC, m);
+}
+
+/* The log has been synced, nothing copied yet. */
+void vfs_checkpoint_begins(struct file *f)
+{
+	struct log_mark m;
+
+	f->refused = SQLITE_IOERR_WRITE;
+	if (!f->index)
+		return;
+	m.frames = index_u32(f->index + INDEX_CHECKPOINT);
+	index_copy(f->index + INDEX_SALT, m.salt, sizeof(m.salt));
+	if (memcmp(m.salt, f->marked.salt, sizeof(m.salt)) ||
+	    m.frames > f->marked.frames) {
+		if (mark_write(f, MARK_CHECKPOINT, &m) < 0 ||
+		    fdatasync(f->mark_fd) < 0) {
+			log_error("%s" VFS_MARK_SUFFIX ": %s", f->path,
+				  err_name(errno));
+			return;
+		}
+		f->marked = m;
+	}
+	f->refused = SQLITE_OK;
+}

@@ -1,0 +1,271 @@
+/* What stat(2) says of each kind of node, and for how long.
+ *
+ * The kernel owns size and mtime of a regular source from its first look-up
+ * on (writeback cache), so they have to be right then: a derived file of
+ * unknown size is never shown as a regular inode that could be kept (see
+ * derived.c).
+ */
+#include "fs/fs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "core/clock.h"
+#include "recipes/view.h"
+
+/* What has no time of its own has that of the zip epoch, as
+ * SOURCE_DATE_EPOCH in the sandbox. */
+#define NO_TIME (INT64_C(315532800) * NSEC_PER_SEC)
+
+static struct timespec timespec_of(int64_t ns)
+{
+	struct timespec ts = {ns / NSEC_PER_SEC, ns % NSEC_PER_SEC};
+
+	if (ts.tv_nsec < 0) {
+		ts.tv_nsec += NSEC_PER_SEC;
+		ts.tv_sec--;
+	}
+	return ts;
+}
+
+static void set_times(struct stat *st, int64_t ns)
+{
+	st->st_atim = st->st_mtim = st->st_ctim = timespec_of(ns);
+}
+
+void attr_stat(const struct ns_attr *a, uint64_t ino, struct stat *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->st_ino = ino;
+	ret->st_mode = a->mode;
+	ret->st_nlink = a->nlink;
+	ret->st_uid = a->uid;
+	ret->st_gid = a->gid;
+	ret->st_rdev = a->rdev;
+	ret->st_size = (off_t)a->size;
+	ret->st_blksize = 4096;
+	ret->st_blocks = (blkcnt_t)((a->size + 511) / 512);
+	ret->st_atim = timespec_of(a->atime_ns);
+	ret->st_mtim = timespec_of(a->mtime_ns);
+	ret->st_ctim = timespec_of(a->ctime_ns);
+}
+
+static int source_attr(struct fs *fs, struct node *n, struct stat *ret)
+{
+	struct file *f = n->file;
+	struct ns_attr a;
+	int r = ns_getattr(fs->ns, NS_NOW, n->ino, &a);
+
+	if (r < 0)
+		return r;
+	if (f && __atomic_load_n(&f->drafted, __ATOMIC_ACQUIRE)) {
+		a.size = __atomic_load_n(&f->size, __ATOMIC_ACQUIRE);
+		if (f->mtime_ns)
+			a.mtime_ns = f->mtime_ns;
+	}
+	attr_stat(&a, n->ino, ret);
+	return 0;
+}
+
+/* In the past, a number belongs to the file and its version, and is never the
+ * present's: else cp and diff would take the two for one file. */
+static int past_attr(struct fs *fs, struct node *n, struct stat *ret)
+{
+	struct ns_attr a;
+	uint64_t id[3] = {n->ino, 0, 1};
+	int r = ns_getattr(fs->ns, n->at, n->ino, &a);
+
+	if (r < 0)
+		return r;
+	id[1] = S_ISREG(a.mode) ? a.version : n->at;
+	attr_stat(&a, hash_ino(id, sizeof(id)), ret);
+	return 0;
+}
+
+static uint64_t derived_ino(const struct node *n, const struct addr *a)
+{
+	uint8_t key[sizeof(uint64_t) + ADDR_LEN + NS_NAME_MAX];
+	size_t len = 0;
+
+	memcpy(key, &n->name->dir, sizeof(n->name->dir));
+	len += sizeof(n->name->dir);
+	if (a)
+		memcpy(key + len, a->b, ADDR_LEN);
+	len += a ? ADDR_LEN : 0;
+	memcpy(key + len, n->name->text, n->name->len);
+	return hash_ino(key, len + n->name->len);
+}
+
+/* Owner and read bits of the recipe; what a value adds is its size, when it
+ * came, and whether it can be executed. */
+static int derived_attr(struct fs *fs, struct node *n, struct stat *ret)
+{
+	struct ns_attr a;
+	bool value = n->kind == NODE_VALUE;
+	int r = eval_defined(fs->eval, n->name->at, n->name->dir, n->name->text,
+			     n->name->len, &a);
+
+	if (r == -ENOENT || r == -EEXIST) {
+		/* the recipe went; who holds it open still gets an answer */
+		if (!n->opens && !n->ghost)
+			return -ESTALE;
+		memset(&a, 0, sizeof(a));
+		a.mode = 0444;
+		a.uid = fs->uid;
+		a.gid = fs->gid;
+	} else if (r < 0) {
+		return r;
+	}
+	a.mode &= 0444;
+	if (value && n->executable)
+		a.mode |= a.mode >> 2;
+	a.mode |= S_IFREG;
+	a.nlink = 1;
+	a.size = value ? n->size : 0;
+	if (value)
+		a.mtime_ns = a.ctime_ns = a.atime_ns = n->since_ns;
+	attr_stat(&a, derived_ino(n, value ? &n->addr : NULL), ret);
+	return 0;
+}
+
+static void plain_attr(struct fs *fs, const struct node *n, uint32_t mode,
+		       uint64_t size, int64_t time_ns, struct stat *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->st_ino = hash_ino(n->key, n->key_len);
+	ret->st_mode = mode;
+	ret->st_nlink = S_ISDIR(mode) ? 2 : 1;
+	ret->st_uid = fs->uid;
+	ret->st_gid = fs->gid;
+	ret->st_size = (off_t)size;
+	ret->st_blksize = 4096;
+	ret->st_blocks = (blkcnt_t)((size + 511) / 512);
+	set_times(ret, time_ns);
+}
+
+static int control_attr(struct fs *fs, struct node *n, struct stat *ret)
+{
+	uint32_t mode = S_IFDIR | 0500;
+
+	switch (n->control) {
+	case CTL_ROOT:
+		mode = S_IFDIR | 0700;
+		break;
+	case CTL_STATUS:
+	case CTL_JOBS:
+		mode = S_IFREG | 0400;
+		break;
+	case CTL_RETRY:
+		mode = S_IFREG | 0200;
+		break;
+	default:
+		break;
+	}
+	plain_attr(fs, n, mode, 0, fs->started_ns, ret);
+	return 0;
+}
+
+int node_attr(struct fs *fs, struct node *n, struct stat *ret)
+{
+	switch (n->kind) {
+	case NODE_SOURCE:
+		return source_attr(fs, n, ret);
+	case NODE_PAST:
+		return past_attr(fs, n, ret);
+	case NODE_PLACE:
+	case NODE_VALUE:
+		return derived_attr(fs, n, ret);
+	case NODE_VIEW:
+		plain_attr(fs, n, S_IFDIR | 0555, 4096, NO_TIME, ret);
+		return 0;
+	case NODE_CONTENT:
+		plain_attr(fs, n, S_IFREG | (n->executable ? 0555 : 0444),
+			   n->size, NO_TIME, ret);
+		return 0;
+	case NODE_TEXT:
+		plain_attr(fs, n, S_IFREG | 0400, 0, clock_now_ns(), ret);
+		return 0;
+	case NODE_CONTROL:
+		return control_attr(fs, n, ret);
+	}
+	return -EIO;
+}
+
+double attr_timeout(struct fs *fs, const struct node *n)
+{
+	switch (n->kind) {
+	case NODE_PLACE:
+	case NODE_TEXT:
+	case NODE_CONTROL:
+		return 0;
+	case NODE_VALUE:
+		return derived_current(fs, n) ? FOREVER : 0;
+	default:
+		return FOREVER;
+	}
+}
+
+double entry_timeout(struct fs *fs, const struct node *n)
+{
+	switch (n->kind) {
+	case NODE_PLACE:
+	case NODE_TEXT:
+		return 0;
+	case NODE_VALUE:
+		return fs->epoch && derived_current(fs, n) ? FOREVER : 0;
+	case NODE_CONTROL:
+		return n->control == CTL_WHY || n->control == CTL_OUTPUT
+			       ? 0
+			       : FOREVER;
+	default:
+		return FOREVER;
+	}
+}
+
+int node_entry(struct fs *fs, struct node *n, struct fuse_entry_param *ret)
+{
+	struct fuse_entry_param e = {.ino = node_id(fs, n)};
+	int r = node_attr(fs, n, &e.attr);
+
+	if (r < 0) {
+		node_drop(fs, n);
+		return r;
+	}
+	e.attr_timeout = attr_timeout(fs, n);
+	e.entry_timeout = entry_timeout(fs, n);
+	n->lookups++;
+	*ret = e;
+	return 0;
+}
+
+/* The name of the program, as ps shows it. */
+static void program_of(pid_t pid, char program[32])
+{
+	char path[64];
+	FILE *f;
+
+	program[0] = '\0';
+	if (pid <= 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return;
+	if (fgets(program, 32, f))
+		program[strcspn(program, "\n")] = '\0';
+	fclose(f);
+}
+
+struct ns_by by_of(fuse_req_t req, char program[32])
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+
+	program_of(ctx->pid, program);
+	return (struct ns_by){
+		.uid = ctx->uid,
+		.pid = (uint32_t)ctx->pid,
+		.program = *program ? program : NULL,
+	};
+}

@@ -1,0 +1,128 @@
+/* Ending batches: within 20 ms of the first write, and durable once a second
+ * while there is something to make so.
+ */
+#include "fs/fs.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "core/clock.h"
+
+#define COMMIT_NS (10 * NSEC_PER_SEC / 1000)
+#define SYNC_NS	  NSEC_PER_SEC
+
+static void sleep_ns(int64_t ns)
+{
+	struct timespec ts = {ns / NSEC_PER_SEC, ns % NSEC_PER_SEC};
+
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+}
+
+void fs_wrote(void *ctx)
+{
+	struct fs *fs = ctx;
+
+	if (!db_in_batch(fs->db))
+		return;
+	pthread_mutex_lock(&fs->commit_lock);
+	if (!fs->commit_wanted) {
+		fs->commit_wanted = true;
+		pthread_cond_signal(&fs->commit_cond);
+	}
+	pthread_mutex_unlock(&fs->commit_lock);
+}
+
+void fs_unlock(struct fs *fs)
+{
+	fs_wrote(fs);
+	db_unlock(fs->db);
+}
+
+/* Until somebody wrote, or the time is over. False: time to stop. */
+static bool wait_for_work(struct fs *fs, int64_t until_ns)
+{
+	struct timespec ts = {until_ns / NSEC_PER_SEC, until_ns % NSEC_PER_SEC};
+	bool stop;
+
+	pthread_mutex_lock(&fs->commit_lock);
+	while (!fs->commit_wanted && !fs->commit_stop) {
+		if (!until_ns)
+			pthread_cond_wait(&fs->commit_cond, &fs->commit_lock);
+		else if (pthread_cond_timedwait(&fs->commit_cond,
+						&fs->commit_lock,
+						&ts) == ETIMEDOUT)
+			break;
+	}
+	stop = fs->commit_stop;
+	pthread_mutex_unlock(&fs->commit_lock);
+	return !stop;
+}
+
+static bool take_work(struct fs *fs)
+{
+	bool wanted;
+
+	pthread_mutex_lock(&fs->commit_lock);
+	wanted = fs->commit_wanted;
+	fs->commit_wanted = false;
+	pthread_mutex_unlock(&fs->commit_lock);
+	return wanted;
+}
+
+static void *committer(void *arg)
+{
+	struct fs *fs = arg;
+	int64_t sync_ns = 0; /* when to sync next; 0: nothing to sync */
+	int r;
+
+	while (wait_for_work(fs, sync_ns)) {
+		if (sync_ns && clock_mono_ns() >= sync_ns) {
+			r = store_sync(fs->store);
+			if (r < 0)
+				log_error("%s: cannot be made durable: %s",
+					  store_path(fs->store), err_name(r));
+			sync_ns = 0;
+		}
+		sleep_ns(COMMIT_NS); /* let a batch gather */
+		if (!take_work(fs))
+			continue;
+		db_lock(fs->db);
+		r = db_commit(fs->db);
+		db_unlock(fs->db);
+		if (r < 0)
+			log_error("%s: a batch of changes is lost: %s",
+				  store_path(fs->store), err_name(r));
+		if (!sync_ns)
+			sync_ns = clock_mono_ns() + SYNC_NS;
+	}
+	return NULL;
+}
+
+int committer_start(struct fs *fs)
+{
+	pthread_condattr_t attr;
+	int r;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_mutex_init(&fs->commit_lock, NULL);
+	pthread_cond_init(&fs->commit_cond, &attr);
+	pthread_condattr_destroy(&attr);
+	r = -pthread_create(&fs->committer, NULL, committer, fs);
+	fs->committing = !r;
+	return r;
+}
+
+void committer_stop(struct fs *fs)
+{
+	if (!fs->committing)
+		return;
+	pthread_mutex_lock(&fs->commit_lock);
+	fs->commit_stop = true;
+	pthread_cond_signal(&fs->commit_cond);
+	pthread_mutex_unlock(&fs->commit_lock);
+	pthread_join(fs->committer, NULL);
+	fs->committing = false;
+	pthread_mutex_destroy(&fs->commit_lock);
+	pthread_cond_destroy(&fs->commit_cond);
+}

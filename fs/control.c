@@ -1,0 +1,291 @@
+/* .deriva, the control directory.
+ *
+ * why/ and output/ mirror the present's directories and hold a text for every
+ * derived name; at/TIME is the whole tree at a moment; run/ is what running
+ * computations see. Texts are made up when they are opened.
+ */
+#include "fs/fs.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/clock.h"
+
+static const struct control_entry {
+	const char *name;
+	enum control control;
+	uint32_t mode;
+} entries[] = {
+	{"at", CTL_AT, S_IFDIR},	 {"jobs", CTL_JOBS, S_IFREG},
+	{"output", CTL_OUTPUT, S_IFDIR}, {"retry", CTL_RETRY, S_IFREG},
+	{"run", CTL_RUN, S_IFDIR},	 {"status", CTL_STATUS, S_IFREG},
+	{"why", CTL_WHY, S_IFDIR},
+};
+
+static int lookup_time(struct fs *fs, const char *name, struct node **ret)
+{
+	int64_t ns;
+	uint64_t seq;
+	int r = time_parse(name, clock_now_ns(), &ns, &seq, NULL);
+
+	if (r < 0)
+		return -ENOENT;
+	if (!seq)
+		r = ns_change_at(fs->ns, ns, &seq);
+	else if (seq > ns_last_change(fs->ns))
+		r = -ENOENT;
+	if (r < 0)
+		return r;
+	if (!seq)
+		return -ENOENT; /* before there was anything */
+	*ret = node_past(fs, seq, NS_ROOT);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static int lookup_run(struct fs *fs, const char *name, struct node **ret)
+{
+	char *end;
+	uint64_t id = strtoull(name, &end, 10);
+	const struct view_node *v;
+
+	v = *end || name[0] < '1' || name[0] > '9' ? NULL
+						   : map_get_u64(fs->views, id);
+	if (!v)
+		return -ENOENT;
+	*ret = node_view(fs, id, v);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static int lookup_mirror(struct fs *fs, struct node *dir, const char *name,
+			 struct node **ret)
+{
+	uint64_t parent = dir->ino ? dir->ino : NS_ROOT, ino;
+	size_t len = strlen(name);
+	struct ns_attr a;
+	int r = ns_lookup(fs->ns, NS_NOW, parent, name, len, &ino, NULL);
+
+	if (r >= 0) {
+		r = ns_getattr(fs->ns, NS_NOW, ino, &a);
+		if (r < 0 || !S_ISDIR(a.mode))
+			return r < 0 ? r : -ENOENT;
+		*ret = node_control(fs, dir->control, ino);
+		return *ret ? 0 : -ENOMEM;
+	}
+	if (r != -ENOENT)
+		return r;
+	r = eval_defined(fs->eval, NS_NOW, parent, name, len, &a);
+	if (r < 0)
+		return r == -EEXIST ? -ENOENT : r;
+	*ret = node_text(fs, dir->control, parent, name, len);
+	return *ret ? 0 : -ENOMEM;
+}
+
+int control_lookup(struct fs *fs, struct node *dir, const char *name, int pid,
+		   struct node **ret)
+{
+	size_t i;
+
+	(void)pid;
+	switch (dir->control) {
+	case CTL_ROOT:
+		for (i = 0; i < ARRAY_LEN(entries); i++)
+			if (!strcmp(entries[i].name, name)) {
+				*ret = node_control(fs, entries[i].control, 0);
+				return *ret ? 0 : -ENOMEM;
+			}
+		return -ENOENT;
+	case CTL_AT:
+		return lookup_time(fs, name, ret);
+	case CTL_RUN:
+		return lookup_run(fs, name, ret);
+	case CTL_WHY:
+	case CTL_OUTPUT:
+		return lookup_mirror(fs, dir, name, ret);
+	default:
+		return -ENOTDIR;
+	}
+}
+
+struct mirror {
+	int (*fn)(void *ctx, const char *name, uint32_t mode);
+	void *ctx;
+};
+
+static int mirror_dir(void *ctx, const struct ns_entry *e)
+{
+	struct mirror *m = ctx;
+
+	return S_ISDIR(e->mode) ? m->fn(m->ctx, e->name, S_IFDIR) : 0;
+}
+
+static int mirror_text(void *ctx, const char *name, size_t len)
+{
+	struct mirror *m = ctx;
+	char text[NS_NAME_MAX + 1];
+
+	memcpy(text, name, len);
+	text[len] = '\0';
+	return m->fn(m->ctx, text, S_IFREG);
+}
+
+int control_list(struct fs *fs, struct node *dir,
+		 int (*fn)(void *ctx, const char *name, uint32_t mode),
+		 void *ctx)
+{
+	struct mirror m = {fn, ctx};
+	uint64_t parent = dir->ino ? dir->ino : NS_ROOT;
+	size_t i;
+	int r = 0;
+
+	switch (dir->control) {
+	case CTL_ROOT:
+		for (i = 0; r >= 0 && i < ARRAY_LEN(entries); i++)
+			r = fn(ctx, entries[i].name, entries[i].mode);
+		return r;
+	case CTL_WHY:
+	case CTL_OUTPUT:
+		r = ns_list(fs->ns, NS_NOW, parent, "", 0, mirror_dir, &m);
+		if (r >= 0)
+			r = eval_list(fs->eval, NS_NOW, parent, mirror_text,
+				      &m);
+		return r;
+	default:
+		return 0; /* moments and runs are not listed */
+	}
+}
+
+/* --- texts -------------------------------------------------------------- */
+
+static int status_text(struct fs *fs, struct buf *b)
+{
+	struct object_totals objects = {0};
+	struct result_totals results = {0};
+	struct totals ns = {0};
+	unsigned running, waiting, jobs;
+	int r = db_commit(fs->db); /* what is told is there for others, too */
+
+	if (r >= 0)
+		r = ns_totals(fs->ns, &ns);
+	if (r >= 0)
+		r = results_totals(fs->results, &results);
+	if (r >= 0)
+		r = objects_totals(store_objects(fs->store), &objects);
+	if (r < 0)
+		return r;
+	eval_counts(fs->eval, &running, &waiting, &jobs);
+	buf_str(b, "{\"version\":\"" DERIVA_VERSION "\",\"store\":");
+	buf_json(b, store_path(fs->store), strlen(store_path(fs->store)));
+	buf_str(b, ",\"mountpoint\":");
+	buf_json(b, fs->mountpoint, strlen(fs->mountpoint));
+	buf_fmt(b,
+		",\"pid\":%d,\"started_ns\":%lld,\"jobs\":%u,\"running\":%u,"
+		"\"waiting\":%u,\"files\":%llu,\"dirs\":%llu,\"links\":%llu,"
+		"\"bytes\":%llu,\"changes\":%llu,\"versions\":%llu,",
+		(int)getpid(), (long long)fs->started_ns, jobs, running,
+		waiting, (unsigned long long)ns.files,
+		(unsigned long long)ns.dirs, (unsigned long long)ns.links,
+		(unsigned long long)ns.bytes, (unsigned long long)ns.changes,
+		(unsigned long long)ns.versions);
+	buf_fmt(b,
+		"\"objects\":%llu,\"object_bytes\":%llu,\"stored_bytes\":%llu,"
+		"\"packs\":%llu,\"results\":%llu,\"failures\":%llu,"
+		"\"derived_bytes\":%llu,\"uses\":%llu,\"cost_s\":%.6f,"
+		"\"saved_s\":%.6f}\n",
+		(unsigned long long)objects.objects,
+		(unsigned long long)objects.raw,
+		(unsigned long long)objects.stored,
+		(unsigned long long)objects.packs,
+		(unsigned long long)results.results,
+		(unsigned long long)results.failures,
+		(unsigned long long)results.bytes,
+		(unsigned long long)results.uses, (double)results.wall_ns / 1e9,
+		(double)results.saved_ns / 1e9);
+	return buf_err(b);
+}
+
+/* What the last run of a derived name printed, or why it could not run. */
+static int output_text(struct fs *fs, uint64_t dir, const char *name,
+		       size_t len, struct buf *b)
+{
+	CLEANUP(blob_closep) struct blob *blob = NULL;
+	enum eval_state state;
+	struct eval_value v;
+	struct derived d;
+	struct result res;
+	uint8_t *p;
+	ssize_t n;
+	bool now;
+	int r = eval_peek(fs->eval, NS_NOW, dir, name, len, &state, &v, &now,
+			  b);
+
+	if (r >= 0 && b->len)
+		buf_u8(b, '\n');
+	if (r >= 0)
+		r = results_derived(fs->results, NS_NOW, dir, name, len, &d);
+	if (r >= 0)
+		r = results_get(fs->results, &d.recipe, &res);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	if (!b->len && res.error)
+		buf_fmt(b, "%s\n", res.message);
+	if (addr_is_zero(&res.text))
+		return buf_err(b);
+	r = blob_open(fs->store, &res.text, &blob);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	p = buf_room(b, blob_size(blob));
+	if (!p)
+		return -ENOMEM;
+	n = blob_pread(blob, p, blob_size(blob), 0);
+	if (n < 0)
+		return (int)n;
+	b->len += (size_t)n;
+	return 0;
+}
+
+int control_open(struct fs *fs, struct node *n, struct handle *h)
+{
+	const char *name;
+	size_t len;
+
+	if (n->kind == NODE_TEXT) {
+		name = node_text_name(n, &len);
+		if (n->control == CTL_WHY)
+			return eval_why(fs->eval, NS_NOW, n->ino, name, len,
+					&h->text);
+		return output_text(fs, n->ino, name, len, &h->text);
+	}
+	switch (n->control) {
+	case CTL_STATUS:
+		return status_text(fs, &h->text);
+	case CTL_JOBS:
+		return eval_jobs(fs->eval, &h->text);
+	case CTL_RETRY:
+		return 0;
+	default:
+		return -EISDIR;
+	}
+}
+
+/* retry: one root-relative path, with or without newline, per write. */
+int control_write(struct fs *fs, struct handle *h, const char *p, size_t n)
+{
+	CLEANUP_BUF struct buf path = BUF_INIT;
+	const char *name;
+	uint64_t dir;
+	int r;
+
+	if (h->node->kind != NODE_CONTROL || h->node->control != CTL_RETRY)
+		return -EPERM;
+	while (n && p[n - 1] == '\n')
+		n--;
+	buf_add(&path, p, n);
+	if (!n || buf_err(&path) < 0)
+		return n ? -ENOMEM : -EINVAL;
+	r = lookup_path(fs, buf_cstr(&path), &dir, &name);
+	return r < 0 ? r : eval_retry(fs->eval, dir, name, strlen(name));
+}

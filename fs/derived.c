@@ -1,0 +1,654 @@
+/* Derived files: a value is an inode.
+ *
+ * The content of an inode never changes under the kernel. A name whose value
+ * is known and holds resolves to a VALUE node, with endless timeouts; any
+ * other to a PLACE, which has size 0 and no open file. GETATTR and OPEN of a
+ * PLACE, and of a VALUE that something has happened to, evaluate without
+ * holding a thread; when the outcome is another value than the node's, they
+ * answer ESTALE. The kernel then looks the name up again, by itself
+ * (LOOKUP_REVAL in namei.c), and gets the right node.
+ *
+ * It does so once. So that the second look-up finds the value even when
+ * something changed in between (or the input is open for writing, so that a
+ * value never holds for longer than a moment), the thread that was sent back
+ * has a grace: its next look-up of the name, and the GETATTR or OPEN behind
+ * that, are served with the value that was computed for it.
+ *
+ * When something changes, attributes of VALUE nodes are invalidated, which is
+ * safe from any handler. Names that must go, and values that must no longer be
+ * found under their name while somebody has them open, need the kernel to
+ * look names up again: FUSE_NOTIFY_INC_EPOCH where it knows that, else derived
+ * names have no entry timeout at all.
+ */
+#include "fs/fs.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "core/clock.h"
+
+#define GRACE_NS  NSEC_PER_SEC
+#define LISTED_NS (10 * NSEC_PER_SEC)
+#define GHOST_NS  (60 * NSEC_PER_SEC)
+
+struct grace {
+	struct grace *next;
+	int pid;
+	bool looked_up; /* the look-up has been served, GETATTR or OPEN come */
+	int64_t until_ns;
+	struct eval_value value;
+};
+
+enum park_kind { PARK_GETATTR, PARK_OPEN, PARK_ADDR };
+
+/* A request that waits for an evaluation. */
+struct parked {
+	struct fs *fs;
+	uint64_t id;
+	enum park_kind kind;
+	fuse_req_t req;
+	int pid;
+	struct node *node; /* held by `opens` */
+	struct fuse_file_info fi;
+	size_t size; /* PARK_ADDR: of the caller's buffer */
+	struct eval_wait *wait;
+	bool interrupted;
+};
+
+/* --- graces ------------------------------------------------------------- */
+
+static void grace_add(struct name *nm, int pid, const struct eval_value *v)
+{
+	struct grace *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		return;
+	g->pid = pid;
+	g->value = *v;
+	g->until_ns = clock_mono_ns() + GRACE_NS;
+	g->next = nm->graces;
+	nm->graces = g;
+}
+
+/* Takes the grace of a thread out of the list; those that ran out go, too. */
+static struct grace *grace_take(struct name *nm, int pid, bool looked_up)
+{
+	int64_t now = clock_mono_ns();
+	struct grace **p = &nm->graces, *g, *found = NULL;
+
+	while ((g = *p)) {
+		if (!found && g->pid == pid && g->looked_up == looked_up &&
+		    g->until_ns >= now) {
+			found = g;
+			*p = g->next;
+		} else if (g->until_ns < now) {
+			*p = g->next;
+			free(g);
+		} else {
+			p = &g->next;
+		}
+	}
+	return found;
+}
+
+void name_free(struct name *n)
+{
+	struct grace *g;
+
+	while ((g = n->graces)) {
+		n->graces = g->next;
+		free(g);
+	}
+	free(n);
+}
+
+/* --- ghosts ------------------------------------------------------------- */
+
+/* `rm -r` and rmtree list a directory first and remove what they saw. The
+ * thread that removed a recipe may find what it defined once more, as
+ * something that can be unlinked and nothing else. */
+struct ghost {
+	int pid;
+	int64_t until_ns;
+	bool shown;
+};
+
+static size_t ghost_key(uint8_t *key, uint64_t dir, const char *name,
+			size_t len)
+{
+	memcpy(key, &dir, sizeof(dir));
+	memcpy(key + sizeof(dir), name, len);
+	return sizeof(dir) + len;
+}
+
+static void ghosts_purge(struct fs *fs, int64_t now)
+{
+	struct map *kept = map_new();
+	const void *key;
+	size_t it = 0, len;
+	struct ghost *g;
+	void *v;
+
+	while (map_next(fs->ghosts, &it, &key, &len, &v)) {
+		g = v;
+		if (!kept || g->until_ns < now ||
+		    map_put(kept, key, len, g, NULL) < 0)
+			free(g);
+	}
+	if (!kept)
+		return;
+	map_free(fs->ghosts);
+	fs->ghosts = kept;
+}
+
+void ghost_add(struct fs *fs, uint64_t dir, const char *name, size_t len,
+	       int pid)
+{
+	uint8_t key[sizeof(uint64_t) + NS_NAME_MAX];
+	size_t n = ghost_key(key, dir, name, len);
+	int64_t now = clock_mono_ns();
+	struct ghost *g = map_get(fs->ghosts, key, n);
+	bool made = !g;
+
+	if (map_count(fs->ghosts) % 4096 == 4095)
+		ghosts_purge(fs, now);
+	if (made)
+		g = calloc(1, sizeof(*g));
+	if (!g)
+		return;
+	*g = (struct ghost){.pid = pid, .until_ns = now + GHOST_NS};
+	if (made && map_put(fs->ghosts, key, n, g, NULL) < 0)
+		free(g);
+}
+
+bool ghost_take(struct fs *fs, uint64_t dir, const char *name, size_t len,
+		int pid)
+{
+	uint8_t key[sizeof(uint64_t) + NS_NAME_MAX];
+	size_t n = ghost_key(key, dir, name, len);
+	struct ghost *g = map_get(fs->ghosts, key, n);
+	bool yes = g && g->pid == pid && g->until_ns >= clock_mono_ns();
+
+	if (g) {
+		map_del(fs->ghosts, key, n);
+		free(g);
+	}
+	return yes;
+}
+
+static bool ghost_show(struct fs *fs, uint64_t dir, const char *name,
+		       size_t len, int pid)
+{
+	uint8_t key[sizeof(uint64_t) + NS_NAME_MAX];
+	size_t n = ghost_key(key, dir, name, len);
+	struct ghost *g = map_get(fs->ghosts, key, n);
+
+	if (!g)
+		return false;
+	if (!g->shown && g->pid == pid && g->until_ns >= clock_mono_ns()) {
+		g->shown = true;
+		return true;
+	}
+	map_del(fs->ghosts, key, n);
+	free(g);
+	return false;
+}
+
+void ghosts_free(struct fs *fs)
+{
+	size_t it = 0;
+	void *v;
+
+	while (fs->ghosts && map_next(fs->ghosts, &it, NULL, NULL, &v))
+		free(v);
+	map_free(fs->ghosts);
+}
+
+/* --- look-up ------------------------------------------------------------ */
+
+int derived_lookup(struct fs *fs, uint64_t at, uint64_t dir, const char *name,
+		   size_t len, int pid, struct node **ret)
+{
+	struct name *nm = name_find(fs, at, dir, name, len);
+	struct grace *g = nm ? grace_take(nm, pid, false) : NULL;
+	enum eval_state state;
+	struct eval_value v;
+	struct node *n;
+	bool now;
+	int r = eval_peek(fs->eval, at, dir, name, len, &state, &v, &now, NULL);
+
+	if (r < 0) {
+		free(g);
+		if (r == -EEXIST)
+			r = -ENOENT;
+		if (r != -ENOENT || at != NS_NOW || len > NS_NAME_MAX ||
+		    !map_count(fs->ghosts) ||
+		    !ghost_show(fs, dir, name, len, pid))
+			return r;
+		n = node_place(fs, at, dir, name, len);
+		if (!n)
+			return -ENOMEM;
+		n->ghost = true;
+		*ret = n;
+		return 0;
+	}
+	if (now && !v.error) {
+		n = node_value(fs, at, dir, name, len, &v);
+	} else if (g && !g->value.error) {
+		n = node_value(fs, at, dir, name, len, &g->value);
+		if (n) {
+			g->looked_up = true;
+			g->next = n->name->graces;
+			n->name->graces = g;
+			g = NULL;
+		}
+	} else {
+		n = node_place(fs, at, dir, name, len);
+	}
+	free(g);
+	if (!n)
+		return -ENOMEM;
+	*ret = n;
+	return 0;
+}
+
+/* Whether the node's value is what its name holds at this moment. */
+bool derived_current(struct fs *fs, const struct node *n)
+{
+	const struct name *nm = n->name;
+	enum eval_state state;
+	struct eval_value v;
+	bool now;
+
+	return n->kind == NODE_VALUE &&
+	       eval_peek(fs->eval, nm->at, nm->dir, nm->text, nm->len, &state,
+			 &v, &now, NULL) >= 0 &&
+	       now && !v.error && addr_eq(&v.addr, &n->addr) &&
+	       v.executable == n->executable;
+}
+
+/* --- answers ------------------------------------------------------------ */
+
+static void reply_attr(struct fs *fs, fuse_req_t req, struct node *n)
+{
+	struct stat st;
+	int r = node_attr(fs, n, &st);
+
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_attr(req, &st, attr_timeout(fs, n));
+}
+
+static void reply_open(struct fs *fs, fuse_req_t req, struct node *n,
+		       struct fuse_file_info *fi)
+{
+	int r = open_content(fs, n, &n->addr, fi);
+
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else if (fuse_reply_open(req, fi) == -ENOENT) {
+		/* the caller was interrupted and will not release it */
+		struct handle *h = (struct handle *)(uintptr_t)fi->fh;
+
+		blob_close(h->blob);
+		free(h);
+		n->opens--;
+		node_drop(fs, n);
+	}
+}
+
+static bool same_value(const struct node *n, const struct eval_value *v)
+{
+	return n->kind == NODE_VALUE && !v->error &&
+	       addr_eq(&n->addr, &v->addr) && n->executable == v->executable;
+}
+
+static void reply_addr(fuse_req_t req, const struct eval_value *v, size_t size)
+{
+	char hex[ADDR_HEX];
+
+	if (v->error) {
+		fuse_reply_err(req, v->error == ENOENT ? ENODATA : v->error);
+		return;
+	}
+	addr_hex(&v->addr, hex);
+	if (!size)
+		fuse_reply_xattr(req, ADDR_HEX - 1);
+	else if (size < ADDR_HEX - 1)
+		fuse_reply_err(req, ERANGE);
+	else
+		fuse_reply_buf(req, hex, ADDR_HEX - 1);
+}
+
+/* The outcome of an evaluation, to a request for the node. */
+static void reply_value(struct fs *fs, struct parked *p, int rc,
+			const struct eval_value *v)
+{
+	struct node *n = p->node;
+
+	if (rc < 0) {
+		fuse_reply_err(p->req, rc == -ECANCELED ? EIO : -rc);
+		return;
+	}
+	switch (p->kind) {
+	case PARK_ADDR:
+		reply_addr(p->req, v, p->size);
+		return;
+	case PARK_GETATTR:
+		/* fstat comes without a handle: who has the old value open
+		 * gets its attributes; one is ours */
+		if (same_value(n, v) ||
+		    (n->kind == NODE_VALUE && n->opens > 1)) {
+			reply_attr(fs, p->req, n);
+			return;
+		}
+		if (v->error && v->error != ENOENT && n->kind == NODE_PLACE) {
+			reply_attr(fs, p->req, n); /* a failure has size 0 */
+			return;
+		}
+		break;
+	case PARK_OPEN:
+		if (same_value(n, v)) {
+			reply_open(fs, p->req, n, &p->fi);
+			return;
+		}
+		if (v->error && v->error != ENOENT && n->kind == NODE_PLACE) {
+			fuse_reply_err(p->req, v->error);
+			return;
+		}
+		break;
+	}
+	if (!v->error)
+		grace_add(n->name, p->pid, v);
+	fuse_reply_err(p->req, ESTALE);
+}
+
+/* --- parked requests ---------------------------------------------------- */
+
+static void unpark(struct parked *p)
+{
+	struct fs *fs = p->fs;
+
+	map_del_u64(fs->parked, p->id);
+	p->node->opens--;
+	node_drop(fs, p->node);
+	free(p);
+}
+
+static void evaluated(void *ctx, int rc, const struct eval_value *v)
+{
+	struct parked *p = ctx;
+
+	reply_value(p->fs, p, rc, v);
+	unpark(p);
+}
+
+/* Called by libfuse with a lock of the request held, perhaps while the request
+ * is being parked, perhaps when it is gone: the number says which. */
+static void interrupted(fuse_req_t req, void *data)
+{
+	struct fs *fs = fs_of(req);
+	struct parked *p;
+
+	db_lock(fs->db);
+	p = map_get_u64(fs->parked, (uint64_t)(uintptr_t)data);
+	if (p && p->wait) {
+		eval_cancel(fs->eval, p->wait);
+		fuse_reply_err(p->req, EINTR);
+		unpark(p);
+	} else if (p) {
+		p->interrupted = true;
+	}
+	fs_unlock(fs);
+}
+
+/* Answers at once, or parks the request. db_lock is not held. */
+static void evaluate(struct fs *fs, fuse_req_t req, struct node *n,
+		     enum park_kind kind, const struct fuse_file_info *fi,
+		     size_t size)
+{
+	struct parked *p = calloc(1, sizeof(*p));
+	struct name *nm = n->name;
+	struct eval_value v;
+	int r;
+
+	if (!p) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	p->fs = fs;
+	p->kind = kind;
+	p->req = req;
+	p->pid = fuse_req_ctx(req)->pid;
+	p->node = n;
+	p->size = size;
+	if (fi)
+		p->fi = *fi;
+	db_lock(fs->db);
+	p->id = ++fs->next_id;
+	r = map_put_u64(fs->parked, p->id, p);
+	if (r < 0) {
+		free(p);
+		fuse_reply_err(req, ENOMEM);
+		db_unlock(fs->db);
+		return;
+	}
+	n->opens++;
+	db_unlock(fs->db);
+	/* may call back at once, so before the evaluation and without lock */
+	fuse_req_interrupt_func(req, interrupted, (void *)(uintptr_t)p->id);
+	db_lock(fs->db);
+	if (p->interrupted) {
+		fuse_reply_err(req, EINTR);
+		unpark(p);
+	} else {
+		r = eval_want(fs->eval, nm->at, nm->dir, nm->text, nm->len,
+			      evaluated, p, &v, &p->wait);
+		if (r)
+			evaluated(p, r < 0 ? r : 0, &v);
+	}
+	fs_unlock(fs);
+}
+
+void parked_free(struct fs *fs)
+{
+	map_free(fs->parked);
+}
+
+/* --- the operations ------------------------------------------------------ */
+
+/* A directory was listed: when sizes are asked for next, all of its derived
+ * files are wanted, and may as well be computed side by side. */
+static int prefetch_one(void *ctx, const char *name, size_t len)
+{
+	const struct node *n = ((void **)ctx)[1];
+	struct fs *fs = ((void **)ctx)[0];
+
+	return eval_prefetch(fs->eval, n->name->at, n->name->dir, name, len);
+}
+
+static void prefetch(struct fs *fs, struct node *n)
+{
+	int64_t *when = map_get_u64(fs->listed, n->name->dir);
+	void *ctx[2] = {fs, n};
+
+	if (!when || n->name->at != NS_NOW)
+		return;
+	map_del_u64(fs->listed, n->name->dir);
+	if (*when + LISTED_NS > clock_mono_ns() &&
+	    eval_list(fs->eval, n->name->at, n->name->dir, prefetch_one, ctx) <
+		    0)
+		log_warn("%s: its neighbours cannot be computed ahead",
+			 n->name->text);
+	free(when);
+}
+
+void derived_listed(struct fs *fs, uint64_t dir)
+{
+	int64_t *when = map_get_u64(fs->listed, dir);
+
+	if (when) {
+		*when = clock_mono_ns();
+		return;
+	}
+	when = malloc(sizeof(*when));
+	if (!when)
+		return;
+	*when = clock_mono_ns();
+	if (map_put_u64(fs->listed, dir, when) < 0)
+		free(when);
+}
+
+static bool lazy(struct fs *fs, const struct node *n)
+{
+	return fs->opt.stat_lazy ||
+	       eval_is_lazy(fs->eval, n->name->at, n->name->dir, n->name->text,
+			    n->name->len);
+}
+
+/* Whether this thread was promised this value a moment ago. */
+static bool graced(struct node *n, int pid)
+{
+	struct grace *g = grace_take(n->name, pid, true);
+	bool yes = g && same_value(n, &g->value);
+
+	free(g);
+	return yes;
+}
+
+void derived_getattr(struct fs *fs, fuse_req_t req, struct node *n)
+{
+	int pid = fuse_req_ctx(req)->pid;
+
+	db_lock(fs->db);
+	if (derived_current(fs, n) ||
+	    (n->kind == NODE_VALUE && graced(n, pid)) ||
+	    (n->kind == NODE_PLACE && lazy(fs, n))) {
+		reply_attr(fs, req, n);
+		db_unlock(fs->db);
+		return;
+	}
+	if (n->kind == NODE_PLACE)
+		prefetch(fs, n);
+	db_unlock(fs->db);
+	evaluate(fs, req, n, PARK_GETATTR, NULL, 0);
+}
+
+void derived_open(struct fs *fs, fuse_req_t req, struct node *n,
+		  const struct fuse_file_info *fi)
+{
+	struct fuse_file_info copy = *fi;
+
+	if ((fi->flags & O_ACCMODE) != O_RDONLY || (fi->flags & O_TRUNC)) {
+		fuse_reply_err(req, EPERM);
+		return;
+	}
+	db_lock(fs->db);
+	if (derived_current(fs, n) ||
+	    (n->kind == NODE_VALUE && graced(n, fuse_req_ctx(req)->pid))) {
+		reply_open(fs, req, n, &copy);
+		db_unlock(fs->db);
+		return;
+	}
+	db_unlock(fs->db);
+	evaluate(fs, req, n, PARK_OPEN, fi, 0);
+}
+
+void derived_addr(struct fs *fs, fuse_req_t req, struct node *n, size_t size)
+{
+	evaluate(fs, req, n, PARK_ADDR, NULL, size);
+}
+
+/* --- news --------------------------------------------------------------- */
+
+/* Tells the kernel to look up every name again before it uses it. */
+static void forget_names(struct fs *fs)
+{
+	struct fuse_out_header {
+		uint32_t len;
+		int32_t error;
+		uint64_t unique;
+	} head = {sizeof(head), 8 /* FUSE_NOTIFY_INC_EPOCH */, 0};
+
+	if (fs->epoch &&
+	    write(fuse_session_fd(fs->se), &head, sizeof(head)) < 0 &&
+	    errno != ENOENT && errno != ENODEV)
+		log_warn("the kernel refuses to forget names: %s",
+			 err_name(errno));
+}
+
+static void stale(void *ctx, uint64_t dir, const char *name, size_t len)
+{
+	struct fs *fs = ctx;
+	struct name *nm = name_find(fs, NS_NOW, dir, name, len);
+	struct ns_attr recipe;
+	struct node *n;
+	bool forget = false, known = false;
+
+	if (!nm || fs->closing)
+		return;
+	for (n = nm->nodes; n; n = n->next) {
+		if (!n->lookups)
+			continue;
+		known = true;
+		if (n->kind != NODE_VALUE)
+			continue;
+		fuse_lowlevel_notify_inval_inode(fs->se, node_id(fs, n), -1, 0);
+		forget = forget || n->opens;
+	}
+	if (known &&
+	    eval_defined(fs->eval, NS_NOW, dir, name, len, &recipe) < 0)
+		forget = true;
+	if (forget)
+		forget_names(fs);
+}
+
+static bool writing(void *ctx, uint64_t ino)
+{
+	struct fs *fs = ctx;
+	struct node *n = node_find_source(fs, ino);
+
+	return n && n->writers;
+}
+
+/* Dirty pages come in as WRITEs while the notification waits, so no lock may
+ * be held; the node is held by an open of ours. */
+static int settle(void *ctx, uint64_t ino)
+{
+	struct fs *fs = ctx;
+	struct node *n;
+	fuse_ino_t id;
+	int r;
+
+	db_lock(fs->db);
+	n = node_find_source(fs, ino);
+	if (!n || !n->writers) {
+		db_unlock(fs->db);
+		return 0;
+	}
+	n->opens++;
+	id = node_id(fs, n);
+	db_unlock(fs->db);
+	r = fuse_lowlevel_notify_inval_inode(fs->se, id, 0, 0);
+	if (r >= 0 || r == -ENOENT)
+		r = file_commit(fs, n, true);
+	db_lock(fs->db);
+	file_release(fs, n, false);
+	fs_unlock(fs);
+	return r;
+}
+
+void derived_init(struct fs *fs, struct eval_host *ret)
+{
+	*ret = (struct eval_host){
+		.ctx = fs,
+		.writing = writing,
+		.settle = settle,
+		.stale = stale,
+		.wrote = fs_wrote,
+		.show = view_show,
+		.hide = view_hide,
+	};
+}

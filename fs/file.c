@@ -1,0 +1,264 @@
+/* The content of sources: blobs, drafts, and versions when they are closed.
+ *
+ * A file's lock orders its readers, writers and commits; rows are written
+ * under db_lock() inside it. A commit hashes and packs with the file's lock
+ * alone, so that nobody else waits.
+ */
+#include "fs/fs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "core/clock.h"
+
+static struct file *file_new(void)
+{
+	struct file *f = calloc(1, sizeof(*f));
+
+	if (f)
+		pthread_rwlock_init(&f->lock, NULL);
+	return f;
+}
+
+static void file_free(struct file *f)
+{
+	draft_free(f->draft);
+	blob_close(f->blob);
+	pthread_rwlock_destroy(&f->lock);
+	free(f);
+}
+
+/* db_lock held. */
+int file_open(struct fs *fs, struct node *n, bool write, const struct ns_by *by)
+{
+	if (!n->file) {
+		n->file = file_new();
+		if (!n->file)
+			return -ENOMEM;
+	}
+	n->opens++;
+	if (write) {
+		n->file->uid = by->uid;
+		n->file->pid = by->pid;
+		snprintf(n->file->program, sizeof(n->file->program), "%s",
+			 by->program ? by->program : "");
+	}
+	/* it counts as changing from now on: what is written may lie in the
+	 * kernel's cache without anybody telling */
+	if (write && n->writers++ == 0)
+		eval_inode_changed(fs->eval, n->ino);
+	return 0;
+}
+
+/* db_lock held, the file's not. The last one takes the file along. */
+void file_release(struct fs *fs, struct node *n, bool write)
+{
+	struct ns_attr a;
+
+	if (write && --n->writers == 0)
+		eval_inode_changed(fs->eval, n->ino);
+	if (--n->opens)
+		return;
+	file_free(n->file);
+	n->file = NULL;
+	if (!ns_getattr(fs->ns, NS_NOW, n->ino, &a) && !a.nlink &&
+	    ns_reap(fs->ns, n->ino) < 0)
+		log_warn("inode %llu: cannot be reaped",
+			 (unsigned long long)n->ino);
+	node_drop(fs, n);
+}
+
+/* The content that the rows name; the file's lock held for writing. */
+static int load_blob(struct fs *fs, struct node *n)
+{
+	struct file *f = n->file;
+	struct ns_attr a;
+	int r;
+
+	if (f->blob)
+		return 0;
+	db_lock(fs->db);
+	r = ns_getattr(fs->ns, NS_NOW, n->ino, &a);
+	db_unlock(fs->db);
+	if (r < 0)
+		return r;
+	r = blob_open(fs->store, &a.addr, &f->blob);
+	if (r == -ENOENT)
+		r = -EIO; /* a row without its bytes: damaged */
+	if (r >= 0)
+		f->blob_addr = a.addr;
+	return r;
+}
+
+ssize_t file_read(struct fs *fs, struct node *n, void *p, size_t size,
+		  uint64_t off)
+{
+	struct file *f = n->file;
+	ssize_t r;
+
+	pthread_rwlock_rdlock(&f->lock);
+	if (!f->draft && !f->blob) {
+		pthread_rwlock_unlock(&f->lock);
+		pthread_rwlock_wrlock(&f->lock);
+		r = f->draft ? 0 : load_blob(fs, n);
+		pthread_rwlock_unlock(&f->lock);
+		if (r < 0)
+			return r;
+		pthread_rwlock_rdlock(&f->lock);
+	}
+	if (f->draft)
+		r = draft_read(f->draft, p, size, off);
+	else
+		r = blob_pread(f->blob, p, size, off);
+	pthread_rwlock_unlock(&f->lock);
+	return r;
+}
+
+static void publish(struct file *f)
+{
+	if (f->draft)
+		__atomic_store_n(&f->size, draft_size(f->draft),
+				 __ATOMIC_RELEASE);
+	__atomic_store_n(&f->drafted, f->draft != NULL, __ATOMIC_RELEASE);
+}
+
+/* The draft takes over what was read so far. */
+static int begin_draft(struct fs *fs, struct node *n)
+{
+	struct file *f = n->file;
+	int r;
+
+	if (f->draft)
+		return 0;
+	r = load_blob(fs, n);
+	if (r < 0)
+		return r;
+	r = draft_new(fs->store, f->blob, &f->draft);
+	if (r >= 0)
+		f->blob = NULL;
+	return r;
+}
+
+int file_write(struct fs *fs, struct node *n, const void *p, size_t size,
+	       uint64_t off, bool cached)
+{
+	struct file *f = n->file;
+	int r;
+
+	pthread_rwlock_wrlock(&f->lock);
+	r = begin_draft(fs, n);
+	if (r >= 0)
+		r = draft_write(f->draft, p, size, off);
+	if (r >= 0 && !cached)
+		f->mtime_ns = clock_now_ns();
+	publish(f);
+	pthread_rwlock_unlock(&f->lock);
+	return r;
+}
+
+int file_truncate(struct fs *fs, struct node *n, uint64_t size)
+{
+	struct file *f = n->file;
+	int r;
+
+	pthread_rwlock_wrlock(&f->lock);
+	r = begin_draft(fs, n);
+	if (r >= 0)
+		r = draft_truncate(f->draft, size);
+	if (r >= 0 && draft_dirty(f->draft))
+		f->mtime_ns = clock_now_ns();
+	publish(f);
+	pthread_rwlock_unlock(&f->lock);
+	return r;
+}
+
+bool file_keep_mtime(struct node *n, int64_t mtime_ns)
+{
+	struct file *f = n->file;
+
+	if (!f || !__atomic_load_n(&f->drafted, __ATOMIC_ACQUIRE))
+		return false;
+	f->mtime_ns = mtime_ns; /* read and written under db_lock */
+	return true;
+}
+
+/* Rows of a version; db_lock not held. */
+static int write_version(struct fs *fs, struct node *n, const struct addr *addr,
+			 uint64_t size)
+{
+	struct file *f = n->file;
+	struct ns_by by = {
+		.uid = f->uid,
+		.pid = f->pid,
+		.program = f->program[0] ? f->program : NULL,
+	};
+	struct ns_attr a;
+	int64_t mtime;
+	int r;
+
+	db_lock(fs->db);
+	r = ns_getattr(fs->ns, NS_NOW, n->ino, &a);
+	if (r >= 0 && a.nlink) {
+		mtime = f->mtime_ns ? f->mtime_ns : a.mtime_ns;
+		if (addr_eq(&a.addr, addr) && a.mtime_ns == mtime)
+			r = 0; /* written, but the same as before */
+		else
+			r = ns_write(fs->ns, &by, n->ino, addr, size, mtime,
+				     &a);
+		eval_inode_changed(fs->eval, n->ino);
+	}
+	f->mtime_ns = 0;
+	fs_unlock(fs);
+	return r;
+}
+
+int file_commit(struct fs *fs, struct node *n, bool finish)
+{
+	struct file *f = n->file;
+	struct addr addr;
+	struct ns_attr a;
+	uint64_t size;
+	int r = 0;
+
+	pthread_rwlock_wrlock(&f->lock);
+	if (!f->draft || !draft_dirty(f->draft) ||
+	    (!finish && draft_only_truncated(f->draft)))
+		goto out;
+	db_lock(fs->db);
+	r = ns_getattr(fs->ns, NS_NOW, n->ino, &a);
+	db_unlock(fs->db);
+	if (r < 0 || !a.nlink)
+		goto out; /* nobody will see it again */
+	r = draft_commit(f->draft, &addr, &size);
+	if (r >= 0)
+		r = write_version(fs, n, &addr, size);
+	if (r < 0)
+		log_error("inode %llu: what was written cannot be kept: %s",
+			  (unsigned long long)n->ino, err_name(r));
+out:
+	pthread_rwlock_unlock(&f->lock);
+	return r;
+}
+
+int file_seek(struct fs *fs, struct node *n, uint64_t off, bool hole,
+	      uint64_t *ret)
+{
+	struct file *f = n->file;
+	int r;
+
+	pthread_rwlock_wrlock(&f->lock);
+	r = f->draft ? 0 : load_blob(fs, n);
+	if (r < 0) {
+		;
+	} else if (!f->draft) {
+		r = blob_seek(f->blob, off, hole, ret);
+	} else if (off >= draft_size(f->draft)) {
+		r = -ENXIO;
+	} else {
+		/* all of a draft counts as data */
+		*ret = hole ? draft_size(f->draft) : off;
+	}
+	pthread_rwlock_unlock(&f->lock);
+	return r;
+}

@@ -1,0 +1,325 @@
+/* fs/fs.h - inside the mount: its state, and who may touch what.
+ *
+ * Private to fs/. A node is what the kernel knows by a node id (the node's
+ * pointer); what it stands for:
+ *
+ *	SOURCE	an inode of the present. Its content may be a draft.
+ *	PLACE	a derived name whose content is not known, or not any more:
+ *		GETATTR and OPEN compute and answer ESTALE, whereupon the
+ *		kernel looks the name up again and gets the value.
+ *	VALUE	a derived name with one certain content. Another content is
+ *		another node: nothing changes under the kernel's caches.
+ *	PAST	an inode as it was at a change number.
+ *	VIEW	a directory of what a run sees; CONTENT a file in it, shared
+ *		by all runs.
+ *	CONTROL	a directory or file of .deriva; TEXT a file there that is
+ *		made up when it is opened.
+ *
+ * Locks, outermost first: a file's lock (struct file), db_lock(), whatever cas
+ * has. Nobody takes a file's lock while holding db_lock(). Nodes, parked
+ * requests, the evaluation and the namespace are all under db_lock(). Requests
+ * may be answered under it; notifications that can wait for other requests
+ * (invalidation of pages or entries) are sent without any lock.
+ */
+#ifndef FS_FS_H
+#define FS_FS_H
+
+#define FUSE_USE_VERSION 312
+#include <fuse_lowlevel.h>
+
+#include "cas/blob.h"
+#include "cas/store.h"
+#include "core/journal.h"
+#include "core/map.h"
+#include "core/ns.h"
+#include "core/results.h"
+#include "fs/draft.h"
+#include "fs/mount.h"
+#include "recipes/eval.h"
+
+#include <pthread.h>
+
+#define FOREVER	     (365.0 * 86400) /* seconds; told when it ends */
+#define CONTROL_NAME ".deriva"
+
+enum node_kind {
+	NODE_SOURCE = 1,
+	NODE_PLACE,
+	NODE_VALUE,
+	NODE_PAST,
+	NODE_VIEW,
+	NODE_CONTENT,
+	NODE_CONTROL,
+	NODE_TEXT,
+};
+
+enum control {
+	CTL_ROOT = 1,
+	CTL_AT,
+	CTL_WHY, /* directories; ino is the directory they mirror */
+	CTL_OUTPUT,
+	CTL_RUN,
+	CTL_STATUS, /* texts */
+	CTL_JOBS,
+	CTL_RETRY, /* takes a path */
+};
+
+/* A source's content, while somebody has it open. */
+struct file {
+	pthread_rwlock_t lock;
+	struct draft *draft; /* open for writing and written to */
+	struct blob *blob;   /* what is read when there is no draft */
+	struct addr blob_addr;
+	int64_t mtime_ns;  /* as the kernel said since the draft began; or 0 */
+	uint64_t size;	   /* of the draft; atomic */
+	bool drafted;	   /* atomic: size counts, not the inode's */
+	uint32_t uid, pid; /* who opened it for writing last */
+	char program[32];
+};
+
+struct node {
+	enum node_kind kind;
+	enum control control;
+	uint64_t lookups; /* the kernel's references */
+	unsigned opens;	  /* open handles */
+	unsigned writers; /* of which for writing */
+
+	uint64_t at;  /* PLACE, VALUE, PAST, TEXT */
+	uint64_t ino; /* SOURCE, PAST; directory of PLACE, VALUE, TEXT, CONTROL;
+		       * run of VIEW */
+	struct addr addr; /* VALUE, CONTENT */
+	uint64_t size;
+	bool executable;
+	int64_t since_ns; /* VALUE */
+	bool ghost;	  /* PLACE: shown once more, see derived.c */
+	const struct view_node *view;
+
+	struct file *file; /* SOURCE: while opens > 0 */
+	struct name *name; /* PLACE, VALUE */
+	struct node *next; /* of the same name */
+
+	size_t key_len;
+	uint8_t key[];
+};
+
+/* A derived name that the kernel or a parked request knows. */
+struct name {
+	uint64_t at, dir;
+	struct node *nodes;
+	struct grace *graces;
+	size_t len;
+	char text[]; /* NUL-terminated */
+};
+
+/* An open file or directory. */
+struct handle {
+	struct node *node;
+	int flags;
+	struct blob *blob;	 /* of what never changes */
+	struct buf text;	 /* of TEXT and CONTROL */
+	struct entries *entries; /* of a directory */
+	uint32_t uid, pid;
+};
+
+struct fs {
+	struct mount_options opt;
+	char *mountpoint;
+	uid_t uid;
+	gid_t gid;
+	int64_t started_ns;
+	bool epoch; /* the kernel can forget all names at once */
+
+	struct store *store;
+	struct db *db;
+	struct ns *ns;
+	struct journal *journal;
+	struct results *results;
+	struct sandbox *sandbox;
+	struct eval *eval;
+	struct fuse_session *se;
+	struct node *root;
+
+	struct map *nodes;  /* key -> node */
+	struct map *names;  /* at, dir, name -> name */
+	struct map *parked; /* id -> parked */
+	struct map *views;  /* id -> view_node */
+	struct map *listed; /* directory -> when it was listed last */
+	struct map *ghosts; /* directory, name -> ghost */
+	uint64_t next_id;
+	bool closing;
+
+	pthread_t committer;
+	bool committing;
+	pthread_mutex_t commit_lock;
+	pthread_cond_t commit_cond;
+	bool commit_wanted, commit_stop;
+};
+
+static inline struct fs *fs_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+/* --- node.c ------------------------------------------------------------- */
+
+struct node *node_of(struct fs *fs, fuse_ino_t id);
+fuse_ino_t node_id(const struct fs *fs, const struct node *n);
+/* Finds or makes; with no reference added. NULL: no memory. */
+struct node *node_source(struct fs *fs, uint64_t ino);
+struct node *node_past(struct fs *fs, uint64_t at, uint64_t ino);
+struct node *node_place(struct fs *fs, uint64_t at, uint64_t dir,
+			const char *name, size_t len);
+struct node *node_value(struct fs *fs, uint64_t at, uint64_t dir,
+			const char *name, size_t len,
+			const struct eval_value *v);
+struct node *node_content(struct fs *fs, const struct addr *a, uint64_t size,
+			  bool executable);
+struct node *node_view(struct fs *fs, uint64_t id,
+		       const struct view_node *view);
+struct node *node_control(struct fs *fs, enum control c, uint64_t ino);
+struct node *node_text(struct fs *fs, enum control c, uint64_t dir,
+		       const char *name, size_t len);
+/* The present node of an inode if there is one. */
+struct node *node_find_source(struct fs *fs, uint64_t ino);
+struct name *name_find(struct fs *fs, uint64_t at, uint64_t dir,
+		       const char *name, size_t len);
+const char *node_text_name(const struct node *n, size_t *ret_len);
+void node_forget(struct fs *fs, struct node *n, uint64_t lookups);
+/* Frees it when neither the kernel nor a handle holds it. */
+void node_drop(struct fs *fs, struct node *n);
+void nodes_free(struct fs *fs);
+uint64_t hash_ino(const void *p, size_t n);
+
+/* --- attr.c ------------------------------------------------------------- */
+
+/* What GETATTR says; db_lock held. */
+int node_attr(struct fs *fs, struct node *n, struct stat *ret) MUST_USE;
+void attr_stat(const struct ns_attr *a, uint64_t ino, struct stat *ret);
+/* How long the kernel may believe it. */
+double attr_timeout(struct fs *fs, const struct node *n);
+double entry_timeout(struct fs *fs, const struct node *n);
+/* Fills an entry and takes one reference; db_lock held. */
+int node_entry(struct fs *fs, struct node *n,
+	       struct fuse_entry_param *ret) MUST_USE;
+struct ns_by by_of(fuse_req_t req, char program[32]);
+
+/* --- lookup.c ----------------------------------------------------------- */
+
+/* One step below a directory node, without a reference; db_lock held. */
+int lookup_child(struct fs *fs, struct node *dir, const char *name, int pid,
+		 struct node **ret) MUST_USE;
+/* Below a directory of the namespace at a moment. */
+int lookup_at(struct fs *fs, uint64_t at, uint64_t dir, const char *name,
+	      int pid, struct node **ret) MUST_USE;
+/* A root-relative path to (directory, last name). */
+int lookup_path(struct fs *fs, const char *path, uint64_t *ret_dir,
+		const char **ret_name) MUST_USE;
+
+/* --- file.c ------------------------------------------------------------- */
+
+/* by: who opens, noted when it is for writing. */
+int file_open(struct fs *fs, struct node *n, bool write,
+	      const struct ns_by *by) MUST_USE;
+void file_release(struct fs *fs, struct node *n, bool write);
+ssize_t file_read(struct fs *fs, struct node *n, void *p, size_t size,
+		  uint64_t off) MUST_USE;
+int file_write(struct fs *fs, struct node *n, const void *p, size_t size,
+	       uint64_t off, bool cached) MUST_USE;
+int file_truncate(struct fs *fs, struct node *n, uint64_t size) MUST_USE;
+/* Takes a draft in as a version. finish: also when only its size was set. */
+int file_commit(struct fs *fs, struct node *n, bool finish) MUST_USE;
+/* mtime from the kernel; true: kept with the draft. */
+bool file_keep_mtime(struct node *n, int64_t mtime_ns);
+int file_seek(struct fs *fs, struct node *n, uint64_t off, bool hole,
+	      uint64_t *ret) MUST_USE;
+
+/* --- derived.c ---------------------------------------------------------- */
+
+/* Answers GETATTR or OPEN of a PLACE or VALUE, now or later. */
+void derived_getattr(struct fs *fs, fuse_req_t req, struct node *n);
+void derived_open(struct fs *fs, fuse_req_t req, struct node *n,
+		  const struct fuse_file_info *fi);
+/* Answers an xattr of one, which needs its content, now or later. */
+void derived_addr(struct fs *fs, fuse_req_t req, struct node *n, size_t size);
+/* The node that a derived name stands for at this moment. */
+int derived_lookup(struct fs *fs, uint64_t at, uint64_t dir, const char *name,
+		   size_t len, int pid, struct node **ret) MUST_USE;
+bool derived_current(struct fs *fs, const struct node *n);
+/* A recipe went by that thread's hand; whether a name that cannot be found is
+ * one that went with its recipe a moment ago. */
+void ghost_add(struct fs *fs, uint64_t dir, const char *name, size_t len,
+	       int pid);
+bool ghost_take(struct fs *fs, uint64_t dir, const char *name, size_t len,
+		int pid);
+void ghosts_free(struct fs *fs);
+void derived_listed(struct fs *fs, uint64_t dir);
+void derived_init(struct fs *fs, struct eval_host *ret);
+void name_free(struct name *n);
+void parked_free(struct fs *fs);
+
+/* --- view.c ------------------------------------------------------------- */
+
+int view_show(void *ctx, const struct view_node *view, char **ret_path,
+	      uint64_t *ret_id) MUST_USE;
+void view_hide(void *ctx, uint64_t id);
+
+/* --- control.c ---------------------------------------------------------- */
+
+int control_lookup(struct fs *fs, struct node *dir, const char *name, int pid,
+		   struct node **ret) MUST_USE;
+int control_list(struct fs *fs, struct node *dir,
+		 int (*fn)(void *ctx, const char *name, uint32_t mode),
+		 void *ctx) MUST_USE;
+int control_open(struct fs *fs, struct node *n, struct handle *h) MUST_USE;
+int control_write(struct fs *fs, struct handle *h, const char *p,
+		  size_t n) MUST_USE;
+
+/* --- commit.c ----------------------------------------------------------- */
+
+int committer_start(struct fs *fs) MUST_USE;
+void committer_stop(struct fs *fs);
+/* Rows may have been written: db_lock is let go of, and the batch ends soon. */
+void fs_unlock(struct fs *fs);
+void fs_wrote(void *fs);
+
+/* --- ops.c, io.c, dir.c, xattr.c
+ * ---------------------------------------------- */
+
+/* Makes an inode with a name, for the caller of a request; db_lock held. */
+int make_node(fuse_req_t req, fuse_ino_t parent, const char *name,
+	      uint32_t mode, uint64_t rdev, const char *target,
+	      struct node **ret) MUST_USE;
+
+void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi);
+void op_readdir(fuse_req_t req, fuse_ino_t id, size_t size, off_t off,
+		struct fuse_file_info *fi);
+void op_readdirplus(fuse_req_t req, fuse_ino_t id, size_t size, off_t off,
+		    struct fuse_file_info *fi);
+void op_releasedir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi);
+void op_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size);
+void op_listxattr(fuse_req_t req, fuse_ino_t id, size_t size);
+void op_setxattr(fuse_req_t req, fuse_ino_t id, const char *name,
+		 const char *value, size_t size, int flags);
+void op_removexattr(fuse_req_t req, fuse_ino_t id, const char *name);
+void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi);
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+	       struct fuse_file_info *fi);
+void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t off,
+	     struct fuse_file_info *fi);
+void op_write(fuse_req_t req, fuse_ino_t id, const char *p, size_t size,
+	      off_t off, struct fuse_file_info *fi);
+void op_flush(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi);
+void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi);
+void op_fsync(fuse_req_t req, fuse_ino_t id, int datasync,
+	      struct fuse_file_info *fi);
+void op_lseek(fuse_req_t req, fuse_ino_t id, off_t off, int whence,
+	      struct fuse_file_info *fi);
+void op_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t off, off_t len,
+		  struct fuse_file_info *fi);
+extern const struct fuse_lowlevel_ops fs_ops;
+
+/* Answers OPEN of what never changes. */
+int open_content(struct fs *fs, struct node *n, const struct addr *a,
+		 struct fuse_file_info *fi) MUST_USE;
+
+#endif

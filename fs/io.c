@@ -1,0 +1,398 @@
+/* Opening, reading, writing, closing. */
+#include "fs/fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static struct handle *handle_of(const struct fuse_file_info *fi)
+{
+	return (struct handle *)(uintptr_t)fi->fh;
+}
+
+static bool for_writing(int flags)
+{
+	return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
+}
+
+/* What never changes is kept in the kernel's cache for ever, and closing it
+ * needs no word. db_lock held. */
+int open_content(struct fs *fs, struct node *n, const struct addr *a,
+		 struct fuse_file_info *fi)
+{
+	struct handle *h = calloc(1, sizeof(*h));
+	int r;
+
+	if (!h)
+		return -ENOMEM;
+	r = blob_open(fs->store, a, &h->blob);
+	if (r < 0) {
+		free(h);
+		return r == -ENOENT ? -EIO : r;
+	}
+	h->node = n;
+	h->flags = fi->flags;
+	n->opens++;
+	fi->fh = (uint64_t)(uintptr_t)h;
+	fi->keep_cache = 1;
+	fi->noflush = 1;
+	return 0;
+}
+
+static void handle_free(struct handle *h)
+{
+	blob_close(h->blob);
+	buf_done(&h->text);
+	free(h);
+}
+
+static void release(struct fs *fs, struct handle *h)
+{
+	struct node *n = h->node;
+
+	db_lock(fs->db);
+	if (n->kind == NODE_SOURCE) {
+		file_release(fs, n, for_writing(h->flags));
+	} else {
+		n->opens--;
+		node_drop(fs, n);
+	}
+	fs_unlock(fs);
+	handle_free(h);
+}
+
+/* The caller may have been interrupted, and then nobody will release it. */
+static void reply_open(fuse_req_t req, struct fuse_file_info *fi)
+{
+	struct fs *fs = fs_of(req);
+	struct handle *h = handle_of(fi);
+
+	if (fuse_reply_open(req, fi) == -ENOENT)
+		release(fs, h);
+}
+
+static int open_source(fuse_req_t req, struct node *n,
+		       struct fuse_file_info *fi)
+{
+	struct fs *fs = fs_of(req);
+	struct handle *h = calloc(1, sizeof(*h));
+	bool write = for_writing(fi->flags);
+	char program[32] = "";
+	struct ns_by by = {0};
+	int r;
+
+	if (!h)
+		return -ENOMEM;
+	if (write)
+		by = by_of(req, program);
+	db_lock(fs->db);
+	r = file_open(fs, n, write, &by);
+	fs_unlock(fs);
+	if (r < 0) {
+		free(h);
+		return r;
+	}
+	h->node = n;
+	h->flags = fi->flags;
+	fi->fh = (uint64_t)(uintptr_t)h;
+	fi->keep_cache = 1;
+	fi->noflush = !write;
+	return 0;
+}
+
+static int open_past(fuse_req_t req, struct node *n, struct fuse_file_info *fi)
+{
+	struct fs *fs = fs_of(req);
+	struct ns_attr a;
+	int r;
+
+	if (for_writing(fi->flags))
+		return -EROFS;
+	db_lock(fs->db);
+	r = ns_getattr(fs->ns, n->at, n->ino, &a);
+	if (r >= 0)
+		r = open_content(fs, n, &a.addr, fi);
+	db_unlock(fs->db);
+	return r;
+}
+
+static int open_control(fuse_req_t req, struct node *n,
+			struct fuse_file_info *fi)
+{
+	struct fs *fs = fs_of(req);
+	struct handle *h = calloc(1, sizeof(*h));
+	int r;
+
+	if (!h)
+		return -ENOMEM;
+	h->node = n;
+	h->flags = fi->flags;
+	db_lock(fs->db);
+	r = control_open(fs, n, h);
+	if (r >= 0)
+		n->opens++;
+	fs_unlock(fs);
+	if (r < 0) {
+		handle_free(h);
+		return r;
+	}
+	fi->fh = (uint64_t)(uintptr_t)h;
+	fi->direct_io = 1; /* its length is known to nobody before */
+	return 0;
+}
+
+void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
+{
+	struct fs *fs = fs_of(req);
+	struct node *n = node_of(fs, id);
+	int r;
+
+	switch (n->kind) {
+	case NODE_PLACE:
+	case NODE_VALUE:
+		derived_open(fs, req, n, fi);
+		return;
+	case NODE_SOURCE:
+		r = open_source(req, n, fi);
+		break;
+	case NODE_PAST:
+		r = open_past(req, n, fi);
+		break;
+	case NODE_CONTENT:
+		db_lock(fs->db);
+		r = for_writing(fi->flags) ? -EROFS
+					   : open_content(fs, n, &n->addr, fi);
+		db_unlock(fs->db);
+		break;
+	case NODE_TEXT:
+	case NODE_CONTROL:
+		r = open_control(req, n, fi);
+		break;
+	default:
+		r = -EISDIR;
+	}
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		reply_open(req, fi);
+}
+
+static ssize_t read_handle(struct fs *fs, struct handle *h, char *p,
+			   size_t size, uint64_t off)
+{
+	if (h->node->kind == NODE_SOURCE)
+		return file_read(fs, h->node, p, size, off);
+	if (h->blob)
+		return blob_pread(h->blob, p, size, off);
+	if (off >= h->text.len)
+		return 0;
+	size = MIN(size, h->text.len - (size_t)off);
+	memcpy(p, h->text.data + off, size);
+	return (ssize_t)size;
+}
+
+void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t off,
+	     struct fuse_file_info *fi)
+{
+	struct handle *h = handle_of(fi);
+	struct fs *fs = fs_of(req);
+	char *p = malloc(size ? size : 1);
+	ssize_t n = p ? read_handle(fs, h, p, size, (uint64_t)off) : -ENOMEM;
+
+	(void)id;
+	if (n == -EBADMSG || n == -ENOENT) {
+		log_error("damaged content: a file cannot be read at byte "
+			  "%lld; put of the same content heals it",
+			  (long long)off);
+		n = -EIO;
+	}
+	if (n < 0)
+		fuse_reply_err(req, (int)-n);
+	else
+		fuse_reply_buf(req, p, (size_t)n);
+	free(p);
+}
+
+void op_write(fuse_req_t req, fuse_ino_t id, const char *p, size_t size,
+	      off_t off, struct fuse_file_info *fi)
+{
+	struct handle *h = handle_of(fi);
+	struct fs *fs = fs_of(req);
+	int r;
+
+	(void)id;
+	if (h->node->kind == NODE_SOURCE) {
+		r = file_write(fs, h->node, p, size, (uint64_t)off,
+			       fi->writepage);
+	} else {
+		db_lock(fs->db);
+		r = control_write(fs, h, p, size);
+		fs_unlock(fs);
+	}
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_write(req, size);
+}
+
+/* Each close(2) of a descriptor. What was written becomes a version here, so
+ * that its caller learns when it could not; a mere truncation waits for the
+ * last close, as `cmd > file` closes the descriptor once before cmd writes. */
+void op_flush(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
+{
+	struct handle *h = handle_of(fi);
+	struct fs *fs = fs_of(req);
+	int r = 0;
+
+	(void)id;
+	if (h->node->kind == NODE_SOURCE && for_writing(h->flags))
+		r = file_commit(fs, h->node, false);
+	fuse_reply_err(req, -r);
+}
+
+void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
+{
+	struct handle *h = handle_of(fi);
+	struct fs *fs = fs_of(req);
+
+	(void)id;
+	if (h->node->kind == NODE_SOURCE && for_writing(h->flags) &&
+	    file_commit(fs, h->node, true) < 0)
+		log_error("what was written before the last close is lost");
+	release(fs, h);
+	fuse_reply_err(req, 0);
+}
+
+void op_fsync(fuse_req_t req, fuse_ino_t id, int datasync,
+	      struct fuse_file_info *fi)
+{
+	struct handle *h = handle_of(fi);
+	struct fs *fs = fs_of(req);
+	int r = 0;
+
+	(void)id;
+	(void)datasync;
+	if (h->node->kind == NODE_SOURCE && h->node->file)
+		r = file_commit(fs, h->node, true);
+	if (r >= 0)
+		r = store_sync(fs->store);
+	fuse_reply_err(req, -r);
+}
+
+static int seek_blob(struct fs *fs, struct handle *h, uint64_t off, bool hole,
+		     uint64_t *ret)
+{
+	(void)fs;
+	if (!h->blob)
+		return -EINVAL;
+	return blob_seek(h->blob, off, hole, ret);
+}
+
+void op_lseek(fuse_req_t req, fuse_ino_t id, off_t off, int whence,
+	      struct fuse_file_info *fi)
+{
+	struct handle *h = handle_of(fi);
+	struct fs *fs = fs_of(req);
+	bool hole = whence == SEEK_HOLE;
+	uint64_t to;
+	int r;
+
+	if (off < 0 || (whence != SEEK_HOLE && whence != SEEK_DATA)) {
+		fuse_reply_err(req, off < 0 ? ENXIO : EINVAL);
+		return;
+	}
+	if (h->node->kind == NODE_SOURCE) {
+		/* what the kernel has not handed over yet */
+		if (h->node->writers)
+			fuse_lowlevel_notify_inval_inode(fs->se, id, 0, 0);
+		r = file_seek(fs, h->node, (uint64_t)off, hole, &to);
+	} else {
+		r = seek_blob(fs, h, (uint64_t)off, hole, &to);
+	}
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_lseek(req, (off_t)to);
+}
+
+static int zero_range(struct fs *fs, struct node *n, uint64_t off, uint64_t end)
+{
+	static const char zeros[KIB(64)];
+	uint64_t part;
+	int r = 0;
+
+	for (; r >= 0 && off < end; off += part) {
+		part = MIN(end - off, sizeof(zeros));
+		r = file_write(fs, n, zeros, part, off, false);
+	}
+	return r;
+}
+
+static int file_length(struct fs *fs, struct node *n, uint64_t *ret)
+{
+	struct stat st;
+	int r;
+
+	db_lock(fs->db);
+	r = node_attr(fs, n, &st);
+	db_unlock(fs->db);
+	if (r >= 0)
+		*ret = (uint64_t)st.st_size;
+	return r;
+}
+
+/* Space is never reserved: the content decides what is stored. */
+void op_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t off, off_t len,
+		  struct fuse_file_info *fi)
+{
+	const int known = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE |
+			  FALLOC_FL_ZERO_RANGE;
+	struct handle *h = handle_of(fi);
+	struct fs *fs = fs_of(req);
+	uint64_t size, end = (uint64_t)off + (uint64_t)len;
+	int r;
+
+	(void)id;
+	if ((mode & ~known) || h->node->kind != NODE_SOURCE) {
+		fuse_reply_err(req, EOPNOTSUPP);
+		return;
+	}
+	r = file_length(fs, h->node, &size);
+	if (r >= 0 && (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)))
+		r = zero_range(fs, h->node, (uint64_t)off, MIN(end, size));
+	if (r >= 0 && !(mode & FALLOC_FL_KEEP_SIZE) && end > size)
+		r = file_truncate(fs, h->node, end);
+	fuse_reply_err(req, -r);
+}
+
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+	       struct fuse_file_info *fi)
+{
+	struct fs *fs = fs_of(req);
+	struct fuse_entry_param e;
+	struct node *n;
+	int r;
+
+	db_lock(fs->db);
+	r = make_node(req, parent, name, S_IFREG | (mode & 07777), 0, NULL, &n);
+	if (r >= 0)
+		r = node_entry(fs, n, &e);
+	fs_unlock(fs);
+	if (r >= 0) {
+		r = open_source(req, n, fi);
+		if (r < 0) {
+			db_lock(fs->db);
+			node_forget(fs, n, 1);
+			db_unlock(fs->db);
+		}
+	}
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+	} else if (fuse_reply_create(req, &e, fi) == -ENOENT) {
+		db_lock(fs->db);
+		n->lookups--;
+		db_unlock(fs->db);
+		release(fs, handle_of(fi));
+	}
+}

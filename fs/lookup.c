@@ -1,0 +1,91 @@
+/* One step of a path, for each kind of directory. */
+#include "fs/fs.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "recipes/view.h"
+
+int lookup_at(struct fs *fs, uint64_t at, uint64_t dir, const char *name,
+	      int pid, struct node **ret)
+{
+	size_t len = strlen(name);
+	struct node *n;
+	uint64_t ino;
+	int r;
+
+	if (len > NS_NAME_MAX)
+		return -ENAMETOOLONG;
+	r = ns_lookup(fs->ns, at, dir, name, len, &ino, NULL);
+	if (r == -ENOENT)
+		return derived_lookup(fs, at, dir, name, len, pid, ret);
+	if (r < 0)
+		return r;
+	n = at == NS_NOW ? node_source(fs, ino) : node_past(fs, at, ino);
+	if (!n)
+		return -ENOMEM;
+	*ret = n;
+	return 0;
+}
+
+static int lookup_view(struct fs *fs, struct node *dir, const char *name,
+		       struct node **ret)
+{
+	const struct view_node *v;
+
+	if (!map_get_u64(fs->views, dir->ino))
+		return -ESTALE; /* the run is over */
+	v = view_find(dir->view, name, strlen(name));
+	if (!v)
+		return -ENOENT;
+	*ret = v->dir ? node_view(fs, dir->ino, v)
+		      : node_content(fs, &v->addr, v->size, v->executable);
+	return *ret ? 0 : -ENOMEM;
+}
+
+int lookup_child(struct fs *fs, struct node *dir, const char *name, int pid,
+		 struct node **ret)
+{
+	switch (dir->kind) {
+	case NODE_SOURCE:
+		if (dir == fs->root && !strcmp(name, CONTROL_NAME)) {
+			*ret = node_control(fs, CTL_ROOT, 0);
+			return *ret ? 0 : -ENOMEM;
+		}
+		return lookup_at(fs, NS_NOW, dir->ino, name, pid, ret);
+	case NODE_PAST:
+		return lookup_at(fs, dir->at, dir->ino, name, pid, ret);
+	case NODE_VIEW:
+		return lookup_view(fs, dir, name, ret);
+	case NODE_CONTROL:
+		return control_lookup(fs, dir, name, pid, ret);
+	default:
+		return -ENOTDIR;
+	}
+}
+
+int lookup_path(struct fs *fs, const char *path, uint64_t *ret_dir,
+		const char **ret_name)
+{
+	uint64_t dir = NS_ROOT;
+	const char *slash;
+	int r;
+
+	for (;; path = slash + 1) {
+		while (*path == '/')
+			path++;
+		slash = strchr(path, '/');
+		if (!slash)
+			break;
+		r = ns_lookup(fs->ns, NS_NOW, dir, path, (size_t)(slash - path),
+			      &dir, NULL);
+		if (r < 0)
+			return r;
+	}
+	if (!*path)
+		return -ENOENT;
+	*ret_dir = dir;
+	*ret_name = path;
+	return 0;
+}

@@ -1,0 +1,558 @@
+/* The life of a mount. */
+#include "fs/mount.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/utsname.h>
+
+#include "core/clock.h"
+#include "fs/fs.h"
+
+struct mount {
+	struct fs fs;
+	bool mounted, signals;
+};
+
+/* --- options ------------------------------------------------------------ */
+
+struct option_row {
+	const char *name;
+	size_t flag; /* offset of a bool, or 0 */
+	bool value;
+	bool kernel; /* handed on to mount(2) through libfuse */
+};
+
+#define FLAG(field) (offsetof(struct mount_options, field) + 1)
+
+static const struct option_row option_rows[] = {
+	{"ro", FLAG(read_only), true, true},
+	{"rw", FLAG(read_only), false, true},
+	{"allow_other", FLAG(allow_other), true, true},
+	{"default_permissions", FLAG(default_permissions), true, false},
+	{"unsafe-no-sandbox", FLAG(no_sandbox), true, false},
+	{"debug", FLAG(debug), true, false},
+	{"stat=lazy", FLAG(stat_lazy), true, false},
+	{"stat=exact", FLAG(stat_lazy), false, false},
+	{"nosuid", 0, true, true},
+	{"suid", 0, true, true},
+	{"nodev", 0, true, true},
+	{"dev", 0, true, true},
+	{"noexec", 0, true, true},
+	{"exec", 0, true, true},
+	{"noatime", 0, true, true},
+	{"atime", 0, true, true},
+	{"sync", 0, true, true},
+	{"async", 0, true, true},
+	{"dirsync", 0, true, true},
+};
+
+static int add_extra(struct mount_options *o, const char *text)
+{
+	char *all;
+
+	if (asprintf(&all, "%s%s%s", o->fuse_extra ? o->fuse_extra : "",
+		     o->fuse_extra ? "," : "", text) < 0)
+		return -ENOMEM;
+	free(o->fuse_extra);
+	o->fuse_extra = all;
+	return 0;
+}
+
+static int parse_jobs(const char *text, struct mount_options *o,
+		      struct err *err)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (text[0] < '0' || text[0] > '9' || *end || n < 1 || n > 1024)
+		return err_set(err, -EINVAL,
+			       "option jobs=%s: a number from 1 to 1024 is "
+			       "needed",
+			       text);
+	o->jobs = (unsigned)n;
+	return 0;
+}
+
+static int parse_option(const char *text, struct mount_options *o,
+			struct err *err)
+{
+	CLEANUP_BUF struct buf known = BUF_INIT;
+	const struct option_row *row;
+	size_t i;
+
+	if (!strncmp(text, "jobs=", 5))
+		return parse_jobs(text + 5, o, err);
+	for (i = 0; i < ARRAY_LEN(option_rows); i++) {
+		row = &option_rows[i];
+		buf_fmt(&known, "%s, ", row->name);
+		if (strcmp(row->name, text))
+			continue;
+		if (row->flag)
+			*(bool *)((char *)o + row->flag - 1) = row->value;
+		return row->kernel ? add_extra(o, text) : 0;
+	}
+	return err_set(err, -EINVAL,
+		       "unknown mount option `%s`; there are: %sjobs=N", text,
+		       buf_cstr(&known));
+}
+
+int mount_parse_options(const char *text, struct mount_options *o,
+			struct err *err)
+{
+	CLEANUP_FREE char *copy = strdup(text);
+	char *rest = copy, *one;
+	int r = copy ? 0 : -ENOMEM;
+
+	while (r >= 0 && (one = strsep(&rest, ",")))
+		if (*one)
+			r = parse_option(one, o, err);
+	return r;
+}
+
+void mount_options_done(struct mount_options *o)
+{
+	free(o->fuse_extra);
+	o->fuse_extra = NULL;
+}
+
+/* --- before the kernel is asked ------------------------------------------ */
+
+static int check_device(struct err *err)
+{
+	CLEANUP_CLOSE int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0)
+		return 0;
+	if (errno == ENOENT)
+		return err_set(err, -ENOENT,
+			       "/dev/fuse does not exist: load the kernel's "
+			       "module (modprobe fuse), or start the container "
+			       "with --device /dev/fuse --cap-add SYS_ADMIN");
+	if (errno == EACCES || errno == EPERM)
+		return err_set(err, -errno,
+			       "/dev/fuse cannot be opened (%s): as root, "
+			       "chmod 666 /dev/fuse, or mount as root",
+			       err_name(errno));
+	return err_set(err, -errno, "/dev/fuse cannot be opened: %s",
+		       err_name(errno));
+}
+
+static int scan_empty(int fd)
+{
+	DIR *d = fdopendir(fd);
+	struct dirent *e;
+	bool empty = true;
+
+	if (!d)
+		return -errno;
+	while (empty && (e = readdir(d)))
+		empty = !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..");
+	closedir(d);
+	return empty ? 0 : -ENOTEMPTY;
+}
+
+static bool is_mountpoint(const char *path, const struct stat *st)
+{
+	CLEANUP_FREE char *up = NULL;
+	struct stat parent;
+
+	if (asprintf(&up, "%s/..", path) < 0) {
+		up = NULL;
+		return false;
+	}
+	return !stat(up, &parent) &&
+	       (parent.st_dev != st->st_dev || parent.st_ino == st->st_ino);
+}
+
+/* Makes the directory if only its last component is missing; it has to be
+ * empty, so that nothing is hidden. */
+static int prepare_dir(const char *dir, char **ret, struct err *err)
+{
+	struct stat st;
+	char *real;
+	int fd, r;
+
+	if (mkdir(dir, 0777) < 0 && errno != EEXIST)
+		return err_set(err, -errno, "%s: cannot be made: %s", dir,
+			       err_name(errno));
+	if (stat(dir, &st) < 0)
+		return err_set(err, -errno, "%s: %s", dir,
+			       errno == ENOTCONN
+				       ? "a mount whose daemon is gone; "
+					 "`deriva umount` it first"
+				       : err_name(errno));
+	if (!S_ISDIR(st.st_mode))
+		return err_set(err, -ENOTDIR, "%s: is no directory to mount on",
+			       dir);
+	real = realpath(dir, NULL);
+	if (!real)
+		return err_set(err, -errno, "%s: %s", dir, err_name(errno));
+	if (is_mountpoint(real, &st)) {
+		r = err_set(err, -EBUSY,
+			    "%s: something is mounted there already; choose "
+			    "another directory, or unmount it first",
+			    real);
+		free(real);
+		return r;
+	}
+	fd = open(real, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r = fd < 0 ? -errno : scan_empty(fd);
+	if (r == -ENOTEMPTY)
+		r = err_set(err, r,
+			    "%s: is not empty, and mounting would hide what is "
+			    "in it; choose an empty or a new directory",
+			    real);
+	else if (r < 0)
+		r = err_set(err, r, "%s: %s", real, err_name(r));
+	if (r < 0) {
+		free(real);
+		return r;
+	}
+	*ret = real;
+	return 0;
+}
+
+/* The store must not lie in the directory that hides it, nor the directory in
+ * the store. */
+static int check_apart(const char *store, const char *dir, struct err *err)
+{
+	size_t n = strlen(store), m = strlen(dir);
+
+	if ((!strncmp(store, dir, m) && (store[m] == '/' || !store[m])) ||
+	    (!strncmp(dir, store, n) && dir[n] == '/'))
+		return err_set(err, -EINVAL,
+			       "the store %s and the directory %s must not lie "
+			       "in each other",
+			       store, dir);
+	return 0;
+}
+
+/* --- starting ----------------------------------------------------------- */
+
+/* FUSE_NOTIFY_INC_EPOCH came with Linux 6.16. */
+static bool kernel_has_epoch(void)
+{
+	struct utsname u;
+	int major, minor;
+
+	return !uname(&u) && sscanf(u.release, "%d.%d", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 16));
+}
+
+static int put_journal(void *ctx, enum obj_kind kind, const void *p, size_t n,
+		       struct addr *ret)
+{
+	return store_put(ctx, kind, p, n, ret);
+}
+
+static int open_rows(struct fs *fs, struct err *err)
+{
+	int r;
+
+	db_lock(fs->db);
+	r = ns_open(fs->db, (uint32_t)fs->uid, (uint32_t)fs->gid, &fs->ns, err);
+	if (r >= 0)
+		r = journal_open(fs->db, &fs->journal);
+	if (r >= 0) {
+		journal_set_put(fs->journal, put_journal, fs->store);
+		ns_set_journal(fs->ns, fs->journal);
+		r = results_open(fs->db, fs->ns, &fs->results);
+	}
+	if (r >= 0)
+		r = db_commit(fs->db);
+	db_unlock(fs->db);
+	return r;
+}
+
+static int lock_store(struct fs *fs, struct err *err)
+{
+	CLEANUP_FREE char *text = NULL;
+
+	if (asprintf(&text, "%d %s\n", (int)getpid(), fs->mountpoint) < 0) {
+		text = NULL;
+		return -ENOMEM;
+	}
+	return store_lock(fs->store, text, err);
+}
+
+static int open_eval(struct fs *fs)
+{
+	struct eval_options o = {
+		.jobs = fs->opt.jobs,
+		.no_sandbox = fs->opt.no_sandbox,
+	};
+	struct eval_host host;
+
+	if (!o.jobs)
+		o.jobs = (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
+	derived_init(fs, &host);
+	return eval_open(fs->store, fs->ns, fs->results, fs->sandbox, &host, &o,
+			 &fs->eval);
+}
+
+static int open_tables(struct fs *fs)
+{
+	fs->nodes = map_new();
+	fs->names = map_new();
+	fs->parked = map_new();
+	fs->views = map_new();
+	fs->listed = map_new();
+	fs->ghosts = map_new();
+	if (!fs->nodes || !fs->names || !fs->parked || !fs->views ||
+	    !fs->listed || !fs->ghosts)
+		return -ENOMEM;
+	fs->root = node_source(fs, NS_ROOT);
+	if (!fs->root)
+		return -ENOMEM;
+	fs->root->lookups = 1;
+	return 0;
+}
+
+/* fsname shows up in mount(8) and df(1). */
+static int new_session(struct mount *m, struct err *err)
+{
+	struct fs *fs = &m->fs;
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	CLEANUP_BUF struct buf o = BUF_INIT;
+	const char *p;
+	int r = -ENOMEM;
+
+	buf_str(&o, "subtype=deriva,fsname=");
+	for (p = store_path(fs->store); *p; p++) {
+		if (*p == ',' || *p == '\\')
+			buf_u8(&o, '\\');
+		buf_u8(&o, (uint8_t)*p);
+	}
+	/* root alone may be here: nothing to check. Everybody else's rights
+	 * are checked by the kernel, from the modes it has cached. */
+	if (geteuid() != 0 || fs->opt.allow_other ||
+	    fs->opt.default_permissions)
+		buf_str(&o, ",default_permissions");
+	if (fs->opt.fuse_extra)
+		buf_fmt(&o, ",%s", fs->opt.fuse_extra);
+	if (buf_err(&o) < 0 || fuse_opt_add_arg(&args, "deriva") < 0 ||
+	    fuse_opt_add_arg(&args, "-o") < 0 ||
+	    fuse_opt_add_arg(&args, buf_cstr(&o)) < 0 ||
+	    (fs->opt.debug && fuse_opt_add_arg(&args, "-d") < 0))
+		goto out;
+	fs->se = fuse_session_new(&args, &fs_ops, sizeof(fs_ops), fs);
+	if (!fs->se) {
+		r = err_set(err, -EINVAL, "libfuse refuses the options: %s",
+			    buf_cstr(&o));
+		goto out;
+	}
+	r = 0;
+out:
+	fuse_opt_free_args(&args);
+	return r;
+}
+
+/* libfuse says why on standard error; what it says is part of our line. */
+static int kernel_mount(struct mount *m, struct err *err)
+{
+	struct fs *fs = &m->fs;
+	char said[512] = "";
+	int pipes[2], saved, r;
+	ssize_t n;
+
+	if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	dup2(pipes[1], STDERR_FILENO);
+	r = fuse_session_mount(fs->se, fs->mountpoint);
+	if (saved >= 0) {
+		dup2(saved, STDERR_FILENO);
+		close(saved);
+	}
+	n = read(pipes[0], said, sizeof(said) - 1);
+	said[n > 0 ? n : 0] = '\0';
+	said[strcspn(said, "\n")] = '\0';
+	close(pipes[0]);
+	close(pipes[1]);
+	if (r) {
+		if (geteuid() != 0 &&
+		    access("/usr/bin/fusermount3", X_OK) < 0 &&
+		    access("/bin/fusermount3", X_OK) < 0)
+			return err_set(err, -ENOENT,
+				       "%s: fusermount3 is missing: apt-get "
+				       "install fuse3",
+				       fs->mountpoint);
+		return err_set(err, -EPERM, "%s: cannot be mounted: %s",
+			       fs->mountpoint,
+			       *said ? said : "the kernel refuses");
+	}
+	m->mounted = true;
+	return 0;
+}
+
+/* Sequential reads arrive in requests of this size only when the kernel reads
+ * ahead that far; root may say so. */
+static void raise_readahead(const char *mountpoint)
+{
+	char path[128];
+	struct stat st;
+	int fd;
+
+	if (geteuid() != 0 || stat(mountpoint, &st) < 0)
+		return;
+	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb",
+		 major(st.st_dev), minor(st.st_dev));
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (write(fd, "1024", 4) < 0)
+		log_debug("%s: %s", path, err_name(errno));
+	close(fd);
+}
+
+static int close_all(struct mount *m)
+{
+	struct fs *fs = &m->fs;
+	size_t it = 0;
+	void *v;
+	int r;
+
+	fs->closing = true;
+	/* waiters are answered while there still is a session */
+	eval_close(fs->eval);
+	if (m->signals)
+		fuse_remove_signal_handlers(fs->se);
+	if (m->mounted)
+		fuse_session_unmount(fs->se);
+	committer_stop(fs);
+	sandbox_close(fs->sandbox);
+	if (fs->se)
+		fuse_session_destroy(fs->se);
+	if (fs->nodes)
+		nodes_free(fs);
+	parked_free(fs);
+	map_free(fs->views);
+	while (fs->listed && map_next(fs->listed, &it, NULL, NULL, &v))
+		free(v);
+	map_free(fs->listed);
+	ghosts_free(fs);
+	if (fs->db)
+		db_lock(fs->db);
+	r = fs->db ? db_commit(fs->db) : 0;
+	results_close(fs->results);
+	ns_close(fs->ns);
+	journal_close(fs->journal);
+	if (fs->db)
+		db_unlock(fs->db);
+	if (fs->store && store_close(fs->store) < 0)
+		r = -EIO;
+	free(fs->mountpoint);
+	mount_options_done(&fs->opt);
+	free(m);
+	return r;
+}
+
+static int copy_options(const struct mount_options *o,
+			struct mount_options *ret)
+{
+	*ret = *o;
+	if (!o->fuse_extra)
+		return 0;
+	ret->fuse_extra = strdup(o->fuse_extra);
+	return ret->fuse_extra ? 0 : -ENOMEM;
+}
+
+static int start(struct mount *m, const char *store, const char *dir,
+		 struct err *err)
+{
+	struct fs *fs = &m->fs;
+	int r = check_device(err);
+
+	if (r >= 0)
+		r = sandbox_open(&fs->sandbox, err);
+	if (r >= 0)
+		r = prepare_dir(dir, &fs->mountpoint, err);
+	if (r >= 0)
+		r = store_open(store, STORE_CREATE, &fs->store, err);
+	if (r < 0)
+		return r;
+	fs->db = store_db(fs->store);
+	r = check_apart(store_path(fs->store), fs->mountpoint, err);
+	if (r >= 0)
+		r = lock_store(fs, err);
+	if (r >= 0)
+		r = eval_sweep(fs->store);
+	if (r >= 0)
+		r = open_rows(fs, err);
+	if (r >= 0)
+		r = open_tables(fs);
+	if (r >= 0)
+		r = new_session(m, err);
+	if (r >= 0 && !fuse_set_signal_handlers(fs->se))
+		m->signals = true;
+	if (r >= 0)
+		r = kernel_mount(m, err);
+	if (r >= 0)
+		r = committer_start(fs);
+	return r < 0 ? r : open_eval(fs);
+}
+
+int mount_start(const char *store, const char *dir,
+		const struct mount_options *o, struct mount **ret,
+		struct err *err)
+{
+	struct mount *m = calloc(1, sizeof(*m));
+	struct err why = {{0}};
+	int r = m ? copy_options(o, &m->fs.opt) : -ENOMEM;
+
+	if (r < 0) {
+		free(m);
+		return err_set(err, r, "%s", err_name(r));
+	}
+	m->fs.uid = geteuid();
+	m->fs.gid = getegid();
+	m->fs.started_ns = clock_now_ns();
+	m->fs.epoch = kernel_has_epoch();
+	r = start(m, store, dir, &why);
+	if (r < 0) {
+		close_all(m);
+		return err_set(err, r, "%s",
+			       why.msg[0] ? why.msg : err_name(r));
+	}
+	*ret = m;
+	return 0;
+}
+
+static void *raise_later(void *arg)
+{
+	/* stat(2) of the mount waits for the session's loop, so not there */
+	raise_readahead(arg);
+	return NULL;
+}
+
+int mount_serve(struct mount *m)
+{
+	struct fuse_loop_config *config = fuse_loop_cfg_create();
+	pthread_t readahead;
+	bool raising;
+	int r, rc;
+
+	if (!config) {
+		close_all(m);
+		return -ENOMEM;
+	}
+	fuse_loop_cfg_set_clone_fd(config, 0);
+	fuse_loop_cfg_set_max_threads(config, 16);
+	fuse_loop_cfg_set_idle_threads(config, 16);
+	raising = !pthread_create(&readahead, NULL, raise_later,
+				  m->fs.mountpoint);
+	r = fuse_session_loop_mt(m->fs.se, config);
+	fuse_loop_cfg_destroy(config);
+	if (raising) {
+		fuse_session_exit(m->fs.se);
+		pthread_join(readahead, NULL);
+	}
+	rc = close_all(m);
+	return r < 0 && r != -EINTR ? r : rc;
+}

@@ -1,0 +1,303 @@
+/* Identity: which node the kernel knows for what, and for how long.
+ *
+ * Every node has a key that says what it stands for; asking twice for the same
+ * gives the same node while the kernel or a handle holds it. PLACE and VALUE
+ * nodes are also gathered by name, so that what is stale can be told to the
+ * kernel.
+ */
+#include "fs/fs.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define KEY_MAX (2 + 2 * sizeof(uint64_t) + ADDR_LEN + NS_NAME_MAX)
+
+struct key {
+	size_t len;
+	uint8_t bytes[KEY_MAX];
+};
+
+static void key_add(struct key *k, const void *p, size_t n)
+{
+	memcpy(k->bytes + k->len, p, n);
+	k->len += n;
+}
+
+static struct key key_of(enum node_kind kind, uint8_t control, uint64_t at,
+			 uint64_t ino)
+{
+	struct key k = {.len = 0};
+	uint8_t head[2] = {(uint8_t)kind, control};
+
+	key_add(&k, head, sizeof(head));
+	key_add(&k, &at, sizeof(at));
+	key_add(&k, &ino, sizeof(ino));
+	return k;
+}
+
+/* Numbers made up for what has none of its own: above 2^62, where they meet
+ * no inode of the namespace. */
+uint64_t hash_ino(const void *p, size_t n)
+{
+	struct addr a;
+	uint64_t v;
+
+	addr_of(OBJ_CHUNK, p, n, &a);
+	v = get_le64(a.b);
+	return (v & ((UINT64_C(1) << 62) - 1)) | UINT64_C(1) << 62;
+}
+
+struct node *node_of(struct fs *fs, fuse_ino_t id)
+{
+	return id == FUSE_ROOT_ID ? fs->root : (struct node *)(uintptr_t)id;
+}
+
+fuse_ino_t node_id(const struct fs *fs, const struct node *n)
+{
+	return n == fs->root ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)n;
+}
+
+static struct node *get(struct fs *fs, const struct key *k, bool *ret_new)
+{
+	struct node *n = map_get(fs->nodes, k->bytes, k->len);
+
+	*ret_new = !n;
+	if (n)
+		return n;
+	n = calloc(1, sizeof(*n) + k->len);
+	if (!n)
+		return NULL;
+	n->kind = (enum node_kind)k->bytes[0];
+	n->control = (enum control)k->bytes[1];
+	memcpy(&n->at, k->bytes + 2, sizeof(n->at));
+	memcpy(&n->ino, k->bytes + 2 + sizeof(n->at), sizeof(n->ino));
+	n->key_len = k->len;
+	memcpy(n->key, k->bytes, k->len);
+	if (map_put(fs->nodes, k->bytes, k->len, n, NULL) < 0) {
+		free(n);
+		return NULL;
+	}
+	return n;
+}
+
+struct node *node_source(struct fs *fs, uint64_t ino)
+{
+	struct key k = key_of(NODE_SOURCE, 0, 0, ino);
+	bool made;
+
+	return get(fs, &k, &made);
+}
+
+struct node *node_find_source(struct fs *fs, uint64_t ino)
+{
+	struct key k = key_of(NODE_SOURCE, 0, 0, ino);
+
+	return map_get(fs->nodes, k.bytes, k.len);
+}
+
+struct node *node_past(struct fs *fs, uint64_t at, uint64_t ino)
+{
+	struct key k = key_of(NODE_PAST, 0, at, ino);
+	bool made;
+
+	return get(fs, &k, &made);
+}
+
+struct node *node_control(struct fs *fs, enum control c, uint64_t ino)
+{
+	struct key k = key_of(NODE_CONTROL, (uint8_t)c, 0, ino);
+	bool made;
+
+	return get(fs, &k, &made);
+}
+
+struct node *node_text(struct fs *fs, enum control c, uint64_t dir,
+		       const char *name, size_t len)
+{
+	struct key k = key_of(NODE_TEXT, (uint8_t)c, 0, dir);
+	bool made;
+
+	key_add(&k, name, len);
+	return get(fs, &k, &made);
+}
+
+const char *node_text_name(const struct node *n, size_t *ret_len)
+{
+	size_t head = 2 + 2 * sizeof(uint64_t);
+
+	*ret_len = n->key_len - head;
+	return (const char *)n->key + head;
+}
+
+struct node *node_content(struct fs *fs, const struct addr *a, uint64_t size,
+			  bool executable)
+{
+	struct key k = key_of(NODE_CONTENT, executable, 0, 0);
+	struct node *n;
+	bool made;
+
+	key_add(&k, a->b, ADDR_LEN);
+	n = get(fs, &k, &made);
+	if (n) {
+		n->addr = *a;
+		n->size = size;
+		n->executable = executable;
+	}
+	return n;
+}
+
+struct node *node_view(struct fs *fs, uint64_t id, const struct view_node *view)
+{
+	uint64_t p = (uint64_t)(uintptr_t)view;
+	struct key k = key_of(NODE_VIEW, 0, p, id);
+	struct node *n;
+	bool made;
+
+	n = get(fs, &k, &made);
+	if (n)
+		n->view = view;
+	return n;
+}
+
+/* --- derived names ------------------------------------------------------ */
+
+static size_t name_key(uint8_t *key, uint64_t at, uint64_t dir,
+		       const char *name, size_t len)
+{
+	memcpy(key, &at, sizeof(at));
+	memcpy(key + sizeof(at), &dir, sizeof(dir));
+	memcpy(key + sizeof(at) + sizeof(dir), name, len);
+	return sizeof(at) + sizeof(dir) + len;
+}
+
+struct name *name_find(struct fs *fs, uint64_t at, uint64_t dir,
+		       const char *name, size_t len)
+{
+	uint8_t key[KEY_MAX];
+
+	if (len > NS_NAME_MAX)
+		return NULL;
+	return map_get(fs->names, key, name_key(key, at, dir, name, len));
+}
+
+static struct name *name_get(struct fs *fs, uint64_t at, uint64_t dir,
+			     const char *name, size_t len)
+{
+	struct name *n = name_find(fs, at, dir, name, len);
+	uint8_t key[KEY_MAX];
+
+	if (n)
+		return n;
+	n = calloc(1, sizeof(*n) + len + 1);
+	if (!n)
+		return NULL;
+	n->at = at;
+	n->dir = dir;
+	n->len = len;
+	memcpy(n->text, name, len);
+	if (map_put(fs->names, key, name_key(key, at, dir, name, len), n,
+		    NULL) < 0) {
+		free(n);
+		return NULL;
+	}
+	return n;
+}
+
+static struct node *named(struct fs *fs, struct key *k, uint64_t at,
+			  uint64_t dir, const char *name, size_t len)
+{
+	struct name *nm;
+	struct node *n;
+	bool made;
+
+	n = get(fs, k, &made);
+	if (!n || !made)
+		return n;
+	nm = name_get(fs, at, dir, name, len);
+	if (!nm) {
+		map_del(fs->nodes, n->key, n->key_len);
+		free(n);
+		return NULL;
+	}
+	n->name = nm;
+	n->next = nm->nodes;
+	nm->nodes = n;
+	return n;
+}
+
+struct node *node_place(struct fs *fs, uint64_t at, uint64_t dir,
+			const char *name, size_t len)
+{
+	struct key k = key_of(NODE_PLACE, 0, at, dir);
+
+	key_add(&k, name, len);
+	return named(fs, &k, at, dir, name, len);
+}
+
+struct node *node_value(struct fs *fs, uint64_t at, uint64_t dir,
+			const char *name, size_t len,
+			const struct eval_value *v)
+{
+	struct key k = key_of(NODE_VALUE, v->executable, at, dir);
+	struct node *n;
+
+	key_add(&k, v->addr.b, ADDR_LEN);
+	key_add(&k, name, len);
+	n = named(fs, &k, at, dir, name, len);
+	if (n) {
+		n->addr = v->addr;
+		n->size = v->size;
+		n->executable = v->executable;
+		n->since_ns = v->since_ns;
+	}
+	return n;
+}
+
+static void leave_name(struct fs *fs, struct node *n)
+{
+	struct name *nm = n->name;
+	uint8_t key[KEY_MAX];
+	struct node **p;
+
+	if (!nm)
+		return;
+	for (p = &nm->nodes; *p != n; p = &(*p)->next)
+		;
+	*p = n->next;
+	if (nm->nodes || nm->graces)
+		return;
+	map_del(fs->names, key,
+		name_key(key, nm->at, nm->dir, nm->text, nm->len));
+	name_free(nm);
+}
+
+/* --- end of life -------------------------------------------------------- */
+
+void node_drop(struct fs *fs, struct node *n)
+{
+	if (n->lookups || n->opens || n == fs->root)
+		return;
+	leave_name(fs, n);
+	map_del(fs->nodes, n->key, n->key_len);
+	free(n);
+}
+
+void node_forget(struct fs *fs, struct node *n, uint64_t lookups)
+{
+	n->lookups -= MIN(lookups, n->lookups);
+	node_drop(fs, n);
+}
+
+void nodes_free(struct fs *fs)
+{
+	size_t it = 0;
+	void *v;
+
+	while (fs->nodes && map_next(fs->nodes, &it, NULL, NULL, &v))
+		free(v);
+	it = 0;
+	while (fs->names && map_next(fs->names, &it, NULL, NULL, &v))
+		name_free(v);
+	map_free(fs->nodes);
+	map_free(fs->names);
+}

@@ -1,0 +1,546 @@
+/* The operations on names and attributes. Each does its work in the namespace
+ * under db_lock(), tells the evaluation what changed before it answers (so
+ * that whoever acts on the answer finds nothing stale), and answers once.
+ */
+#include "fs/fs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "core/clock.h"
+#include "recipes/file.h"
+
+static int pid_of(fuse_req_t req)
+{
+	return fuse_req_ctx(req)->pid;
+}
+
+static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct fs *fs = fs_of(req);
+	struct node *dir = node_of(fs, parent), *n;
+	struct fuse_entry_param e;
+	int r;
+
+	db_lock(fs->db);
+	r = lookup_child(fs, dir, name, pid_of(req), &n);
+	if (r >= 0)
+		r = node_entry(fs, n, &e);
+	if (r >= 0 && n->kind == NODE_PLACE)
+		n->ghost = false;
+	/* a moment told in words is another one a second later */
+	if (r >= 0 && dir->kind == NODE_CONTROL && dir->control == CTL_AT)
+		e.entry_timeout = 0;
+	db_unlock(fs->db);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_entry(req, &e);
+}
+
+static void op_forget(fuse_req_t req, fuse_ino_t id, uint64_t lookups)
+{
+	struct fs *fs = fs_of(req);
+
+	db_lock(fs->db);
+	node_forget(fs, node_of(fs, id), lookups);
+	db_unlock(fs->db);
+	fuse_reply_none(req);
+}
+
+static void op_forget_multi(fuse_req_t req, size_t count,
+			    struct fuse_forget_data *forgets)
+{
+	struct fs *fs = fs_of(req);
+	size_t i;
+
+	db_lock(fs->db);
+	for (i = 0; i < count; i++)
+		node_forget(fs, node_of(fs, forgets[i].ino),
+			    forgets[i].nlookup);
+	db_unlock(fs->db);
+	fuse_reply_none(req);
+}
+
+static void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
+{
+	struct fs *fs = fs_of(req);
+	struct node *n = node_of(fs, id);
+	struct stat st;
+	int r;
+
+	(void)fi;
+	if (n->kind == NODE_PLACE || n->kind == NODE_VALUE) {
+		derived_getattr(fs, req, n);
+		return;
+	}
+	db_lock(fs->db);
+	r = node_attr(fs, n, &st);
+	db_unlock(fs->db);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_attr(req, &st, attr_timeout(fs, n));
+}
+
+/* --- changing attributes ------------------------------------------------ */
+
+/* truncate(2), with the file open or not: not open, it is opened for as long
+ * as it takes, and what came of it is a version at once. */
+static int truncate_node(fuse_req_t req, struct node *n, uint64_t size,
+			 bool open)
+{
+	struct fs *fs = fs_of(req);
+	char program[32];
+	struct ns_by by = by_of(req, program);
+	int r, rc;
+
+	if (open)
+		return file_truncate(fs, n, size);
+	db_lock(fs->db);
+	r = file_open(fs, n, true, &by);
+	fs_unlock(fs);
+	if (r < 0)
+		return r;
+	r = file_truncate(fs, n, size);
+	rc = file_commit(fs, n, true);
+	db_lock(fs->db);
+	file_release(fs, n, true);
+	fs_unlock(fs);
+	return r < 0 ? r : rc;
+}
+
+static int64_t ns_of(struct timespec ts)
+{
+	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+}
+
+static unsigned wanted_attrs(const struct stat *st, int valid,
+			     struct ns_attr *set)
+{
+	unsigned which = 0;
+
+	if (valid & FUSE_SET_ATTR_MODE) {
+		which |= NS_SET_MODE;
+		set->mode = st->st_mode;
+	}
+	if (valid & FUSE_SET_ATTR_UID) {
+		which |= NS_SET_UID;
+		set->uid = st->st_uid;
+	}
+	if (valid & FUSE_SET_ATTR_GID) {
+		which |= NS_SET_GID;
+		set->gid = st->st_gid;
+	}
+	if (valid & (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_ATIME_NOW)) {
+		which |= NS_SET_ATIME;
+		set->atime_ns = valid & FUSE_SET_ATTR_ATIME_NOW
+					? clock_now_ns()
+					: ns_of(st->st_atim);
+	}
+	if (valid & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW)) {
+		which |= NS_SET_MTIME;
+		set->mtime_ns = valid & FUSE_SET_ATTR_MTIME_NOW
+					? clock_now_ns()
+					: ns_of(st->st_mtim);
+	}
+	if (valid & FUSE_SET_ATTR_CTIME) {
+		which |= NS_SET_CTIME;
+		set->ctime_ns = ns_of(st->st_ctim);
+	}
+	return which;
+}
+
+static int set_attrs(fuse_req_t req, struct node *n, const struct stat *st,
+		     int valid)
+{
+	struct fs *fs = fs_of(req);
+	struct ns_attr set = {0}, got;
+	unsigned which = wanted_attrs(st, valid, &set);
+	char program[32];
+	struct ns_by by;
+	int r;
+
+	/* the time of a write that is not taken in yet belongs to it */
+	if ((which & NS_SET_MTIME) && file_keep_mtime(n, set.mtime_ns))
+		which &= ~(unsigned)NS_SET_MTIME;
+	if (!which)
+		return 0;
+	by = by_of(req, program);
+	r = ns_setattr(fs->ns, &by, n->ino, which, &set, &got);
+	if (r >= 0 && (which & (NS_SET_MODE | NS_SET_UID | NS_SET_GID)))
+		eval_inode_changed(fs->eval, n->ino);
+	return r;
+}
+
+static void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *st,
+		       int valid, struct fuse_file_info *fi)
+{
+	struct fs *fs = fs_of(req);
+	struct node *n = node_of(fs, id);
+	struct stat now;
+	int r = 0;
+
+	if (n->kind != NODE_SOURCE) {
+		fuse_reply_err(req,
+			       n->kind == NODE_PAST || n->kind == NODE_CONTENT
+				       ? EROFS
+			       : n->kind == NODE_CONTROL ? 0
+							 : EPERM);
+		return;
+	}
+	if (valid & FUSE_SET_ATTR_SIZE)
+		r = truncate_node(req, n, (uint64_t)st->st_size, fi != NULL);
+	db_lock(fs->db);
+	if (r >= 0)
+		r = set_attrs(req, n, st, valid);
+	if (r >= 0)
+		r = node_attr(fs, n, &now);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_attr(req, &now, attr_timeout(fs, n));
+	fs_unlock(fs);
+}
+
+static void op_readlink(fuse_req_t req, fuse_ino_t id)
+{
+	struct fs *fs = fs_of(req);
+	struct node *n = node_of(fs, id);
+	CLEANUP_BUF struct buf b = BUF_INIT;
+	int r;
+
+	db_lock(fs->db);
+	r = ns_readlink(fs->ns, n->kind == NODE_PAST ? n->at : NS_NOW, n->ino,
+			&b);
+	db_unlock(fs->db);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_readlink(req, buf_cstr(&b));
+}
+
+/* --- names -------------------------------------------------------------- */
+
+/* Whether names may be made or removed there. */
+static int check_parent(struct fs *fs, struct node *dir, const char *name)
+{
+	switch (dir->kind) {
+	case NODE_SOURCE:
+		if (dir == fs->root && !strcmp(name, CONTROL_NAME))
+			return -EPERM;
+		return 0;
+	case NODE_PAST:
+		return -EROFS;
+	default:
+		return -EPERM;
+	}
+}
+
+/* -EEXIST when a recipe defines the name: an ordinary file is never put in
+ * the place of a derived one. */
+static int check_not_derived(struct fs *fs, uint64_t dir, const char *name)
+{
+	struct ns_attr recipe;
+	int r = eval_defined(fs->eval, NS_NOW, dir, name, strlen(name),
+			     &recipe);
+
+	return r == -ENOENT || r == -EEXIST ? 0 : r < 0 ? r : -EEXIST;
+}
+
+int make_node(fuse_req_t req, fuse_ino_t parent, const char *name,
+	      uint32_t mode, uint64_t rdev, const char *target,
+	      struct node **ret)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	struct fs *fs = fs_of(req);
+	struct node *dir = node_of(fs, parent);
+	uint32_t gid = ctx->gid;
+	struct ns_attr p, a;
+	char program[32];
+	struct ns_by by = by_of(req, program);
+	int r = check_parent(fs, dir, name);
+
+	if (r == -EPERM && dir == fs->root)
+		r = -EEXIST;
+	if (r >= 0)
+		r = check_not_derived(fs, dir->ino, name);
+	if (r >= 0)
+		r = ns_getattr(fs->ns, NS_NOW, dir->ino, &p);
+	if (r < 0)
+		return r;
+	if (p.mode & S_ISGID) {
+		gid = p.gid;
+		if (S_ISDIR(mode))
+			mode |= S_ISGID;
+	}
+	r = ns_create(fs->ns, &by, dir->ino, name, strlen(name), mode, ctx->uid,
+		      gid, rdev, target, &a);
+	if (r < 0)
+		return r;
+	eval_name_changed(fs->eval, dir->ino, name, strlen(name));
+	*ret = node_source(fs, a.ino);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static void make_and_reply(fuse_req_t req, fuse_ino_t parent, const char *name,
+			   uint32_t mode, uint64_t rdev, const char *target)
+{
+	struct fs *fs = fs_of(req);
+	struct fuse_entry_param e;
+	struct node *n;
+	int r;
+
+	db_lock(fs->db);
+	r = make_node(req, parent, name, mode, rdev, target, &n);
+	if (r >= 0)
+		r = node_entry(fs, n, &e);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_entry(req, &e);
+	fs_unlock(fs);
+}
+
+static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name,
+		     mode_t mode, dev_t rdev)
+{
+	make_and_reply(req, parent, name, mode, rdev, NULL);
+}
+
+static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name,
+		     mode_t mode)
+{
+	make_and_reply(req, parent, name, S_IFDIR | (mode & 07777), 0, NULL);
+}
+
+static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
+		       const char *name)
+{
+	make_and_reply(req, parent, name, S_IFLNK | 0777, 0, target);
+}
+
+static void op_link(fuse_req_t req, fuse_ino_t id, fuse_ino_t parent,
+		    const char *name)
+{
+	struct fs *fs = fs_of(req);
+	struct node *n = node_of(fs, id), *dir = node_of(fs, parent);
+	struct fuse_entry_param e;
+	struct ns_attr a;
+	char program[32];
+	struct ns_by by = by_of(req, program);
+	int r = n->kind == NODE_SOURCE ? 0 : -EPERM;
+
+	db_lock(fs->db);
+	if (r >= 0)
+		r = check_parent(fs, dir, name);
+	if (r >= 0)
+		r = check_not_derived(fs, dir->ino, name);
+	if (r >= 0)
+		r = ns_link(fs->ns, &by, n->ino, dir->ino, name, strlen(name),
+			    &a);
+	if (r >= 0) {
+		eval_name_changed(fs->eval, dir->ino, name, strlen(name));
+		r = node_entry(fs, n, &e);
+	}
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_entry(req, &e);
+	fs_unlock(fs);
+}
+
+/* What lost its last name goes when nobody has it open. */
+static void gone(struct fs *fs, const struct ns_attr *a)
+{
+	struct node *n;
+
+	if (!a->ino)
+		return;
+	eval_inode_changed(fs->eval, a->ino);
+	n = node_find_source(fs, a->ino);
+	if (!a->nlink || (S_ISDIR(a->mode) && a->nlink < 2)) {
+		if ((!n || !n->opens) && ns_reap(fs->ns, a->ino) < 0)
+			log_warn("inode %llu: cannot be reaped",
+				 (unsigned long long)a->ino);
+	}
+}
+
+static void remove_and_reply(fuse_req_t req, fuse_ino_t parent,
+			     const char *name, bool is_dir)
+{
+	struct fs *fs = fs_of(req);
+	struct node *dir = node_of(fs, parent);
+	struct ns_attr a, recipe;
+	char program[32];
+	struct ns_by by = by_of(req, program);
+	size_t len;
+	int r;
+
+	db_lock(fs->db);
+	r = check_parent(fs, dir, name);
+	if (r >= 0)
+		r = ns_unlink(fs->ns, &by, dir->ino, name, strlen(name), is_dir,
+			      &a);
+	if (r >= 0) {
+		eval_name_changed(fs->eval, dir->ino, name, strlen(name));
+		gone(fs, &a);
+		if (recipe_name(name, strlen(name), &len))
+			ghost_add(fs, dir->ino, name, len, pid_of(req));
+	} else if (r == -ENOENT && dir->kind == NODE_SOURCE) {
+		if (eval_defined(fs->eval, NS_NOW, dir->ino, name, strlen(name),
+				 &recipe) >= 0)
+			r = is_dir ? -ENOTDIR : -EPERM;
+		else if (!is_dir && ghost_take(fs, dir->ino, name, strlen(name),
+					       pid_of(req)))
+			r = 0; /* went with its recipe a moment ago */
+	}
+	fuse_reply_err(req, -r);
+	fs_unlock(fs);
+}
+
+static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	remove_and_reply(req, parent, name, false);
+}
+
+static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	remove_and_reply(req, parent, name, true);
+}
+
+static int rename_names(struct fs *fs, const struct ns_by *by,
+			struct node *from, const char *name, struct node *to,
+			const char *to_name, unsigned flags,
+			struct ns_attr *ret_gone)
+{
+	struct ns_attr recipe;
+	uint64_t ino;
+	int r;
+
+	r = check_parent(fs, from, name);
+	if (r >= 0)
+		r = check_parent(fs, to, to_name);
+	if (r < 0)
+		return r;
+	r = ns_lookup(fs->ns, NS_NOW, from->ino, name, strlen(name), &ino,
+		      NULL);
+	if (r == -ENOENT && eval_defined(fs->eval, NS_NOW, from->ino, name,
+					 strlen(name), &recipe) >= 0)
+		return -EPERM; /* a derived file moves with its recipe */
+	if (r < 0)
+		return r;
+	if (check_not_derived(fs, to->ino, to_name) < 0)
+		return flags & RENAME_NOREPLACE ? -EEXIST : -EPERM;
+	r = ns_rename(fs->ns, by, from->ino, name, strlen(name), to->ino,
+		      to_name, strlen(to_name), flags, ret_gone);
+	if (r < 0)
+		return r;
+	eval_inode_changed(fs->eval, ino); /* a directory that moved */
+	return 0;
+}
+
+static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
+		      fuse_ino_t to_parent, const char *to_name, unsigned flags)
+{
+	struct fs *fs = fs_of(req);
+	struct node *from = node_of(fs, parent), *to = node_of(fs, to_parent);
+	struct ns_attr a = {0};
+	char program[32];
+	struct ns_by by = by_of(req, program);
+	int r;
+
+	db_lock(fs->db);
+	r = rename_names(fs, &by, from, name, to, to_name, flags, &a);
+	if (r >= 0) {
+		eval_name_changed(fs->eval, from->ino, name, strlen(name));
+		eval_name_changed(fs->eval, to->ino, to_name, strlen(to_name));
+		gone(fs, &a);
+	}
+	fuse_reply_err(req, -r);
+	fs_unlock(fs);
+}
+
+/* --- the whole ---------------------------------------------------------- */
+
+static void op_statfs(fuse_req_t req, fuse_ino_t id)
+{
+	struct fs *fs = fs_of(req);
+	struct statvfs st;
+
+	(void)id;
+	if (fstatvfs(store_drafts_fd(fs->store), &st) < 0) {
+		fuse_reply_err(req, errno);
+		return;
+	}
+	st.f_namemax = NS_NAME_MAX;
+	fuse_reply_statfs(req, &st);
+}
+
+static void op_fsyncdir(fuse_req_t req, fuse_ino_t id, int datasync,
+			struct fuse_file_info *fi)
+{
+	(void)id;
+	(void)datasync;
+	(void)fi;
+	fuse_reply_err(req, -store_sync(fs_of(req)->store));
+}
+
+static void op_init(void *userdata, struct fuse_conn_info *conn)
+{
+	const unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_WRITEBACK_CACHE |
+				FUSE_CAP_PARALLEL_DIROPS |
+				FUSE_CAP_READDIRPLUS |
+				FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_ASYNC_DIO |
+				FUSE_CAP_CACHE_SYMLINKS;
+
+	(void)userdata;
+	conn->want |= conn->capable & wanted;
+	conn->want &=
+		~(unsigned)(FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_SPLICE_READ |
+			    FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+	conn->max_write = MIB(1);
+	conn->max_readahead = MIB(1);
+	conn->max_background = 64;
+	conn->congestion_threshold = 48;
+	conn->time_gran = 1;
+}
+
+const struct fuse_lowlevel_ops fs_ops = {
+	.init = op_init,
+	.lookup = op_lookup,
+	.forget = op_forget,
+	.forget_multi = op_forget_multi,
+	.getattr = op_getattr,
+	.setattr = op_setattr,
+	.readlink = op_readlink,
+	.mknod = op_mknod,
+	.mkdir = op_mkdir,
+	.unlink = op_unlink,
+	.rmdir = op_rmdir,
+	.symlink = op_symlink,
+	.rename = op_rename,
+	.link = op_link,
+	.open = op_open,
+	.read = op_read,
+	.write = op_write,
+	.flush = op_flush,
+	.release = op_release,
+	.fsync = op_fsync,
+	.opendir = op_opendir,
+	.readdir = op_readdir,
+	.readdirplus = op_readdirplus,
+	.releasedir = op_releasedir,
+	.fsyncdir = op_fsyncdir,
+	.statfs = op_statfs,
+	.setxattr = op_setxattr,
+	.getxattr = op_getxattr,
+	.listxattr = op_listxattr,
+	.removexattr = op_removexattr,
+	.create = op_create,
+	.lseek = op_lseek,
+	.fallocate = op_fallocate,
+};

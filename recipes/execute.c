@@ -1,0 +1,642 @@
+/* Executing: a canonical computation to a result.
+ *
+ * A function runs here, in the thread that calls; a command in the sandbox,
+ * while this thread waits. Output goes to a private scratch directory in the
+ * store and becomes a blob only when the command succeeded, so nothing
+ * half-made can be seen or found.
+ */
+#include "recipes/target.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cas/blob.h"
+#include "core/clock.h"
+#include "recipes/function.h"
+
+/* Of what a command prints, the first and the last part are kept. */
+#define TEXT_HEAD KIB(64)
+#define TEXT_TAIL KIB(192)
+
+/* --- scratch ------------------------------------------------------------ */
+
+struct scratch {
+	int fd;	       /* of the directory */
+	char name[64]; /* in drafts/ */
+	char *path;    /* absolute */
+	struct store *store;
+};
+
+static void scratch_empty(int fd);
+
+/* Removes what the command left, which may be any tree, also one whose
+ * directories it made unreadable. */
+static void remove_below(int dirfd, const char *name)
+{
+	struct stat st;
+	int fd;
+
+	if (!unlinkat(dirfd, name, 0) || errno == ENOENT)
+		return;
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    !S_ISDIR(st.st_mode))
+		return;
+	fchmodat(dirfd, name, 0700, 0);
+	fd = openat(dirfd, name,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0) {
+		scratch_empty(fd);
+		close(fd);
+	}
+	unlinkat(dirfd, name, AT_REMOVEDIR);
+}
+
+static void scratch_empty(int fd)
+{
+	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *e;
+
+	if (!d) {
+		close_fdp(&copy);
+		return;
+	}
+	while ((e = readdir(d)))
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+			remove_below(fd, e->d_name);
+	closedir(d);
+}
+
+int eval_sweep(struct store *store)
+{
+	int fd = dup(store_drafts_fd(store));
+
+	if (fd < 0)
+		return -errno;
+	scratch_empty(fd);
+	close(fd);
+	return 0;
+}
+
+static void scratch_done(struct scratch *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	if (s->name[0])
+		remove_below(store_drafts_fd(s->store), s->name);
+	free(s->path);
+}
+
+static int scratch_make(struct eval *ev, struct job *j, struct scratch *ret)
+{
+	int drafts = store_drafts_fd(ev->store);
+
+	snprintf(ret->name, sizeof(ret->name), "run-%d-%llu", (int)getpid(),
+		 (unsigned long long)j->number);
+	remove_below(drafts, ret->name);
+	if (mkdirat(drafts, ret->name, 0700) < 0) {
+		ret->name[0] = '\0';
+		return -errno;
+	}
+	ret->fd = openat(drafts, ret->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (ret->fd < 0 || mkdirat(ret->fd, "o", 0700) < 0)
+		return -errno;
+	if (asprintf(&ret->path, "%s/drafts/%s", store_path(ev->store),
+		     ret->name) < 0) {
+		ret->path = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* --- what the command said ---------------------------------------------- */
+
+static int add_part(struct buf *out, int fd, off_t off, size_t n)
+{
+	uint8_t *p = buf_room(out, n);
+	ssize_t got;
+
+	if (!p)
+		return -ENOMEM;
+	got = pread(fd, p, n, off);
+	if (got < 0)
+		return -errno;
+	out->len += (size_t)got;
+	return 0;
+}
+
+static int add_text(struct buf *out, int dirfd, const char *name)
+{
+	CLEANUP_CLOSE int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if ((uint64_t)st.st_size <= TEXT_HEAD + TEXT_TAIL)
+		return add_part(out, fd, 0, (size_t)st.st_size);
+	r = add_part(out, fd, 0, TEXT_HEAD);
+	if (r < 0)
+		return r;
+	buf_fmt(out, "\n[... %llu bytes left out ...]\n",
+		(unsigned long long)((uint64_t)st.st_size - TEXT_HEAD -
+				     TEXT_TAIL));
+	return add_part(out, fd, st.st_size - (off_t)TEXT_TAIL, TEXT_TAIL);
+}
+
+/* The last line that says something, for one-line messages. */
+static void last_words(const struct buf *text, char *ret, size_t size)
+{
+	const char *p = buf_cstr(text), *end = p + text->len, *start;
+
+	while (end > p && (end[-1] == '\n' || end[-1] == ' '))
+		end--;
+	for (start = end; start > p && start[-1] != '\n'; start--)
+		;
+	snprintf(ret, size, "%.*s", (int)MIN(end - start, (ptrdiff_t)200),
+		 start);
+}
+
+static int keep_text(struct eval *ev, const struct buf *text,
+		     struct result *ret)
+{
+	if (!text->len)
+		return 0;
+	ret->text_size = text->len;
+	return blob_put(ev->store, text->data, text->len, &ret->text);
+}
+
+/* --- functions ---------------------------------------------------------- */
+
+static int run_function(struct eval *ev, struct job *j, struct result *ret,
+			struct err *err)
+{
+	const struct function *f = function_find(j->def->fn);
+	CLEANUP(blob_writer_freep)
+	struct blob_writer *out = blob_writer_new(ev->store);
+	struct fn_input *inputs = calloc(j->ninputs + 1, sizeof(*inputs));
+	CLEANUP(scratch_done) struct scratch s = {.fd = -1, .store = ev->store};
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	struct err why = {{0}};
+	struct fn_call call = {
+		.store = ev->store,
+		.inputs = inputs,
+		.ninputs = j->ninputs,
+		.params = j->params,
+		.nparams = j->nparams,
+		.out = out,
+		.stop = &j->stop,
+		.text = &text,
+	};
+	size_t i;
+	int r = inputs && out ? scratch_make(ev, j, &s) : -ENOMEM;
+
+	for (i = 0; r >= 0 && i < j->ninputs; i++)
+		inputs[i] =
+			(struct fn_input){j->inputs[i].name, j->inputs[i].path,
+					  j->inputs[i].addr, j->inputs[i].size};
+	call.scratch_fd = s.fd;
+	if (r >= 0)
+		r = f->run(&call, &why);
+	if (r >= 0)
+		r = blob_finish(out, &ret->addr, &ret->size);
+	free(inputs);
+	ret->reproducible = true;
+	if (r == -EINVAL || r == -EILSEQ || r == -E2BIG) {
+		/* the input's fault: a result like any other */
+		ret->error = EIO;
+		snprintf(ret->message, sizeof(ret->message), "%s:%u: %s: %s",
+			 j->label, j->def->run_line, f->name, why.msg);
+		buf_fmt(&text, "%s: %s\n", f->name, why.msg);
+		return keep_text(ev, &text, ret);
+	}
+	if (r < 0)
+		return err_set(err, r, "%s: %s: %s", j->label, f->name,
+			       why.msg[0] ? why.msg : err_name(r));
+	return keep_text(ev, &text, ret);
+}
+
+/* --- commands ----------------------------------------------------------- */
+
+/* Strings of argv and envp. */
+struct strings {
+	char **v;
+	size_t count, cap;
+};
+
+static void strings_done(struct strings *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->count; i++)
+		free(s->v[i]);
+	free(s->v);
+}
+
+/* Takes the string; NULL-terminates the array. */
+static int strings_take(struct strings *s, char *text)
+{
+	char **v;
+
+	if (!text)
+		return -ENOMEM;
+	if (s->count + 2 > s->cap) {
+		s->cap = s->cap ? s->cap * 2 : 16;
+		v = realloc(s->v, s->cap * sizeof(*v));
+		if (!v) {
+			free(text);
+			return -ENOMEM;
+		}
+		s->v = v;
+	}
+	s->v[s->count++] = text;
+	s->v[s->count] = NULL;
+	return 0;
+}
+
+static int strings_pair(struct strings *s, const char *name, const char *value)
+{
+	char *text;
+
+	if (asprintf(&text, "%s=%s", name, value) < 0)
+		return -ENOMEM;
+	return strings_take(s, text);
+}
+
+/* Where the sandbox shows the run's three directories; without a sandbox,
+ * where they really lie. */
+struct places {
+	const char *root, *out;
+};
+
+/* How the command writes an input's path. */
+static int add_input_path(struct buf *b, const struct places *at,
+			  const struct canon_input *in)
+{
+	if (in->path_len && in->path[0] == '/')
+		buf_str(b, at->root);
+	buf_add(b, in->path, in->path_len);
+	return buf_err(b);
+}
+
+static int make_environment(const struct job *j, const struct places *at,
+			    struct strings *env)
+{
+	static const char *const fixed[] = {
+		"LC_ALL=C.UTF-8",
+		"TZ=UTC",
+		"HOME=/tmp",
+		"SOURCE_DATE_EPOCH=315532800", /* 1980, the zip epoch */
+		"PATH=/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:"
+		"/usr/sbin:/sbin",
+	};
+	CLEANUP_BUF struct buf paths = BUF_INIT, out = BUF_INIT;
+	size_t i, k;
+	int r = 0;
+
+	for (i = 0; r >= 0 && i < ARRAY_LEN(fixed); i++)
+		r = strings_take(env, strdup(fixed[i]));
+	buf_fmt(&out, "%s/%s", at->out, j->out_name);
+	if (r >= 0)
+		r = strings_pair(env, "out", buf_cstr(&out));
+	if (r >= 0)
+		r = strings_pair(env, "root", at->root);
+	for (i = 0; r >= 0 && i < j->nenv; i++)
+		if (j->env[i].value)
+			r = strings_pair(env, j->env[i].name, j->env[i].value);
+	for (i = 0; r >= 0 && i < j->nparams; i++)
+		r = strings_pair(env, j->params[i].name, j->params[i].value);
+	/* the inputs of one name follow each other */
+	for (i = 0; r >= 0 && i < j->ninputs; i = k) {
+		buf_reset(&paths);
+		for (k = i;
+		     k < j->ninputs && j->inputs[k].name == j->inputs[i].name;
+		     k++) {
+			if (k > i)
+				buf_u8(&paths, '\n');
+			r = add_input_path(&paths, at, &j->inputs[k]);
+		}
+		if (r >= 0 && j->inputs[i].name)
+			r = strings_pair(env, j->inputs[i].name,
+					 buf_cstr(&paths));
+	}
+	/* a named list that is empty is an empty string */
+	for (i = 0; r >= 0 && i < j->def->ninputs; i++) {
+		for (k = 0; k < j->ninputs; k++)
+			if (j->inputs[k].name == j->def->inputs[i].name)
+				break;
+		if (k == j->ninputs && j->def->inputs[i].name)
+			r = strings_pair(env, j->def->inputs[i].name, "");
+	}
+	return r;
+}
+
+/* An element `$name` of an argument list becomes the input's paths, each an
+ * argument of its own; `$out`, `$root` and params their values. */
+static int add_argument(const struct job *j, const struct places *at,
+			const struct strings *env, const char *text,
+			struct strings *argv)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+	const char *name = text + 1;
+	bool any = false;
+	size_t i, n;
+	int r = 0;
+
+	if (text[0] != '$' || !text[1])
+		return strings_take(argv, strdup(text));
+	for (i = 0; r >= 0 && i < j->ninputs; i++) {
+		if (!j->inputs[i].name || strcmp(j->inputs[i].name, name))
+			continue;
+		any = true;
+		buf_reset(&b);
+		r = add_input_path(&b, at, &j->inputs[i]);
+		if (r >= 0)
+			r = strings_take(argv, strdup(buf_cstr(&b)));
+	}
+	for (i = 0; i < j->def->ninputs; i++)
+		if (j->def->inputs[i].name &&
+		    !strcmp(j->def->inputs[i].name, name))
+			any = true;
+	if (any)
+		return r;
+	n = strlen(name);
+	for (i = 0; i < env->count; i++)
+		if (!strncmp(env->v[i], name, n) && env->v[i][n] == '=')
+			return strings_take(argv, strdup(env->v[i] + n + 1));
+	return strings_take(argv, strdup(text));
+}
+
+static int make_arguments(const struct job *j, const struct places *at,
+			  const struct strings *env, struct strings *argv)
+{
+	static const char *const shell[] = {"/bin/sh", "-euc"};
+	size_t i;
+	int r = 0;
+
+	if (j->def->kind == RECIPE_RUN_SHELL) {
+		for (i = 0; r >= 0 && i < ARRAY_LEN(shell); i++)
+			r = strings_take(argv, strdup(shell[i]));
+		return r < 0 ? r : strings_take(argv, strdup(j->def->run));
+	}
+	for (i = 0; r >= 0 && i < j->def->argc; i++)
+		r = add_argument(j, at, env, j->def->argv[i], argv);
+	return r;
+}
+
+struct finished {
+	struct sandbox_status status;
+	bool done;
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+};
+
+static void on_done(void *ctx, const struct sandbox_status *status)
+{
+	struct finished *f = ctx;
+
+	pthread_mutex_lock(&f->lock);
+	f->status = *status;
+	f->done = true;
+	pthread_cond_signal(&f->cond);
+	pthread_mutex_unlock(&f->lock);
+}
+
+static int run_sandboxed(struct eval *ev, struct job *j,
+			 const struct sandbox_run *run,
+			 struct sandbox_status *ret)
+{
+	struct finished f = {
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.cond = PTHREAD_COND_INITIALIZER,
+	};
+	uint64_t id;
+	int r = sandbox_start(ev->sandbox, run, on_done, &f, &id);
+
+	if (r < 0)
+		return r;
+	db_lock(ev->db);
+	j->run_id = id;
+	j->started = true;
+	if (__atomic_load_n(&j->stop, __ATOMIC_ACQUIRE))
+		sandbox_stop(ev->sandbox, id);
+	db_unlock(ev->db);
+	pthread_mutex_lock(&f.lock);
+	while (!f.done)
+		pthread_cond_wait(&f.cond, &f.lock);
+	pthread_mutex_unlock(&f.lock);
+	db_lock(ev->db);
+	j->started = false;
+	db_unlock(ev->db);
+	*ret = f.status;
+	return 0;
+}
+
+/* The output: $out when the command made it, else what it printed. */
+static int take_output(struct eval *ev, struct job *j, struct scratch *s,
+		       struct result *ret, struct buf *text)
+{
+	CLEANUP_CLOSE int out =
+		openat(s->fd, "o", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP_CLOSE int fd = -1;
+	struct stat st;
+	int r;
+
+	if (out < 0)
+		return -errno;
+	if (fstatat(out, j->out_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (errno != ENOENT)
+			return -errno;
+		fd = openat(s->fd, "stdout", O_RDONLY | O_CLOEXEC);
+		return fd < 0 ? -errno
+			      : blob_put_fd(ev->store, fd, &ret->addr,
+					    &ret->size);
+	}
+	if (!S_ISREG(st.st_mode)) {
+		ret->error = EIO;
+		snprintf(ret->message, sizeof(ret->message),
+			 "%s:%u: the command left no regular file at $out but "
+			 "a %s; write a file there (`out: dir` is for a later "
+			 "version)",
+			 j->label, j->def->run_line,
+			 S_ISDIR(st.st_mode)   ? "directory"
+			 : S_ISLNK(st.st_mode) ? "symbolic link"
+					       : "special file");
+		return 0;
+	}
+	if (!(st.st_mode & 0400) && fchmodat(out, j->out_name, 0600, 0) < 0)
+		return -errno;
+	fd = openat(out, j->out_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ret->executable = st.st_mode & 0100;
+	r = blob_put_fd(ev->store, fd, &ret->addr, &ret->size);
+	return r < 0 ? r : add_text(text, s->fd, "stdout");
+}
+
+/* What became of the command, as the reader will get to know it. */
+static void judge(const struct job *j, const struct sandbox_status *st,
+		  const struct buf *text, struct result *ret)
+{
+	char words[256], what[300], limit[32];
+
+	last_words(text, words, sizeof(words));
+	switch (st->error) {
+	case -ETIMEDOUT:
+		ret->error = ETIMEDOUT;
+		duration_format(j->def->timeout_ns, limit, sizeof(limit));
+		snprintf(what, sizeof(what),
+			 "the command ran longer than its timeout of %s",
+			 limit);
+		break;
+	case 0:
+		if (!st->exit_code)
+			return;
+		ret->error = EIO;
+		if (st->exit_code < 0)
+			snprintf(what, sizeof(what),
+				 "the command was killed by signal %d (%s)",
+				 st->exit_signal,
+				 sigdescr_np(st->exit_signal)
+					 ? sigdescr_np(st->exit_signal)
+					 : "?");
+		else
+			snprintf(what, sizeof(what),
+				 "the command failed with exit status %d",
+				 st->exit_code);
+		break;
+	default: /* -ENOMEM, -EFBIG: the message names the limit */
+		ret->error = EIO;
+		snprintf(what, sizeof(what), "%s", st->message);
+	}
+	snprintf(ret->message, sizeof(ret->message), "%s:%u: %s%s%s", j->label,
+		 j->def->run_line, what, *words ? "; it said: " : "", words);
+}
+
+static uint64_t memory_limit(const struct job *j)
+{
+	if (j->def->memory)
+		return j->def->memory;
+	return (uint64_t)sysconf(_SC_PHYS_PAGES) *
+	       (uint64_t)sysconf(_SC_PAGESIZE) / 2;
+}
+
+static int run_in_scratch(struct eval *ev, struct job *j, struct scratch *s,
+			  const char *work, const char *root,
+			  struct sandbox_status *ret)
+{
+	CLEANUP(strings_done) struct strings env = {0}, argv = {0};
+	CLEANUP_BUF struct buf o = BUF_INIT, so = BUF_INIT, se = BUF_INIT;
+	struct places at = {"/r", "/o"};
+	struct sandbox_run run = {
+		.inputs = work,
+		.root = root,
+		.depth = j->depth,
+		.timeout_ns = j->def->timeout_ns,
+		.memory = memory_limit(j),
+		.unsafe = ev->options.no_sandbox,
+	};
+	int r;
+
+	buf_fmt(&o, "%s/o", s->path);
+	buf_fmt(&so, "%s/stdout", s->path);
+	buf_fmt(&se, "%s/stderr", s->path);
+	if (buf_err(&o) < 0 || buf_err(&so) < 0 || buf_err(&se) < 0)
+		return -ENOMEM;
+	if (ev->options.no_sandbox)
+		at = (struct places){root, buf_cstr(&o)};
+	r = make_environment(j, &at, &env);
+	if (r >= 0)
+		r = make_arguments(j, &at, &env, &argv);
+	if (r < 0)
+		return r;
+	run.scratch = buf_cstr(&o);
+	run.stdout_path = buf_cstr(&so);
+	run.stderr_path = buf_cstr(&se);
+	run.argv = argv.v;
+	run.envp = env.v;
+	return run_sandboxed(ev, j, &run, ret);
+}
+
+static int run_command(struct eval *ev, struct job *j, struct result *ret,
+		       struct err *err)
+{
+	CLEANUP(scratch_done) struct scratch s = {.fd = -1, .store = ev->store};
+	CLEANUP_FREE char *work = NULL, *root = NULL;
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	struct sandbox_status st = {0};
+	uint64_t work_id = 0, root_id = 0;
+	int r = scratch_make(ev, j, &s);
+
+	if (r < 0)
+		return err_set(err, r, "%s: scratch directory: %s", j->label,
+			       err_name(r));
+	r = ev->host.show(ev->host.ctx, j->work, &work, &work_id);
+	if (r >= 0)
+		r = ev->host.show(ev->host.ctx, j->root, &root, &root_id);
+	if (r >= 0)
+		r = run_in_scratch(ev, j, &s, work, root, &st);
+	if (work_id)
+		ev->host.hide(ev->host.ctx, work_id);
+	if (root_id)
+		ev->host.hide(ev->host.ctx, root_id);
+	if (r < 0)
+		return err_set(err, r, "%s: cannot start the command: %s",
+			       j->label, err_name(r));
+	if (st.error < 0 && st.error != -ETIMEDOUT && st.error != -ENOMEM &&
+	    st.error != -EFBIG)
+		return err_set(err, st.error, "%s:%u: %s", j->label,
+			       j->def->run_line,
+			       st.message[0] ? st.message : err_name(st.error));
+	ret->wall_ns = st.wall_ns;
+	ret->cpu_ns = st.cpu_ns;
+	ret->memory = st.memory;
+	r = add_text(&text, s.fd, "stderr");
+	if (r >= 0)
+		judge(j, &st, &text, ret);
+	if (r >= 0 && !ret->error)
+		r = take_output(ev, j, &s, ret, &text);
+	else if (r >= 0)
+		r = add_text(&text, s.fd, "stdout");
+	if (r >= 0)
+		r = keep_text(ev, &text, ret);
+	return r < 0 ? err_set(err, r, "%s: output: %s", j->label, err_name(r))
+		     : 0;
+}
+
+int execute(struct eval *ev, struct job *j, struct result *ret, struct err *err)
+{
+	struct result res = {.recipe = j->recipe};
+	int64_t start = clock_mono_ns();
+	int r;
+
+	if (__atomic_load_n(&j->stop, __ATOMIC_ACQUIRE))
+		return -ECANCELED;
+	if (j->def->kind == RECIPE_FN)
+		r = run_function(ev, j, &res, err);
+	else
+		r = run_command(ev, j, &res, err);
+	if (r < 0)
+		return r;
+	if (!res.wall_ns)
+		res.wall_ns = clock_mono_ns() - start;
+	res.when_ns = clock_now_ns();
+	if (res.error) {
+		memset(&res.addr, 0, sizeof(res.addr));
+		res.size = 0;
+		res.executable = false;
+	}
+	*ret = res;
+	return 0;
+}
+
+void execute_stop(struct eval *ev, struct job *j)
+{
+	__atomic_store_n(&j->stop, true, __ATOMIC_RELEASE);
+	if (j->started)
+		sandbox_stop(ev->sandbox, j->run_id);
+}

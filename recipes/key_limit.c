@@ -1,0 +1,120 @@
+#include "recipes/key.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "recipes/word.h"
+
+int key_timeout(struct recipe_reader *r, const struct ynode *n)
+{
+	int64_t ns;
+	int rc;
+
+	rc = key_check_word(r, "`timeout`", n);
+	if (rc < 0)
+		return rc;
+	if (duration_parse(n->text, &ns) < 0 || ns <= 0)
+		return err_set(r->err, -EINVAL,
+			       "line %u: `timeout: %s` is no duration above 0: "
+			       "write 90, 30s, 5m or 1.5h",
+			       n->line, word_show(n->text).s);
+	r->def->timeout_ns = ns;
+	return 0;
+}
+
+int key_memory(struct recipe_reader *r, const struct ynode *n)
+{
+	uint64_t bytes;
+	int rc;
+
+	rc = key_check_word(r, "`memory`", n);
+	if (rc < 0)
+		return rc;
+	if (size_parse(n->text, &bytes) < 0 || bytes < RECIPE_MEMORY_MIN)
+		return err_set(r->err, -EINVAL,
+			       "line %u: `memory: %s` is no size of at least "
+			       "1M: write 512M or 2G",
+			       n->line, word_show(n->text).s);
+	r->def->memory = bytes;
+	return 0;
+}
+
+int key_stat(struct recipe_reader *r, const struct ynode *n)
+{
+	bool lazy = n->type == Y_TEXT && !strcmp(n->text, "lazy");
+
+	if (!lazy && (n->type != Y_TEXT || strcmp(n->text, "exact") != 0))
+		return err_set(r->err, -EINVAL,
+			       "line %u: `stat` is `exact` or `lazy`", n->line);
+	r->def->stat_lazy = lazy;
+	r->def->stat_set = true;
+	return 0;
+}
+
+/* --- known, but of later versions ---------------------------------------- */
+
+static int later(struct recipe_reader *r, const struct ynode *n,
+		 const char *what, const char *remedy)
+{
+	return err_set(r->err, -EINVAL,
+		       "line %u: `%s` is not supported by this version of "
+		       "deriva yet; %s",
+		       n->line, what, remedy);
+}
+
+/* A key of which so far only the default can be had. */
+static int only(struct recipe_reader *r, const struct ynode *n, const char *key,
+		const char *there_is, const char *const *to_come)
+{
+	char what[32];
+
+	if (n->type == Y_TEXT && !strcmp(n->text, there_is))
+		return 0;
+	for (; n->type == Y_TEXT && *to_come; to_come++)
+		if (!strcmp(n->text, *to_come)) {
+			snprintf(what, sizeof(what), "%s: %s", key, *to_come);
+			return later(r, n, what, "remove it");
+		}
+	return err_set(r->err, -EINVAL,
+		       "line %u: `%s` can only be `%s` in this version of "
+		       "deriva",
+		       n->line, key, there_is);
+}
+
+int key_out(struct recipe_reader *r, const struct ynode *n)
+{
+	static const char *const to_come[] = {"dir", NULL};
+
+	if (n->type == Y_MAP)
+		return later(r, n, "out: {...}",
+			     "write one recipe for each output");
+	return only(r, n, "out", "file", to_come);
+}
+
+int key_network(struct recipe_reader *r, const struct ynode *n)
+{
+	static const char *const to_come[] = {"true", NULL};
+
+	return only(r, n, "network", "false", to_come);
+}
+
+int key_eager(struct recipe_reader *r, const struct ynode *n)
+{
+	static const char *const to_come[] = {"true", NULL};
+
+	return only(r, n, "eager", "false", to_come);
+}
+
+int key_keep(struct recipe_reader *r, const struct ynode *n)
+{
+	static const char *const to_come[] = {"always", "never", NULL};
+
+	return only(r, n, "keep", "auto", to_come);
+}
+
+int key_tools(struct recipe_reader *r, const struct ynode *n)
+{
+	return later(r, n, "tools", "remove it");
+}

@@ -1,0 +1,350 @@
+/* The daemon's side: frames out under a lock, answers in by one thread, which
+ * is started with the first run (a daemon may still fork between sandbox_open
+ * and that). */
+#include "recipes/sandbox.h"
+
+#include "core/map.h"
+#include "recipes/sandbox_helper.h"
+#include "recipes/sandbox_remedy.h"
+#include "recipes/sandbox_wire.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+struct pending {
+	void (*done)(void *ctx, const struct sandbox_status *st);
+	void *ctx;
+};
+
+struct sandbox {
+	int sock;
+	pid_t helper;
+	pthread_mutex_t send_lock; /* one frame at a time */
+	pthread_mutex_t lock;	   /* guards what follows */
+	struct map *pending;	   /* by id */
+	uint64_t last_id;
+	pthread_t reader;
+	bool has_reader, dead, closing;
+	pthread_mutex_t check_lock; /* guards what follows */
+	bool checked;
+	int check_rc;
+	struct err check_message;
+};
+
+/* With all signals blocked, until the helper has said what it does with them:
+ * one for the whole process group must not end it meanwhile. */
+static pid_t fork_helper(int sock)
+{
+	sigset_t all, old;
+	pid_t pid;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pid = fork();
+	if (!pid)
+		helper_main(sock);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return pid;
+}
+
+static int start_helper(struct sandbox *s, struct err *err)
+{
+	int fds[2], rc = 0;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+		return err_set(err, -errno, "socketpair: %s", err_name(errno));
+	s->helper = fork_helper(fds[1]);
+	if (s->helper < 0) {
+		rc = err_set(err, -errno, "fork: %s", err_name(errno));
+		close(fds[0]);
+	}
+	close(fds[1]);
+	s->sock = fds[0];
+	return rc;
+}
+
+int sandbox_open(struct sandbox **ret, struct err *err)
+{
+	struct sandbox *s = calloc(1, sizeof(*s));
+	int rc;
+
+	if (s)
+		s->pending = map_new();
+	rc = s && s->pending ? start_helper(s, err)
+			     : err_set(err, -ENOMEM, "out of memory");
+	if (rc) {
+		if (s)
+			map_free(s->pending);
+		free(s);
+		return rc;
+	}
+	pthread_mutex_init(&s->send_lock, NULL);
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->check_lock, NULL);
+	*ret = s;
+	return 0;
+}
+
+/* The helper itself may be a child of a process that has ended (a daemon that
+ * forked after opening): then there is nothing to wait for. */
+static void end_helper(struct sandbox *s)
+{
+	int status = 0;
+	pid_t pid;
+
+	do
+		pid = waitpid(s->helper, &status, 0);
+	while (pid < 0 && errno == EINTR);
+	if (pid > 0 && status)
+		log_error("the sandbox's helper failed (wait status %d)",
+			  status);
+}
+
+void sandbox_close(struct sandbox *s)
+{
+	bool has_reader;
+
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->lock);
+	s->closing = true;
+	has_reader = s->has_reader;
+	pthread_mutex_unlock(&s->lock);
+	shutdown(s->sock, SHUT_WR);
+	if (has_reader)
+		pthread_join(s->reader, NULL);
+	end_helper(s);
+	close(s->sock);
+	map_free(s->pending);
+	pthread_mutex_destroy(&s->send_lock);
+	pthread_mutex_destroy(&s->lock);
+	pthread_mutex_destroy(&s->check_lock);
+	free(s);
+}
+
+static void finish(struct sandbox *s, uint64_t id,
+		   const struct sandbox_status *st)
+{
+	struct pending *p;
+
+	pthread_mutex_lock(&s->lock);
+	p = map_del_u64(s->pending, id);
+	pthread_mutex_unlock(&s->lock);
+	if (!p)
+		return;
+	p->done(p->ctx, st);
+	free(p);
+}
+
+static bool any_pending(struct sandbox *s, uint64_t *ret_id)
+{
+	const void *key;
+	size_t it = 0, len;
+	void *value;
+	bool any;
+
+	pthread_mutex_lock(&s->lock);
+	any = map_next(s->pending, &it, &key, &len, &value);
+	if (any)
+		memcpy(ret_id, key, sizeof(*ret_id));
+	pthread_mutex_unlock(&s->lock);
+	return any;
+}
+
+/* The helper is gone, and with it all that it ran. */
+static void finish_all(struct sandbox *s)
+{
+	struct sandbox_status st = {.error = -ECANCELED, .exit_code = -1};
+	uint64_t id;
+
+	pthread_mutex_lock(&s->lock);
+	s->dead = true;
+	if (!s->closing) {
+		st.error = -EPIPE;
+		snprintf(st.message, sizeof(st.message),
+			 "the sandbox's helper died");
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (st.error == -EPIPE)
+		log_error("the sandbox's helper died: no command can run "
+			  "until the next mount");
+	while (any_pending(s, &id))
+		finish(s, id, &st);
+}
+
+static void *read_answers(void *arg)
+{
+	struct sandbox *s = arg;
+	struct wire_in in = {0};
+	struct sandbox_status st;
+	enum wire_kind kind;
+	struct cur body;
+	uint64_t id;
+	int rc = 0;
+
+	while (rc >= 0 && wire_fill(&in, s->sock) > 0)
+		while ((rc = wire_next(&in, &kind, &id, &body)) > 0) {
+			rc = wire_get_status(&body, &st);
+			if (rc < 0)
+				break;
+			finish(s, id, &st);
+		}
+	wire_in_done(&in);
+	finish_all(s);
+	return NULL;
+}
+
+/* With all signals blocked: they are the main thread's. */
+static int start_reader(struct sandbox *s)
+{
+	sigset_t all, old;
+	int rc;
+
+	if (s->has_reader)
+		return 0;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(&s->reader, NULL, read_answers, s);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	s->has_reader = !rc;
+	return -rc;
+}
+
+static int send_frame(struct sandbox *s, const struct buf *b)
+{
+	size_t at = 0;
+	ssize_t n;
+	int rc = buf_err(b);
+
+	pthread_mutex_lock(&s->send_lock);
+	while (!rc && at < b->len) {
+		n = send(s->sock, b->data + at, b->len - at, MSG_NOSIGNAL);
+		if (n >= 0)
+			at += (size_t)n;
+		else if (errno != EINTR)
+			rc = -EPIPE;
+	}
+	pthread_mutex_unlock(&s->send_lock);
+	return rc;
+}
+
+/* Takes p when it succeeds. */
+static int expect(struct sandbox *s, struct pending *p, uint64_t *ret_id)
+{
+	uint64_t id;
+	int rc;
+
+	pthread_mutex_lock(&s->lock);
+	rc = s->dead || s->closing ? -EPIPE : start_reader(s);
+	if (!rc) {
+		id = s->last_id + 1;
+		rc = map_put_u64(s->pending, id, p);
+	}
+	if (!rc)
+		*ret_id = s->last_id = id;
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+int sandbox_start(struct sandbox *s, const struct sandbox_run *run,
+		  void (*done)(void *ctx, const struct sandbox_status *st),
+		  void *ctx, uint64_t *ret_id)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+	struct pending *p = malloc(sizeof(*p));
+	uint64_t id;
+	int rc;
+
+	if (!p)
+		return -ENOMEM;
+	*p = (struct pending){.done = done, .ctx = ctx};
+	rc = expect(s, p, &id);
+	if (rc) {
+		free(p);
+		return rc;
+	}
+	wire_put_start(&b, id, run);
+	rc = b.len > WIRE_MAX ? -E2BIG : send_frame(s, &b);
+	if (rc) {
+		pthread_mutex_lock(&s->lock);
+		p = map_del_u64(s->pending, id);
+		pthread_mutex_unlock(&s->lock);
+		/* Else done was called, by the reader at the end. */
+		if (p) {
+			free(p);
+			return rc;
+		}
+	}
+	*ret_id = id;
+	return 0;
+}
+
+void sandbox_stop(struct sandbox *s, uint64_t id)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+
+	wire_put_stop(&b, id);
+	if (send_frame(s, &b))
+		log_debug("stop %llu: the sandbox's helper is gone",
+			  (unsigned long long)id);
+}
+
+struct check {
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	bool done;
+	struct sandbox_status st;
+};
+
+static void check_done(void *ctx, const struct sandbox_status *st)
+{
+	struct check *c = ctx;
+
+	pthread_mutex_lock(&c->lock);
+	c->st = *st;
+	c->done = true;
+	pthread_cond_signal(&c->cond);
+	pthread_mutex_unlock(&c->lock);
+}
+
+static int run_check(struct sandbox *s, struct err *err)
+{
+	char name[] = "true";
+	char *argv[] = {name, NULL};
+	struct sandbox_run run = {.argv = argv,
+				  .timeout_ns = 10 * NSEC_PER_SEC};
+	struct check c = {.lock = PTHREAD_MUTEX_INITIALIZER,
+			  .cond = PTHREAD_COND_INITIALIZER};
+	uint64_t id;
+	int rc = sandbox_start(s, &run, check_done, &c, &id);
+
+	if (rc)
+		return err_set(err, rc, "the sandbox's helper: %s",
+			       err_name(rc));
+	pthread_mutex_lock(&c.lock);
+	while (!c.done)
+		pthread_cond_wait(&c.cond, &c.lock);
+	pthread_mutex_unlock(&c.lock);
+	if (c.st.error || c.st.exit_code)
+		return sandbox_remedy(&c.st, err);
+	return 0;
+}
+
+int sandbox_check(struct sandbox *s, struct err *err)
+{
+	int rc;
+
+	pthread_mutex_lock(&s->check_lock);
+	if (!s->checked) {
+		s->check_rc = run_check(s, &s->check_message);
+		s->checked = true;
+	}
+	rc = s->check_rc;
+	if (rc)
+		err_set(err, rc, "%s", s->check_message.msg);
+	pthread_mutex_unlock(&s->check_lock);
+	return rc;
+}

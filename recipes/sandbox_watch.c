@@ -1,0 +1,449 @@
+/* Memory without a cgroup.
+ *
+ * A memory controller is rarely delegated to whoever mounts, RLIMIT_AS breaks
+ * sanitizers, Go and Java, and RLIMIT_RSS does nothing. So the tree of
+ * processes is walked (/proc/PID/task/TID/children) and summed up. The cheap
+ * figures of /proc/PID/status count a page once for every process that shares
+ * it after a fork; only when they pass the limit is smaps_rollup asked, which
+ * divides shared pages fairly but walks page tables. What lies in the run's
+ * tmpfs is memory too. Pages of a tmpfs may be mapped, hence counted in both
+ * figures: the larger of the two is taken, so that nothing is ever killed
+ * that is within its limit, at the price of letting some through to twice the
+ * limit.
+ */
+#include "recipes/sandbox_watch.h"
+
+#include "core/buf.h"
+#include "core/clock.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+
+#define MSEC	   (NSEC_PER_SEC / 1000)
+#define NEAR_NS	   (10 * MSEC)	/* between samples, above 1/4 of the limit */
+#define FAR_NS	   (50 * MSEC)	/* below */
+#define DISK_NS	   (100 * MSEC) /* between walks of the scratch */
+#define DISK_SHARE 20		/* a walk may take 1/20 of the time */
+#define DEPTH_MAX  256
+#define STACK_SIZE KIB(512)
+
+struct watch {
+	struct watch_spec spec;
+	pthread_t thread;
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t moved;
+	bool last_look;
+	int verdict;
+	struct err message;
+	atomic_bool stop, ended;
+};
+
+/* Numbers of one sample, bytes. */
+struct usage {
+	uint64_t anon, shared; /* memory of processes */
+	uint64_t tmpfs;
+	size_t processes;
+};
+
+static uint64_t total(const struct usage *u)
+{
+	return u->anon + MAX(u->shared, u->tmpfs);
+}
+
+/* A short file of /proc as text; 0 or -errno. */
+static int read_text(const char *path, char *to, size_t size)
+{
+	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t len = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	while ((n = read(fd, to + len, size - 1 - len)) > 0)
+		len += (size_t)n;
+	to[len] = '\0';
+	return n < 0 ? -errno : 0;
+}
+
+/* "\nKey:   123 kB" in bytes; 0 where the kernel has no such line. */
+static uint64_t kib_line(const char *text, const char *key)
+{
+	const char *at = strstr(text, key);
+
+	return at ? strtoull(at + strlen(key), NULL, 10) << 10 : 0;
+}
+
+static void add_status(const char *text, struct usage *u)
+{
+	u->anon += kib_line(text, "\nRssAnon:") + kib_line(text, "\nVmSwap:");
+	u->shared += kib_line(text, "\nRssShmem:");
+}
+
+/* Fair shares. A process that ended meanwhile counts nothing. */
+static void add_rollup(pid_t pid, struct usage *u)
+{
+	char path[64], text[4096];
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
+	if (read_text(path, text, sizeof(text)))
+		return;
+	if (strstr(text, "\nPss_Anon:")) {
+		u->anon += kib_line(text, "\nPss_Anon:");
+		u->shared += kib_line(text, "\nPss_Shmem:");
+	} else { /* before Linux 5.9 */
+		u->anon += kib_line(text, "\nPss:");
+	}
+	u->anon += kib_line(text, "\nSwapPss:");
+}
+
+/* Puts the children of one thread into the list. */
+static int add_children(pid_t pid, pid_t tid, struct buf *list)
+{
+	char path[64];
+	FILE *f;
+	int child;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid,
+		 (int)tid);
+	f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	while (fscanf(f, "%d", &child) == 1)
+		buf_u32(list, (uint32_t)child);
+	fclose(f);
+	return 0;
+}
+
+static void add_all_children(pid_t pid, struct buf *list)
+{
+	char path[64];
+	struct dirent *e;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	d = opendir(path);
+	if (!d)
+		return;
+	while ((e = readdir(d)))
+		if (isdigit((unsigned char)e->d_name[0]) &&
+		    add_children(pid, atoi(e->d_name), list))
+			continue; /* the thread ended */
+	closedir(d);
+}
+
+static pid_t list_at(const struct buf *list, size_t i)
+{
+	return (pid_t)get_le32(list->data + 4 * i);
+}
+
+/* All descendants of the top, as far as they stand still, with their sums. */
+static void walk(const struct watch *w, struct buf *list, struct usage *u)
+{
+	char path[64], text[4096];
+	size_t i;
+	pid_t pid;
+
+	buf_reset(list);
+	add_all_children(w->spec.top, list);
+	for (i = 0; i < list->len / 4 && i <= WATCH_PROCESSES; i++) {
+		pid = list_at(list, i);
+		snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+		if (read_text(path, text, sizeof(text)))
+			continue;
+		add_status(text, u);
+		if (strstr(text, "\nThreads:\t1\n"))
+			(void)!add_children(pid, pid, list);
+		else
+			add_all_children(pid, list);
+	}
+	u->processes = list->len / 4;
+}
+
+/* Until bwrap has changed the root, this is the machine's own /tmp, which has
+ * another device. */
+static uint64_t tmpfs_used(const struct watch *w, const char *where)
+{
+	char path[64];
+	struct stat ours, theirs;
+	struct statfs fs;
+
+	snprintf(path, sizeof(path), "/proc/%d/root%s", (int)w->spec.top,
+		 where);
+	if (stat(path, &theirs) < 0 || statfs(path, &fs) < 0 ||
+	    fs.f_type != TMPFS_MAGIC)
+		return 0;
+	if (!stat(where, &ours) && ours.st_dev == theirs.st_dev)
+		return 0;
+	return (uint64_t)(fs.f_blocks - fs.f_bfree) * (uint64_t)fs.f_bsize;
+}
+
+static void set_verdict(struct watch *w, int rc, const struct err *message)
+{
+	pthread_mutex_lock(&w->lock);
+	if (!w->verdict) {
+		w->message = *message;
+		w->verdict = rc;
+	}
+	pthread_mutex_unlock(&w->lock);
+	eventfd_write(w->spec.wake, 1);
+}
+
+static void over_memory(struct watch *w, uint64_t used)
+{
+	char limit[32], had[32];
+	struct err e;
+
+	size_format(w->spec.memory, limit, sizeof(limit));
+	size_format(used, had, sizeof(had));
+	err_set(&e, 0, "used %s of memory, the limit is %s", had, limit);
+	set_verdict(w, -ENOMEM, &e);
+}
+
+/* Bytes in use now, after judging them. */
+static uint64_t look_at_memory(struct watch *w, struct buf *list)
+{
+	struct usage u = {0}, fair = {0};
+	struct err e;
+	size_t i;
+
+	if (w->spec.tmpfs && w->spec.memory)
+		u.tmpfs = tmpfs_used(w, "/tmp") + tmpfs_used(w, "/dev/shm");
+	walk(w, list, &u);
+	if (u.processes > WATCH_PROCESSES) {
+		err_set(&e, 0, "more than %d processes at once",
+			WATCH_PROCESSES);
+		set_verdict(w, -EAGAIN, &e);
+	}
+	if (!w->spec.memory || total(&u) <= w->spec.memory)
+		return total(&u);
+	fair.tmpfs = u.tmpfs;
+	for (i = 0; i < list->len / 4 && i <= WATCH_PROCESSES; i++)
+		add_rollup(list_at(list, i), &fair);
+	if (total(&fair) > w->spec.memory)
+		over_memory(w, total(&fair));
+	return total(&fair);
+}
+
+static uint64_t data_bytes(const struct stat *st)
+{
+	uint64_t size = (uint64_t)st->st_size;
+	uint64_t blocks = (uint64_t)st->st_blocks * 512;
+	uint64_t bytes = MIN(size, blocks);
+
+	return st->st_nlink > 1 ? bytes / st->st_nlink : bytes;
+}
+
+static int used_below(int fd, unsigned depth, const atomic_bool *stop,
+		      uint64_t *sum)
+{
+	DIR *d = fdopendir(fd);
+	struct dirent *e;
+	struct stat st;
+	int rc = 0;
+
+	if (!d) {
+		close(fd);
+		return -errno;
+	}
+	if (depth > DEPTH_MAX)
+		rc = -EOVERFLOW;
+	while (!rc && (e = readdir(d))) {
+		if (stop && *stop)
+			rc = -EINTR;
+		if (rc || !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
+		    fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		if (S_ISREG(st.st_mode))
+			*sum += data_bytes(&st);
+		if (!S_ISDIR(st.st_mode))
+			continue;
+		fd = openat(dirfd(d), e->d_name,
+			    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd >= 0) /* else gone, or not readable */
+			rc = used_below(fd, depth + 1, stop, sum);
+	}
+	closedir(d);
+	return rc;
+}
+
+int disk_used(const char *dir, const atomic_bool *stop, uint64_t *ret)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+	uint64_t sum = 0;
+
+	if (fd < 0)
+		return -errno;
+	rc = used_below(fd, 0, stop, &sum);
+	if (!rc)
+		*ret = sum;
+	return rc;
+}
+
+int written_bytes(const struct watch_spec *spec, const atomic_bool *stop,
+		  uint64_t *ret)
+{
+	uint64_t sum = 0;
+	struct stat st;
+	int rc = 0;
+
+	if (spec->scratch)
+		rc = disk_used(spec->scratch, stop, &sum);
+	if (rc)
+		return rc;
+	if (spec->out && !stat(spec->out, &st) && S_ISREG(st.st_mode))
+		sum += data_bytes(&st);
+	if (spec->err && !stat(spec->err, &st) && S_ISREG(st.st_mode) &&
+	    !(spec->out && !strcmp(spec->out, spec->err)))
+		sum += data_bytes(&st);
+	*ret = sum;
+	return 0;
+}
+
+int written_too_much(uint64_t limit, struct err *err)
+{
+	char text[32];
+
+	size_format(limit, text, sizeof(text));
+	return err_set(err, -EFBIG, "wrote more than %s", text);
+}
+
+static void look_at_bytes(struct watch *w, const atomic_bool *stop)
+{
+	uint64_t used = 0;
+	struct err e;
+	int rc = written_bytes(&w->spec, stop, &used);
+
+	if (rc == -EOVERFLOW) {
+		err_set(&e, 0, "made directories more than %d deep", DEPTH_MAX);
+		set_verdict(w, -EFBIG, &e);
+	} else if (!rc && used > w->spec.bytes) {
+		set_verdict(w, written_too_much(w->spec.bytes, &e), &e);
+	}
+}
+
+/* True when it is time to go. */
+static bool sleep_until(struct watch *w, int64_t ns)
+{
+	struct timespec t = {.tv_sec = ns / NSEC_PER_SEC,
+			     .tv_nsec = ns % NSEC_PER_SEC};
+
+	pthread_mutex_lock(&w->lock);
+	while (!w->stop && !pthread_cond_timedwait(&w->moved, &w->lock, &t))
+		;
+	pthread_mutex_unlock(&w->lock);
+	return w->stop;
+}
+
+static void *watch_main(void *arg)
+{
+	int64_t now = clock_mono_ns(), disk = now, memory, after;
+	CLEANUP_BUF struct buf list = BUF_INIT;
+	struct watch *w = arg;
+	uint64_t used;
+
+	do {
+		now = clock_mono_ns();
+		used = look_at_memory(w, &list);
+		after = clock_mono_ns();
+		memory = after + 10 * (after - now) +
+			 (w->spec.memory && used > w->spec.memory / 4 ? NEAR_NS
+								      : FAR_NS);
+		if (w->spec.bytes && after >= disk) {
+			look_at_bytes(w, &w->stop);
+			disk = clock_mono_ns();
+			disk += MAX(DISK_NS, DISK_SHARE * (disk - after));
+		}
+	} while (!sleep_until(w, memory));
+	pthread_mutex_lock(&w->lock);
+	after = w->last_look;
+	pthread_mutex_unlock(&w->lock);
+	if (after && w->spec.bytes)
+		look_at_bytes(w, NULL);
+	w->ended = true;
+	eventfd_write(w->spec.wake, 1);
+	return NULL;
+}
+
+static int start_thread(struct watch *w)
+{
+	pthread_attr_t attr;
+	int rc;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_SIZE);
+	rc = pthread_create(&w->thread, &attr, watch_main, w);
+	pthread_attr_destroy(&attr);
+	return -rc;
+}
+
+int watch_start(const struct watch_spec *spec, struct watch **ret)
+{
+	pthread_condattr_t attr;
+	struct watch *w;
+	int rc;
+
+	/* Kernels may be built without it; then no limit could be kept. */
+	if (access("/proc/thread-self/children", R_OK) < 0)
+		return -ENOTSUP;
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return -ENOMEM;
+	w->spec = *spec;
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->moved, &attr);
+	pthread_condattr_destroy(&attr);
+	rc = start_thread(w);
+	if (rc) {
+		free(w);
+		return rc;
+	}
+	*ret = w;
+	return 0;
+}
+
+int watch_verdict(struct watch *w, struct err *ret)
+{
+	int rc;
+
+	pthread_mutex_lock(&w->lock);
+	rc = w->verdict;
+	if (rc)
+		*ret = w->message;
+	pthread_mutex_unlock(&w->lock);
+	return rc;
+}
+
+void watch_stop(struct watch *w, bool last_look)
+{
+	pthread_mutex_lock(&w->lock);
+	w->last_look = last_look;
+	w->stop = true;
+	pthread_cond_signal(&w->moved);
+	pthread_mutex_unlock(&w->lock);
+}
+
+bool watch_ended(struct watch *w)
+{
+	return w->ended;
+}
+
+void watch_free(struct watch *w)
+{
+	if (!w)
+		return;
+	pthread_join(w->thread, NULL);
+	pthread_mutex_destroy(&w->lock);
+	pthread_cond_destroy(&w->moved);
+	free(w);
+}

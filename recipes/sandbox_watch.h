@@ -1,0 +1,57 @@
+/* recipes/sandbox_watch.h - see that a run stays within its limits.
+ *
+ * One thread a run that lasts (short runs have none): it samples memory and
+ * processes 20 to 100 times a second and walks the scratch up to 10 times a
+ * second, less often where that is dear.
+ *
+ * What is not seen: memory in descriptors that nobody maps (memfd), bytes of
+ * files under the scratch that were unlinked while open or lie in directories
+ * that cannot be read.
+ *
+ * Owns: its thread.   Borrows: the strings of the spec, the wake descriptor.
+ * Threads: start, stop and free from the helper's main thread.
+ */
+#ifndef RECIPES_SANDBOX_WATCH_H
+#define RECIPES_SANDBOX_WATCH_H
+
+#include "core/err.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define WATCH_PROCESSES 4096 /* of one run; fork bombs end here */
+
+struct watch_spec {
+	pid_t top;	       /* its descendants are the run */
+	uint64_t memory;       /* 0: no limit */
+	uint64_t bytes;	       /* 0: no limit */
+	const char *scratch;   /* or NULL */
+	const char *out, *err; /* files that count too, or NULL */
+	bool tmpfs;	       /* top has a /tmp and a /dev/shm of its own */
+	int wake;	       /* eventfd: there is a verdict, or the end */
+};
+
+struct watch;
+
+int watch_start(const struct watch_spec *spec, struct watch **ret) MUST_USE;
+/* 0, or the error that the run is to end with; then the message too. */
+int watch_verdict(struct watch *w, struct err *ret);
+/* No further samples; with last_look, one more of the bytes written. The end
+ * is told through wake. */
+void watch_stop(struct watch *w, bool last_look);
+bool watch_ended(struct watch *w);
+void watch_free(struct watch *w); /* waits for the thread */
+
+/* Bytes of all files below the directory, holes not counted. -EOVERFLOW
+ * behind 256 levels, -EINTR when *stop became true (NULL: never). */
+int disk_used(const char *dir, const atomic_bool *stop, uint64_t *ret) MUST_USE;
+
+/* disk_used of the scratch and the size of both files. */
+int written_bytes(const struct watch_spec *spec, const atomic_bool *stop,
+		  uint64_t *ret) MUST_USE;
+
+/* The message for -EFBIG. */
+int written_too_much(uint64_t limit, struct err *err);
+
+#endif

@@ -1,0 +1,41 @@
+/* recipes/view.h - the tree that one run sees: its inputs, nothing else.
+ *
+ * A view is built before the run, never changes, and is shown to the command
+ * as a directory of the mount (fs). Leaves are values (content address, size,
+ * executable), so what a command reads is what the computation's address
+ * covers, whatever happens to the files meanwhile.
+ *
+ * Threads: built by one; read by any afterwards.
+ */
+#ifndef RECIPES_VIEW_H
+#define RECIPES_VIEW_H
+
+#include "core/addr.h"
+
+#include <stdbool.h>
+
+struct view_node {
+	char *name;
+	size_t len;
+	bool dir;
+	bool executable;
+	struct addr addr; /* of a leaf */
+	uint64_t size;
+	struct view_node **children; /* sorted by name */
+	size_t count, cap;
+};
+
+struct view_node *view_new(void) MUST_USE;
+void view_free(struct view_node *root);
+CLEANUP_FN(struct view_node, view_free)
+
+/* Adds a leaf under a relative path without . and .. components, making the
+ * directories on the way. -EEXIST when another content lies there or a
+ * component is a leaf; the same content twice is fine. */
+int view_add(struct view_node *root, const char *path, size_t len,
+	     const struct addr *addr, uint64_t size, bool executable) MUST_USE;
+int view_add_dir(struct view_node *root, const char *path, size_t len) MUST_USE;
+const struct view_node *view_find(const struct view_node *dir, const char *name,
+				  size_t len);
+
+#endif

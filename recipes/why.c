@@ -1,0 +1,314 @@
+/* Explanations, from the rows: what a name holds, what made it, from which
+ * inputs, what that cost, and in what it differs from the time before.
+ */
+#include "recipes/eval.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "recipes/canon.h"
+#include "recipes/target.h"
+
+struct why {
+	struct eval *ev;
+	struct derived d;
+	struct canon_decoded *now, *before;
+	struct buf *out;
+};
+
+static void add_addr(struct buf *b, const struct addr *a)
+{
+	char hex[ADDR_HEX];
+
+	addr_hex(a, hex);
+	buf_add(b, hex, 16); /* enough to tell them apart by eye */
+}
+
+static void add_duration(struct buf *b, int64_t ns)
+{
+	char text[32];
+
+	duration_format(ns, text, sizeof(text));
+	buf_str(b, text);
+}
+
+static void add_time(struct buf *b, int64_t ns)
+{
+	char text[48];
+
+	time_format(ns, text, sizeof(text));
+	buf_str(b, text);
+}
+
+static int load(struct eval *ev, const struct addr *recipe,
+		struct canon_decoded **ret)
+{
+	CLEANUP_BUF struct buf bytes = BUF_INIT;
+	int r;
+
+	if (addr_is_zero(recipe))
+		return -ENOENT;
+	r = results_get_recipe(ev->results, recipe, &bytes);
+	return r < 0 ? r : canon_decode(bytes.data, bytes.len, ret);
+}
+
+static void add_input_name(struct buf *b, const struct canon_input *in)
+{
+	if (in->path_len)
+		buf_add(b, in->path, in->path_len);
+	else if (in->name)
+		buf_fmt(b, "%s[%u]", in->name, in->position);
+	else
+		buf_fmt(b, "input %u", in->position + 1);
+}
+
+static void tell_made(struct why *w)
+{
+	const struct canon *c = canon_get(w->now);
+	size_t i;
+
+	switch (c->kind) {
+	case RECIPE_RUN_SHELL:
+		buf_fmt(w->out, "made by: %s%s", c->text,
+			strlen(c->text) && c->text[strlen(c->text) - 1] == '\n'
+				? ""
+				: "\n");
+		break;
+	case RECIPE_RUN_ARGV:
+		buf_str(w->out, "made by:");
+		for (i = 0; i < c->argc; i++)
+			buf_fmt(w->out, " %s", c->argv[i]);
+		buf_u8(w->out, '\n');
+		break;
+	case RECIPE_FN:
+		buf_fmt(w->out, "made by: built-in function %s\n", c->text);
+		break;
+	}
+	for (i = 0; i < c->nparams; i++)
+		buf_fmt(w->out, "param: %s=%s\n", c->params[i].name,
+			c->params[i].value);
+	for (i = 0; i < c->nenv; i++)
+		buf_fmt(w->out, "env: %s%s%s\n", c->env[i].name,
+			c->env[i].value ? "=" : " is not set",
+			c->env[i].value ? c->env[i].value : "");
+	for (i = 0; i < c->ninputs; i++) {
+		buf_str(w->out, "input: ");
+		add_input_name(w->out, &c->inputs[i]);
+		buf_str(w->out, "  ");
+		add_addr(w->out, &c->inputs[i].addr);
+		buf_u8(w->out, '\n');
+	}
+}
+
+static bool same_input(const struct canon_input *a, const struct canon_input *b)
+{
+	if (!a->name != !b->name || (a->name && strcmp(a->name, b->name)))
+		return false;
+	if (a->path_len || b->path_len)
+		return a->path_len == b->path_len &&
+		       !memcmp(a->path, b->path, a->path_len);
+	return a->position == b->position;
+}
+
+static const struct canon_input *find_input(const struct canon *c,
+					    const struct canon_input *in,
+					    size_t hint)
+{
+	size_t i;
+
+	if (hint < c->ninputs && same_input(&c->inputs[hint], in))
+		return &c->inputs[hint];
+	for (i = 0; i < c->ninputs; i++)
+		if (same_input(&c->inputs[i], in))
+			return &c->inputs[i];
+	return NULL;
+}
+
+static unsigned tell_inputs(struct why *w, const struct canon *now,
+			    const struct canon *then)
+{
+	const struct canon_input *in, *old;
+	unsigned told = 0;
+	size_t i;
+
+	for (i = 0; i < now->ninputs; i++) {
+		in = &now->inputs[i];
+		old = find_input(then, in, i);
+		if (old && addr_eq(&old->addr, &in->addr) &&
+		    old->executable == in->executable)
+			continue;
+		buf_str(w->out, "because: ");
+		add_input_name(w->out, in);
+		if (old) {
+			buf_str(w->out, " changed from ");
+			add_addr(w->out, &old->addr);
+			buf_str(w->out, " to ");
+			add_addr(w->out, &in->addr);
+			buf_u8(w->out, '\n');
+		} else {
+			buf_str(w->out, " is a new input\n");
+		}
+		told++;
+	}
+	for (i = 0; i < then->ninputs; i++) {
+		if (find_input(now, &then->inputs[i], i))
+			continue;
+		buf_str(w->out, "because: ");
+		add_input_name(w->out, &then->inputs[i]);
+		buf_str(w->out, " is an input no more\n");
+		told++;
+	}
+	return told;
+}
+
+static bool same_values(const struct canon_value *a, size_t na,
+			const struct canon_value *b, size_t nb)
+{
+	size_t i;
+
+	if (na != nb)
+		return false;
+	for (i = 0; i < na; i++)
+		if (strcmp(a[i].name, b[i].name) ||
+		    !a[i].value != !b[i].value ||
+		    (a[i].value && strcmp(a[i].value, b[i].value)))
+			return false;
+	return true;
+}
+
+static bool same_command(const struct canon *a, const struct canon *b)
+{
+	size_t i;
+
+	if (a->kind != b->kind || a->argc != b->argc ||
+	    strcmp(a->out_name, b->out_name))
+		return false;
+	if (a->kind != RECIPE_RUN_ARGV)
+		return !strcmp(a->text, b->text);
+	for (i = 0; i < a->argc; i++)
+		if (strcmp(a->argv[i], b->argv[i]))
+			return false;
+	return true;
+}
+
+static void tell_reason(struct why *w)
+{
+	const struct canon *now = canon_get(w->now), *then;
+	unsigned told = 0;
+
+	if (!w->before) {
+		buf_str(w->out, "because: it had never been computed\n");
+		return;
+	}
+	then = canon_get(w->before);
+	if (!same_command(now, then) && ++told)
+		buf_str(w->out, now->kind == RECIPE_FN
+					? "because: the function changed\n"
+					: "because: the command changed\n");
+	if (!same_values(now->params, now->nparams, then->params,
+			 then->nparams) &&
+	    ++told)
+		buf_str(w->out, "because: params changed\n");
+	if (!same_values(now->env, now->nenv, then->env, then->nenv) && ++told)
+		buf_str(w->out, "because: the environment changed\n");
+	told += tell_inputs(w, now, then);
+	if (!told)
+		buf_str(w->out, "because: it was asked to run again\n");
+}
+
+static void tell_result(struct why *w)
+{
+	struct result res;
+	char size[32];
+
+	if (results_get(w->ev->results, &w->d.recipe, &res) < 0)
+		return;
+	buf_str(w->out, w->d.ran ? "ran: " : "found in the store, ran: ");
+	add_time(w->out, res.when_ns);
+	buf_str(w->out, "\ncost: ");
+	add_duration(w->out, res.wall_ns);
+	if (res.cpu_ns) {
+		buf_str(w->out, ", processor time ");
+		add_duration(w->out, res.cpu_ns);
+	}
+	if (res.memory) {
+		size_format(res.memory, size, sizeof(size));
+		buf_fmt(w->out, ", memory %s", size);
+	}
+	if (res.uses) {
+		buf_fmt(w->out, "\nsaved: found %llu %s instead of run, ",
+			(unsigned long long)res.uses,
+			res.uses == 1 ? "time" : "times");
+		add_duration(w->out, (int64_t)res.uses * res.wall_ns);
+	}
+	buf_u8(w->out, '\n');
+}
+
+static void tell_state(struct why *w, uint64_t at, const char *name, size_t len,
+		       struct buf *message)
+{
+	enum eval_state state;
+	struct eval_value value;
+	bool now;
+
+	if (eval_peek(w->ev, at, w->d.dir, name, len, &state, &value, &now,
+		      message) < 0)
+		return;
+	buf_fmt(w->out, "state: %s%s\n", eval_state_name(state),
+		state == EVAL_STALE
+			? " (not asked for since something changed, or since "
+			  "the mount; what follows is the last time)"
+			: "");
+}
+
+int eval_why(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
+	     size_t len, struct buf *ret)
+{
+	CLEANUP(canon_decoded_freep) struct canon_decoded *now = NULL;
+	CLEANUP(canon_decoded_freep) struct canon_decoded *before = NULL;
+	CLEANUP_BUF struct buf message = BUF_INIT;
+	struct why w = {.ev = ev, .out = ret};
+	struct ns_attr recipe;
+	int r = eval_defined(ev, at, dir, name, len, &recipe);
+
+	if (r < 0)
+		return r;
+	w.d.dir = dir;
+	buf_add(ret, name, len);
+	buf_str(ret, "\n");
+	tell_state(&w, at, name, len, &message);
+	r = results_derived(ev->results, at, dir, name, len, &w.d);
+	if (r == -ENOENT) {
+		buf_fmt(ret, "never computed; `cat %.*s` computes it\n",
+			(int)len, name);
+		return buf_err(ret);
+	}
+	if (r < 0)
+		return r;
+	if (message.len)
+		buf_fmt(ret, "error: %s\n", buf_cstr(&message));
+	else if (w.d.error)
+		buf_fmt(ret, "error: %s\n", err_name(w.d.error));
+	if (!w.d.error) {
+		buf_str(ret, "content: ");
+		add_addr(ret, &w.d.addr);
+		buf_fmt(ret, "  %llu bytes, since ",
+			(unsigned long long)w.d.size);
+		add_time(ret, w.d.since_ns);
+		buf_u8(ret, '\n');
+	}
+	if (load(ev, &w.d.recipe, &now) < 0)
+		return buf_err(ret); /* it did not get as far as running */
+	if (load(ev, &w.d.before, &before) < 0)
+		before = NULL;
+	w.now = now;
+	w.before = before;
+	buf_str(ret, "recipe: ");
+	add_addr(ret, &w.d.recipe);
+	buf_u8(ret, '\n');
+	tell_made(&w);
+	tell_result(&w);
+	tell_reason(&w);
+	return buf_err(ret);
+}

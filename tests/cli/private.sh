@@ -1,0 +1,99 @@
+#!/bin/bash
+# With --store, what needs a mount mounts privately. However the command ends,
+# neither mount nor daemon nor directory may be left, and the store is free.
+# shellcheck source=tests/fs/lib.sh
+. "$(dirname "$0")/../fs/lib.sh"
+
+# What private mounts leave in the directory for temporary files.
+left()
+{
+	find "$T/tmp" -mindepth 1
+}
+
+prepare()
+{
+	mkdir "$T/tmp"
+	export TMPDIR=$T/tmp
+	unset XDG_RUNTIME_DIR
+	echo 1 >"$M/in"
+	mkdir "$M/sub"
+	recipe sub/d <<'END'
+in: [/in]
+run: cat "$root/in"
+END
+	recipe slow <<'END'
+in: []
+run: sleep 300
+END
+}
+
+test_a_store_without_a_mount()
+{
+	prepare
+	umount_it
+	"$DERIVA" build --store "$S" sub
+	eq "" "$(left)"
+	has fresh "$("$DERIVA" --store "$S" status sub/d)"
+	has in "$("$DERIVA" why --store "$S" /sub/d)"
+	eq "$(printf '1\n' | b3sum --no-names)" \
+		"$("$DERIVA" resolve --store "$S" sub/d)"
+	refused nothing "$DERIVA" build --store "$S" nothing
+	refused "leads out" "$DERIVA" build --store "$S" ../../..
+	eq "" "$(left)"
+	mount_it
+	eq fresh "$(state sub/d)"
+}
+
+test_a_store_that_is_mounted_is_used_through_its_mount()
+{
+	prepare
+	"$DERIVA" build --store "$S" sub/d
+	eq fresh "$(state sub/d)"
+	eq "" "$(left)"
+}
+
+test_nobody_sees_the_private_mount()
+{
+	local pid
+
+	[ "$(id -u)" = 0 ] || return 0
+	prepare
+	umount_it
+	"$DERIVA" build --store "$S" slow 2>/dev/null &
+	pid=$!
+	wait_for test -n "$(left)"
+	lacks "$T/tmp" "$(cat /proc/self/mountinfo)"
+	kill "$pid"
+	wait "$pid" || true
+	wait_for sh -c "! find '$T/tmp' -mindepth 1 | grep -q ."
+}
+
+ends_with()
+{
+	local pid
+
+	prepare
+	umount_it
+	set -m
+	"$DERIVA" build --store "$S" slow 2>/dev/null &
+	pid=$!
+	set +m
+	wait_for sh -c "find '$T/tmp' -mindepth 1 | grep -q ."
+	sleep 0.5
+	kill "-$1" "$pid"
+	wait "$pid" || true
+	wait_for sh -c "! find '$T/tmp' -mindepth 1 | grep -q ."
+	wait_for mount_it
+}
+
+test_ctrl_c_leaves_nothing()
+{
+	ends_with INT
+}
+
+test_kill_leaves_nothing()
+{
+	ends_with KILL
+}
+
+run_tests "$@"

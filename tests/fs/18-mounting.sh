@@ -1,0 +1,316 @@
+#!/bin/bash
+# The first thing people get wrong is where to mount what. Each case ends with
+# exit status 1 (2 for wrong usage), names the path and says what to do, and
+# changes nothing.
+# shellcheck source=tests/fs/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck disable=SC2034 # read by lib.sh
+MOUNT=no
+
+usage()
+{
+	local rc=0
+
+	"$@" >"$T/said" 2>&1 </dev/null || rc=$?
+	eq 2 "$rc"
+	[ -s "$T/said" ]
+}
+
+test_store_and_directory_are_made()
+{
+	mount_it
+	[ -d "$S" ]
+	[ -d "$M" ]
+	eq "" "$(ls -A "$M")"
+	eq "deriva store 1" "$(cat "$S/format")"
+}
+
+test_only_the_last_component_is_made()
+{
+	refused "$T/no" "$DERIVA" mount "$T/no/store" "$M"
+	refused "$T/no" "$DERIVA" mount "$S" "$T/no/m"
+	[ ! -e "$T/no" ]
+}
+
+test_a_directory_that_is_not_empty()
+{
+	mkdir "$M"
+	echo x >"$M/x"
+	refused "$M" "$DERIVA" mount "$S" "$M"
+	eq x "$(cat "$M/x")"
+}
+
+test_a_mountpoint_that_is_a_file()
+{
+	echo x >"$M"
+	refused "$M" "$DERIVA" mount "$S" "$M"
+	eq x "$(cat "$M")"
+}
+
+test_a_mountpoint_in_use()
+{
+	mount_it
+	refused "$M" "$DERIVA" mount "$T/store2" "$M"
+	echo x >"$M/x"
+	eq x "$(cat "$M/x")"
+}
+
+test_a_store_in_use()
+{
+	mount_it
+	refused "$S" "$DERIVA" mount "$S" "$T/m2"
+	has "$M" "$("$DERIVA" mount "$S" "$T/m2" 2>&1 || true)"
+	has "$(status pid)" "$("$DERIVA" mount "$S" "$T/m2" 2>&1 || true)"
+	echo x >"$M/x"
+	eq x "$(cat "$M/x")"
+	not mountpoint -q "$T/m2"
+}
+
+test_a_store_that_is_something_else()
+{
+	mkdir "$S"
+	echo x >"$S/precious"
+	refused "$S" "$DERIVA" mount "$S" "$M"
+	eq precious "$(ls -A "$S")"
+	not mountpoint -q "$M"
+}
+
+test_a_store_that_is_a_file()
+{
+	echo x >"$S"
+	refused "$S" "$DERIVA" mount "$S" "$M"
+}
+
+test_a_store_of_a_newer_version()
+{
+	mount_it
+	umount_it
+	echo "deriva store 2" >"$S/format"
+	cp -a "$S" "$T/copy"
+	refused newer "$DERIVA" mount "$S" "$M"
+	diff -r "$S" "$T/copy"
+	not mountpoint -q "$M"
+}
+
+test_a_database_of_a_newer_version()
+{
+	mount_it
+	echo x >"$M/x"
+	umount_it
+	"$PYTHON" - "$S/deriva.db" <<'END'
+import struct, sys
+with open(sys.argv[1], "r+b") as f:
+    f.seek(60)
+    (version,) = struct.unpack(">I", f.read(4))
+    print("user_version", version)
+    f.seek(60)
+    f.write(struct.pack(">I", version + 1))
+END
+	refused "$S" "$DERIVA" mount "$S" "$M"
+	not mountpoint -q "$M"
+}
+
+test_a_format_file_that_is_rubbish()
+{
+	mount_it
+	umount_it
+	echo rubbish >"$S/format"
+	refused format "$DERIVA" mount "$S" "$M"
+}
+
+test_a_database_that_is_rubbish()
+{
+	mount_it
+	umount_it
+	head -c 8192 /dev/urandom >"$S/deriva.db"
+	rm -f "$S/deriva.db-wal" "$S/deriva.db-shm"
+	refused deriva.db "$DERIVA" mount "$S" "$M"
+	not mountpoint -q "$M"
+}
+
+test_a_store_that_is_not_writable()
+{
+	if [ "$(id -u)" = 0 ]; then
+		# nothing is unwritable for root but by attribute or mount
+		mkdir "$S"
+		mount -t tmpfs -o ro none "$S"
+		refused "$S" "$DERIVA" mount "$S" "$M"
+		umount "$S"
+	else
+		mkdir "$S"
+		chmod 555 "$S"
+		refused "$S" "$DERIVA" mount "$S" "$M"
+		chmod 755 "$S"
+		mkdir "$T/ro"
+		chmod 555 "$T/ro"
+		refused "$T/ro" "$DERIVA" mount "$T/ro/store" "$M"
+		refused "$T/ro" "$DERIVA" mount "$S" "$T/ro/m"
+	fi
+}
+
+test_a_mountpoint_inside_its_own_store()
+{
+	ne 0 "$("$DERIVA" mount "$S" "$S/m" >/dev/null 2>&1; echo $?)"
+	not mountpoint -q "$S/m"
+}
+
+test_a_store_inside_a_mount_of_deriva()
+{
+	local rc=0
+
+	# unusual, but nothing may hang
+	mount_it
+	timeout 20 "$DERIVA" mount "$M/store" "$T/m2" >"$T/said" 2>&1 || rc=$?
+	if [ "$rc" = 0 ]; then
+		status_of "$T/m2" pid >>"$T/pids"
+		"$DERIVA" umount "$T/m2"
+	else
+		eq 1 "$rc"
+	fi
+}
+
+test_wrong_usage()
+{
+	usage "$DERIVA"
+	usage "$DERIVA" mount
+	usage "$DERIVA" mount "$S"
+	usage "$DERIVA" mount "$S" "$M" more
+	usage "$DERIVA" mount -o no-such-option "$S" "$M"
+	has no-such-option "$(cat "$T/said")"
+	usage "$DERIVA" mount --no-such-flag "$S" "$M"
+	usage "$DERIVA" no-such-command
+	has no-such-command "$(cat "$T/said")"
+	usage "$DERIVA" umount
+	[ ! -e "$S" ]
+}
+
+test_umount_of_what_is_no_mount()
+{
+	mkdir "$M"
+	refused "$M" "$DERIVA" umount "$M"
+	refused "$T/nothing" "$DERIVA" umount "$T/nothing"
+	refused / "$DERIVA" umount /proc
+	mountpoint -q /proc
+}
+
+test_help_and_version()
+{
+	has mount "$("$DERIVA" --help)"
+	has deriva "$("$DERIVA" --version)"
+	has STORE "$("$DERIVA" mount --help)"
+}
+
+test_foreground()
+{
+	local pid
+
+	"$DERIVA" mount -f "$S" "$M" &
+	pid=$!
+	wait_for mountpoint -q "$M"
+	eq "$pid" "$(status pid)"
+	echo "$pid" >>"$T/pids"
+	echo x >"$M/x"
+	"$DERIVA" umount "$M"
+	wait "$pid"
+}
+
+test_ctrl_c_of_one_in_the_foreground()
+{
+	local pid rc=0
+
+	# job control, so that SIGINT is not ignored in the background
+	set -m
+	"$DERIVA" mount -f "$S" "$M" &
+	pid=$!
+	set +m
+	echo "$pid" >>"$T/pids"
+	wait_for mountpoint -q "$M"
+	echo x >"$M/x"
+	kill -INT "$pid"
+	wait "$pid" || rc=$?
+	not mountpoint -q "$M"
+	at_most 130 "$rc"
+	mount_it
+	eq x "$(cat "$M/x")"
+}
+
+test_mount_returns_when_it_is_usable_and_lets_go_of_its_output()
+{
+	local start said
+
+	start=$(ms)
+	# a daemon that kept the pipe would hold this up for ever
+	said=$("$DERIVA" mount "$S" "$M" 2>&1)
+	status pid >>"$T/pids"
+	eq "" "$said"
+	echo x >"$M/x"
+	at_most 10000 $(($(ms) - start))
+}
+
+test_relative_paths()
+{
+	cd "$T"
+	"$DERIVA" mount store m
+	status pid >>"$T/pids"
+	eq "$T/store" "$(status store)"
+	eq "$T/m" "$(status mountpoint)"
+	echo x >m/x
+	"$DERIVA" umount m
+}
+
+test_read_only()
+{
+	mount_it
+	echo x >"$M/x"
+	umount_it
+	mount_it -o ro
+	eq x "$(cat "$M/x")"
+	errno EROFS open w "$M/x"
+	errno EROFS open wc "$M/y"
+	errno EROFS mkdir "$M/d"
+}
+
+test_two_stores_at_once()
+{
+	mount_it
+	mount_at "$T/s2" "$T/m2"
+	echo 1 >"$M/f"
+	echo 2 >"$T/m2/f"
+	eq 1 "$(cat "$M/f")"
+	eq 2 "$(cat "$T/m2/f")"
+	"$DERIVA" umount "$T/m2"
+	eq 1 "$(cat "$M/f")"
+}
+
+test_an_unmounted_directory_is_empty_and_stays()
+{
+	mount_it
+	echo x >"$M/x"
+	umount_it
+	[ -d "$M" ]
+	eq "" "$(ls -A "$M")"
+}
+
+test_bwrap_missing_is_named()
+{
+	local bin
+
+	bin=$T/bin
+	mkdir "$bin"
+	for p in sh cat ls fusermount3 mount umount mkdir; do
+		ln -s "$(command -v "$p")" "$bin/$p"
+	done
+	PATH=$bin "$DERIVA" mount "$S" "$M" >"$T/said" 2>&1 || {
+		has bubblewrap "$(cat "$T/said")"
+		return 0
+	}
+	status pid >>"$T/pids"
+	echo "{in: [], run: 'echo x'}" >"$M/d.recipe"
+	if ! cat "$M/d" >"$T/got" 2>/dev/null; then
+		has b "$(attr error "$M/d")"
+		[[ "$(attr error "$M/d")" == *bwrap* ||
+			"$(attr error "$M/d")" == *bubblewrap* ]]
+	fi
+}
+
+run_tests "$@"
