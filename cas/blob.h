@@ -75,7 +75,7 @@ int blob_walk(struct store *s, const struct addr *a, blob_walk_fn fn,
 /* 1: every object of the tree is in the index; 0: not so. Chunks are not
  * read. */
 int blob_complete(struct store *s, const struct addr *a) MUST_USE;
-/* Empty file: its address. */
+/* Empty file: its address. Every store has it, stored or not. */
 void blob_empty_addr(struct addr *ret);
 
 #endif

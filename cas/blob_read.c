@@ -106,8 +106,13 @@ static bool root_valid(const struct node *n)
 static int open_root(struct blob *b)
 {
 	struct object_loc loc;
-	int rc = store_find(b->s, &b->root, &loc);
+	struct addr empty;
+	int rc;
 
+	blob_empty_addr(&empty);
+	if (addr_eq(&b->root, &empty))
+		return 0; /* there is nothing that could be missing */
+	rc = store_find(b->s, &b->root, &loc);
 	if (rc)
 		return rc;
 	if (loc.kind == OBJ_CHUNK) {
@@ -373,7 +378,7 @@ static int is_there(void *ctx, enum obj_kind kind, const struct addr *a,
 {
 	struct object_loc loc;
 
-	return store_find(ctx, a, &loc);
+	return size ? store_find(ctx, a, &loc) : 0;
 }
 
 int blob_complete(struct store *s, const struct addr *a)

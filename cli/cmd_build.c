@@ -38,7 +38,7 @@ static void add_output(struct buf *to, const struct item *it)
 	int lines = 0;
 
 	if (asprintf(&name, "output/%s", it->rel) < 0 ||
-	    control_read(it->root, name, &text) < 0)
+	    ctl_read(it->root, name, &text) < 0)
 		return;
 	while (text.len && text.data[text.len - 1] == '\n')
 		text.data[--text.len] = '\0';
@@ -169,7 +169,7 @@ static unsigned mount_jobs(const char *root)
 	CLEANUP_BUF struct buf status = BUF_INIT;
 	uint64_t jobs = 0;
 
-	if (control_read(root, "status", &status) < 0 ||
+	if (ctl_read(root, "status", &status) < 0 ||
 	    json_u64(buf_cstr(&status), "jobs", &jobs) < 0 || !jobs)
 		return 2;
 	return (unsigned)MIN(jobs, (uint64_t)OPENERS_MAX);

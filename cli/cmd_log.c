@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "cli/attrs.h"
 #include "cli/history.h"
 #include "cli/output.h"
 #include "cli/where.h"
@@ -206,7 +207,24 @@ static int print_events(struct log *l, const struct events *events)
 	return 0;
 }
 
-static int print_log(struct log *l, const char *shown, const char *rel)
+/* A derived file that nobody has read has no versions, but is there. */
+static int no_events(struct log *l, const char *shown, const char *path)
+{
+	enum file_state state;
+
+	if (!path || attr_state(path, &state) < 0)
+		return fail("%s: there is no such file, and never was", shown);
+	if (l->json)
+		puts("[]");
+	else
+		complain("%s was never computed: it has no versions yet",
+			 shown);
+	return EXIT_SUCCESS;
+}
+
+/* path: in a mount, or NULL. */
+static int print_log(struct log *l, const char *shown, const char *rel,
+		     const char *path)
 {
 	CLEANUP(events_done) struct events events = {0};
 	const char *name;
@@ -217,7 +235,7 @@ static int print_log(struct log *l, const char *shown, const char *rel)
 	if (rc >= 0)
 		rc = history_events(&l->h, dir, name, &events);
 	if (rc == -ENOENT || (rc >= 0 && !events.count))
-		return fail("%s: there is no such file, and never was", shown);
+		return no_events(l, shown, path);
 	if (rc >= 0)
 		rc = print_events(l, &events);
 	return rc < 0 ? fail("%s: %s", shown, err_name(rc)) : EXIT_SUCCESS;
@@ -265,7 +283,7 @@ static int find_rel(const char *path, char **ret_root, char **ret_rel)
 static int show(struct cli *cli, const char *path)
 {
 	CLEANUP_FREE char *from = NULL, *rel = NULL, *root = NULL,
-			  *store = NULL;
+			  *store = NULL, *full = NULL;
 	struct log l = {.json = cli->json};
 	struct pager pager;
 	int status;
@@ -277,9 +295,11 @@ static int show(struct cli *cli, const char *path)
 	if (!rel || where_mount(cli, from, &root, &store) < 0 ||
 	    history_open(store, &l.h) < 0)
 		return EXIT_FAILURE;
+	if (root)
+		full = path_join(root, rel);
 	pager_start(&pager);
 	db_lock(l.h.db);
-	status = print_log(&l, path, rel);
+	status = print_log(&l, path, rel, full);
 	db_unlock(l.h.db);
 	history_close(&l.h);
 	buf_done(&l.line);

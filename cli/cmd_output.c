@@ -13,7 +13,7 @@ static int show(const struct where *w, const char *path)
 
 	if (where_place(w, path, true, &p) < 0)
 		return EXIT_FAILURE;
-	rc = control_print(&p, "output");
+	rc = ctl_print(&p, "output");
 	if (rc >= 0)
 		return EXIT_SUCCESS;
 	if (rc == -ENOENT && p.is_dir)

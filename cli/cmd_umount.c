@@ -22,7 +22,7 @@ static int daemon_pidfd(const char *dir)
 	uint64_t pid;
 	int rc;
 
-	rc = control_read(dir, "status", &status);
+	rc = ctl_read(dir, "status", &status);
 	if (rc >= 0)
 		rc = json_u64(buf_cstr(&status), "pid", &pid);
 	if (rc < 0)
@@ -37,7 +37,7 @@ static int report_busy(const struct mount_table *t, const struct mount_entry *e)
 	int rc = mount_users(t, e, &users);
 
 	/* Who waits for an open(2) has no descriptor yet. */
-	if (control_read(e->dir, "jobs", &jobs) >= 0 && jobs.len)
+	if (ctl_read(e->dir, "jobs", &jobs) >= 0 && jobs.len)
 		buf_fmt(&users,
 			"%scomputations run that somebody waits for "
 			"(%s/.deriva/jobs lists them)",

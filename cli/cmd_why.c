@@ -82,7 +82,7 @@ static int explain(const struct where *w, const char *path)
 
 	if (where_place(w, path, true, &p) < 0)
 		return EXIT_FAILURE;
-	rc = control_print(&p, "why");
+	rc = ctl_print(&p, "why");
 	if (rc != -ENOENT)
 		return rc < 0 ? fail("%s: %s", path, err_name(rc)) : rc;
 	rc = p.is_dir ? -EISDIR : attr_state(p.path, &state);

@@ -4,14 +4,14 @@
 
 #include "cli/output.h"
 
-int control_print(const struct place *p, const char *dir)
+int ctl_print(const struct place *p, const char *dir)
 {
 	CLEANUP_FREE char *name = path_join(dir, p->rel);
 	CLEANUP_CLOSE int fd = -1;
 
 	if (!name)
 		return -ENOMEM;
-	fd = control_open(p->root, name, O_RDONLY);
+	fd = ctl_open(p->root, name, O_RDONLY);
 	if (fd < 0)
 		return fd == -ENOTDIR || fd == -EISDIR ? -ENOENT : fd;
 	return print_fd(fd);
@@ -44,7 +44,7 @@ static int tell(const struct where *w, const char *name, const char *path)
 		return fail("%s: a name with a newline cannot be told to the "
 			    "mount",
 			    path);
-	fd = control_open(p.root, name, O_WRONLY);
+	fd = ctl_open(p.root, name, O_WRONLY);
 	if (fd < 0)
 		return fail("%s/.deriva/%s: %s", p.root, name, err_name(fd));
 	rc = write_path(fd, p.rel);
@@ -55,8 +55,8 @@ static int tell(const struct where *w, const char *name, const char *path)
 	return EXIT_SUCCESS;
 }
 
-int control_tell_all(const struct command *c, const char *name, struct cli *cli,
-		     int argc, char **argv)
+int ctl_tell_all(const struct command *c, const char *name, struct cli *cli,
+		 int argc, char **argv)
 {
 	int i, status = EXIT_SUCCESS;
 	struct where w;

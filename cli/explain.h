@@ -6,11 +6,11 @@
 #include "cli/where.h"
 
 /* .deriva/DIR/PATH on standard output. -ENOENT: the path is no derived file. */
-int control_print(const struct place *p, const char *dir) MUST_USE;
+int ctl_print(const struct place *p, const char *dir) MUST_USE;
 
 /* All of a command whose operands are paths that the control file `name` is
  * told, one by one; the exit status. */
-int control_tell_all(const struct command *c, const char *name, struct cli *cli,
-		     int argc, char **argv);
+int ctl_tell_all(const struct command *c, const char *name, struct cli *cli,
+		 int argc, char **argv);
 
 #endif

@@ -78,7 +78,7 @@ int figures_read(const struct cli *cli, struct buf *ret)
 		return rc;
 	if (!root)
 		return read_rows(store, ret);
-	rc = control_read(root, "status", ret);
+	rc = ctl_read(root, "status", ret);
 	if (rc < 0)
 		complain("%s/.deriva/status: %s", root, err_name(rc));
 	return rc;
@@ -109,6 +109,16 @@ static const char *seconds(const char *json, const char *key, char text[32])
 	return text;
 }
 
+/* "1 pack", "2 packs" */
+static const char *count(const char *json, const char *key, const char *one,
+			 const char *many, char text[48])
+{
+	uint64_t n = number(json, key);
+
+	snprintf(text, 48, "%" PRIu64 " %s", n, n == 1 ? one : many);
+	return text;
+}
+
 static void print_mount(const char *json)
 {
 	CLEANUP_BUF struct buf dir = BUF_INIT;
@@ -129,7 +139,7 @@ static void print_mount(const char *json)
 int figures_print(const char *json)
 {
 	CLEANUP_BUF struct buf store = BUF_INIT;
-	char a[32], b[32];
+	char a[32], b[32], c[48];
 	int rc;
 
 	rc = json_string(json, "store", &store);
@@ -140,20 +150,21 @@ int figures_print(const char *json)
 	print_name(buf_cstr(&store));
 	putchar('\n');
 	print_mount(json);
-	printf("files     %" PRIu64 " in %" PRIu64 " directories, %s\n",
-	       number(json, "files"), number(json, "dirs"),
+	printf("files     %" PRIu64 " in %s, %s\n", number(json, "files"),
+	       count(json, "dirs", "directory", "directories", c),
 	       bytes(json, "bytes", a));
-	printf("history   %" PRIu64 " changes, %" PRIu64 " versions\n",
-	       number(json, "changes"), number(json, "versions"));
-	printf("objects   %" PRIu64 ", %s, kept in %s in %" PRIu64 " packs\n",
+	printf("history   %s, ",
+	       count(json, "changes", "change", "changes", c));
+	printf("%s\n", count(json, "versions", "version", "versions", c));
+	printf("objects   %" PRIu64 ", %s, kept in %s in %s\n",
 	       number(json, "objects"), bytes(json, "object_bytes", a),
-	       bytes(json, "stored_bytes", b), number(json, "packs"));
-	printf("results   %" PRIu64 ", %s; %" PRIu64 " failures\n",
-	       number(json, "results"), bytes(json, "derived_bytes", a),
-	       number(json, "failures"));
-	printf("work      %s spent computing, %s saved by %" PRIu64
-	       " results found again\n",
+	       bytes(json, "stored_bytes", b),
+	       count(json, "packs", "pack", "packs", c));
+	printf("results   %" PRIu64 ", %s; %s\n", number(json, "results"),
+	       bytes(json, "derived_bytes", a),
+	       count(json, "failures", "failure", "failures", c));
+	printf("work      %s spent computing, %s saved by finding %s again\n",
 	       seconds(json, "cost_s", a), seconds(json, "saved_s", b),
-	       number(json, "uses"));
+	       count(json, "uses", "result", "results", c));
 	return EXIT_SUCCESS;
 }

@@ -228,7 +228,7 @@ void place_done(struct place *p)
 	*p = (struct place){0};
 }
 
-int control_open(const char *root, const char *name, int flags)
+int ctl_open(const char *root, const char *name, int flags)
 {
 	CLEANUP_FREE char *path = NULL;
 	int fd;
@@ -239,9 +239,9 @@ int control_open(const char *root, const char *name, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-int control_read(const char *root, const char *name, struct buf *ret)
+int ctl_read(const char *root, const char *name, struct buf *ret)
 {
-	CLEANUP_CLOSE int fd = control_open(root, name, O_RDONLY);
+	CLEANUP_CLOSE int fd = ctl_open(root, name, O_RDONLY);
 	ssize_t n;
 	void *room;
 

@@ -32,7 +32,7 @@ int path_absolute(const char *path, char **ret, struct err *err) MUST_USE;
 char *path_join(const char *dir, const char *name) MUST_USE; /* or NULL */
 
 /* All of a control file of the mount: "status", "why/docs/a.txt". */
-int control_read(const char *root, const char *name, struct buf *ret) MUST_USE;
-int control_open(const char *root, const char *name, int flags) MUST_USE;
+int ctl_read(const char *root, const char *name, struct buf *ret) MUST_USE;
+int ctl_open(const char *root, const char *name, int flags) MUST_USE;
 
 #endif

@@ -36,7 +36,7 @@ static int store_real(const char *store, char **ret)
 static int status_store(const char *root, struct buf *ret)
 {
 	CLEANUP_BUF struct buf status = BUF_INIT;
-	int rc = control_read(root, "status", &status);
+	int rc = ctl_read(root, "status", &status);
 
 	return rc < 0 ? rc : json_string(buf_cstr(&status), "store", ret);
 }

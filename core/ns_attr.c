@@ -82,8 +82,11 @@ int ns_setattr(struct ns *ns, const struct ns_by *by, uint64_t ino,
 		rc = ns_put_inode(ns, NS_INODE_PUT, &a);
 	} else {
 		rc = ns_begin(ns, by, NS_OP_SETATTR, 0, 0, &w);
-		if (rc == 0)
-			rc = put_changed(ns, &w, &a);
+		if (rc < 0)
+			return rc;
+		if (!(which & NS_SET_CTIME))
+			a.ctime_ns = w.time_ns;
+		rc = put_changed(ns, &w, &a);
 	}
 	if (rc == 0)
 		*ret = a;

@@ -4,7 +4,7 @@
  * settle what is being written, resolve, and either finish the target, park
  * it until its inputs are there, or queue it for an executor. Executors are as
  * many as there may be computations at a time, and each runs one to its end.
- * A target that waits holds no thread, so one job is enough for any depth.
+ * A target that waits holds no thread, so one task is enough for any depth.
  *
  * All state is under db_lock(). Sleeping is apart from it: db_lock() is
  * recursive and a condition cannot release it, so a counter under a small lock
@@ -159,13 +159,13 @@ static void abandon(struct eval *ev, struct target *first)
 		case PHASE_QUEUED:
 			queue_remove(&ev->queued, t);
 			ev->nqueued--;
-			map_del(ev->running, &t->job->recipe, ADDR_LEN);
-			job_free(t->job);
-			t->job = NULL;
+			map_del(ev->running, &t->task->recipe, ADDR_LEN);
+			task_free(t->task);
+			t->task = NULL;
 			t->phase = PHASE_IDLE;
 			break;
 		case PHASE_RUNNING:
-			execute_stop(ev, t->job);
+			execute_stop(ev, t->task);
 			break;
 		case PHASE_WAITING:
 			t->phase = PHASE_IDLE;
@@ -356,29 +356,31 @@ static void take_result(struct eval *ev, struct target *t,
 
 /* The computation is known: find its result, wait for another name that has
  * the same one running, or queue it. */
-static void find_or_queue(struct eval *ev, struct target *t, struct job *job)
+static void find_or_queue(struct eval *ev, struct target *t, struct task *task)
 {
 	struct target *same;
 	struct result res;
-	int r = results_get(ev->results, &job->recipe, &res);
+	int r = results_get(ev->results, &task->recipe, &res);
 
 	if (!r && res.error && t->retry)
 		r = -ENOENT;
-	if (!r && !res.error)
+	if (!r && !res.error) {
 		r = blob_complete(ev->store, &res.addr);
+		r = r < 0 ? r : r ? 0 : -ENOENT; /* dropped: made again */
+	}
 	if (!r) {
-		r = results_used(ev->results, &job->recipe, clock_now_ns());
+		r = results_used(ev->results, &task->recipe, clock_now_ns());
 		ev->host.wrote(ev->host.ctx);
-		job_free(job);
+		task_free(task);
 		if (r < 0)
 			finish(ev, t, r);
 		else
 			take_result(ev, t, &res, false);
 		return;
 	}
-	same = map_get(ev->running, &job->recipe, ADDR_LEN);
+	same = map_get(ev->running, &task->recipe, ADDR_LEN);
 	if (r == -ENOENT && same) {
-		job_free(job);
+		task_free(task);
 		t->pending = 0;
 		t->phase = PHASE_WAITING;
 		if (need_add(t, same) < 0)
@@ -386,15 +388,15 @@ static void find_or_queue(struct eval *ev, struct target *t, struct job *job)
 		return;
 	}
 	if (r == -ENOENT)
-		r = map_put(ev->running, &job->recipe, ADDR_LEN, t, NULL);
+		r = map_put(ev->running, &task->recipe, ADDR_LEN, t, NULL);
 	if (r < 0) {
-		job_free(job);
+		task_free(task);
 		finish(ev, t, r);
 		return;
 	}
-	job->target = t;
-	job->number = ++ev->jobs_made;
-	t->job = job;
+	task->target = t;
+	task->number = ++ev->jobs_made;
+	t->task = task;
 	t->phase = PHASE_QUEUED;
 	queue_push(&ev->queued, t);
 	ev->nqueued++;
@@ -490,7 +492,7 @@ static void step(struct eval *ev, struct target *t)
 	} else if (res.error) {
 		fail_target(ev, t, res.error, res.err.msg, NULL, false, NULL);
 	} else {
-		find_or_queue(ev, t, steal(&res.job));
+		find_or_queue(ev, t, steal(&res.task));
 	}
 	resolved_done(&res);
 }
@@ -523,7 +525,8 @@ static void *resolver(void *arg)
 
 /* --- executing ---------------------------------------------------------- */
 
-static int keep_result(struct eval *ev, struct job *j, const struct result *res)
+static int keep_result(struct eval *ev, struct task *j,
+		       const struct result *res)
 {
 	int r = results_put_recipe(ev->results, &j->recipe, j->canon.data,
 				   j->canon.len);
@@ -536,7 +539,7 @@ static int keep_result(struct eval *ev, struct job *j, const struct result *res)
 
 static void run_one(struct eval *ev, struct target *t)
 {
-	struct job *j = t->job;
+	struct task *j = t->task;
 	struct err err = {{0}};
 	struct result res;
 	int r;
@@ -553,7 +556,7 @@ static void run_one(struct eval *ev, struct target *t)
 	if (r < 0 && r != -ECANCELED)
 		log_error("%s", err.msg[0] ? err.msg : err_name(r));
 	map_del(ev->running, &j->recipe, ADDR_LEN);
-	t->job = NULL;
+	t->task = NULL;
 	if (r == -ECANCELED && wanted(t) && !ev->closing) {
 		/* somebody came after it had been stopped */
 		t->phase = PHASE_IDLE;
@@ -564,7 +567,7 @@ static void run_one(struct eval *ev, struct target *t)
 	} else {
 		take_result(ev, t, &res, true);
 	}
-	job_free(j);
+	task_free(j);
 }
 
 static void *executor(void *arg)
@@ -648,9 +651,9 @@ static void free_targets(struct eval *ev)
 			t->needs = n->next_of_from;
 			need_remove(n);
 		}
-		if (t->job)
-			job_free(t->job);
-		t->job = NULL;
+		if (t->task)
+			task_free(t->task);
+		t->task = NULL;
 	}
 	it = 0;
 	while (ev->targets && map_next(ev->targets, &it, NULL, NULL, &v))
@@ -670,7 +673,7 @@ void eval_close(struct eval *ev)
 	while (ev->running && map_next(ev->running, &it, NULL, NULL, &v)) {
 		t = v;
 		if (t->phase == PHASE_RUNNING)
-			execute_stop(ev, t->job);
+			execute_stop(ev, t->task);
 	}
 	db_unlock(ev->db);
 	eval_wake(ev);
@@ -924,7 +927,7 @@ void eval_counts(struct eval *ev, unsigned *ret_running, unsigned *ret_waiting,
 	*ret_jobs = ev->options.jobs;
 }
 
-static void job_line(const struct job *j, const char *state, struct buf *ret)
+static void job_line(const struct task *j, const char *state, struct buf *ret)
 {
 	char hex[ADDR_HEX];
 	size_t n = strlen(j->label) - strlen(RECIPE_SUFFIX);
@@ -947,8 +950,8 @@ int eval_jobs(struct eval *ev, struct buf *ret)
 
 	while (map_next(ev->running, &it, NULL, NULL, &v)) {
 		t = v;
-		if (t->job)
-			job_line(t->job,
+		if (t->task)
+			job_line(t->task,
 				 t->phase == PHASE_RUNNING ? "running"
 							   : "waiting",
 				 ret);

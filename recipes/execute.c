@@ -91,7 +91,7 @@ static void scratch_done(struct scratch *s)
 	free(s->path);
 }
 
-static int scratch_make(struct eval *ev, struct job *j, struct scratch *ret)
+static int scratch_make(struct eval *ev, struct task *j, struct scratch *ret)
 {
 	int drafts = store_drafts_fd(ev->store);
 
@@ -172,7 +172,7 @@ static int keep_text(struct eval *ev, const struct buf *text,
 
 /* --- functions ---------------------------------------------------------- */
 
-static int run_function(struct eval *ev, struct job *j, struct result *ret,
+static int run_function(struct eval *ev, struct task *j, struct result *ret,
 			struct err *err)
 {
 	const struct function *f = function_find(j->def->fn);
@@ -283,7 +283,7 @@ static int add_input_path(struct buf *b, const struct places *at,
 	return buf_err(b);
 }
 
-static int make_environment(const struct job *j, const struct places *at,
+static int make_environment(const struct task *j, const struct places *at,
 			    struct strings *env)
 {
 	static const char *const fixed[] = {
@@ -337,7 +337,7 @@ static int make_environment(const struct job *j, const struct places *at,
 
 /* An element `$name` of an argument list becomes the input's paths, each an
  * argument of its own; `$out`, `$root` and params their values. */
-static int add_argument(const struct job *j, const struct places *at,
+static int add_argument(const struct task *j, const struct places *at,
 			const struct strings *env, const char *text,
 			struct strings *argv)
 {
@@ -371,7 +371,7 @@ static int add_argument(const struct job *j, const struct places *at,
 	return strings_take(argv, strdup(text));
 }
 
-static int make_arguments(const struct job *j, const struct places *at,
+static int make_arguments(const struct task *j, const struct places *at,
 			  const struct strings *env, struct strings *argv)
 {
 	static const char *const shell[] = {"/bin/sh", "-euc"};
@@ -406,7 +406,7 @@ static void on_done(void *ctx, const struct sandbox_status *status)
 	pthread_mutex_unlock(&f->lock);
 }
 
-static int run_sandboxed(struct eval *ev, struct job *j,
+static int run_sandboxed(struct eval *ev, struct task *j,
 			 const struct sandbox_run *run,
 			 struct sandbox_status *ret)
 {
@@ -437,7 +437,7 @@ static int run_sandboxed(struct eval *ev, struct job *j,
 }
 
 /* The output: $out when the command made it, else what it printed. */
-static int take_output(struct eval *ev, struct job *j, struct scratch *s,
+static int take_output(struct eval *ev, struct task *j, struct scratch *s,
 		       struct result *ret, struct buf *text)
 {
 	CLEANUP_CLOSE int out =
@@ -479,7 +479,7 @@ static int take_output(struct eval *ev, struct job *j, struct scratch *s,
 }
 
 /* What became of the command, as the reader will get to know it. */
-static void judge(const struct job *j, const struct sandbox_status *st,
+static void judge(const struct task *j, const struct sandbox_status *st,
 		  const struct buf *text, struct result *ret)
 {
 	char words[256], what[300], limit[32];
@@ -517,7 +517,7 @@ static void judge(const struct job *j, const struct sandbox_status *st,
 		 j->def->run_line, what, *words ? "; it said: " : "", words);
 }
 
-static uint64_t memory_limit(const struct job *j)
+static uint64_t memory_limit(const struct task *j)
 {
 	if (j->def->memory)
 		return j->def->memory;
@@ -525,7 +525,7 @@ static uint64_t memory_limit(const struct job *j)
 	       (uint64_t)sysconf(_SC_PAGESIZE) / 2;
 }
 
-static int run_in_scratch(struct eval *ev, struct job *j, struct scratch *s,
+static int run_in_scratch(struct eval *ev, struct task *j, struct scratch *s,
 			  const char *work, const char *root,
 			  struct sandbox_status *ret)
 {
@@ -562,7 +562,7 @@ static int run_in_scratch(struct eval *ev, struct job *j, struct scratch *s,
 	return run_sandboxed(ev, j, &run, ret);
 }
 
-static int run_command(struct eval *ev, struct job *j, struct result *ret,
+static int run_command(struct eval *ev, struct task *j, struct result *ret,
 		       struct err *err)
 {
 	CLEANUP(scratch_done) struct scratch s = {.fd = -1, .store = ev->store};
@@ -608,7 +608,8 @@ static int run_command(struct eval *ev, struct job *j, struct result *ret,
 		     : 0;
 }
 
-int execute(struct eval *ev, struct job *j, struct result *ret, struct err *err)
+int execute(struct eval *ev, struct task *j, struct result *ret,
+	    struct err *err)
 {
 	struct result res = {.recipe = j->recipe};
 	int64_t start = clock_mono_ns();
@@ -634,7 +635,7 @@ int execute(struct eval *ev, struct job *j, struct result *ret, struct err *err)
 	return 0;
 }
 
-void execute_stop(struct eval *ev, struct job *j)
+void execute_stop(struct eval *ev, struct task *j)
 {
 	__atomic_store_n(&j->stop, true, __ATOMIC_RELEASE);
 	if (j->started)

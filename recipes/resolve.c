@@ -31,7 +31,7 @@ struct walk {
 	const char *label;
 	bool settled;
 	struct resolved *res;
-	struct job *job;
+	struct task *task;
 };
 
 /* What a path leads to. */
@@ -285,7 +285,7 @@ static int add_input(struct walk *w, const struct recipe_input *in,
 		     uint32_t position, const char *path, size_t len,
 		     const struct addr *addr, uint64_t size, bool executable)
 {
-	struct job *j = w->job;
+	struct task *j = w->task;
 	struct canon_input *p, *c;
 	char *copy;
 
@@ -623,7 +623,7 @@ static int resolve_path(struct walk *w, const struct recipe_input *in,
 		r = start_dir(w, p->text, up, &dir);
 	if (r < 0)
 		return not_found(w, p, p->text, r);
-	w->job->depth = MAX(w->job->depth, up);
+	w->task->depth = MAX(w->task->depth, up);
 	if (p->glob)
 		return resolve_glob(w, in, p, dir, up, buf_cstr(&plain),
 				    position);
@@ -638,7 +638,7 @@ static int resolve_path(struct walk *w, const struct recipe_input *in,
 
 static int resolve_inputs(struct walk *w)
 {
-	const struct recipe_def *def = w->job->def;
+	const struct recipe_def *def = w->task->def;
 	uint32_t position;
 	size_t i, k;
 	int r;
@@ -659,7 +659,7 @@ static int resolve_inputs(struct walk *w)
 
 /* /w and one /d for each level is where the command works; an input that
  * climbs k levels lies k levels above. */
-static int view_place(struct job *j, const struct canon_input *in)
+static int view_place(struct task *j, const struct canon_input *in)
 {
 	CLEANUP_BUF struct buf at = BUF_INIT;
 	const char *p = in->path;
@@ -682,7 +682,7 @@ static int view_place(struct job *j, const struct canon_input *in)
 static int build_views(struct walk *w)
 {
 	CLEANUP_BUF struct buf cwd = BUF_INIT;
-	struct job *j = w->job;
+	struct task *j = w->task;
 	unsigned d;
 	size_t i;
 	int r;
@@ -716,7 +716,7 @@ static int build_views(struct walk *w)
 /* $out has the suffix of the file it becomes, for programs that go by it;
  * but only where the command can see it, so that everything else is the same
  * computation under any name. */
-static void name_output(struct job *j, const char *name)
+static void name_output(struct task *j, const char *name)
 {
 	const struct recipe_def *d = j->def;
 	const char *dot = strrchr(name, '.');
@@ -741,7 +741,7 @@ static void name_output(struct job *j, const char *name)
 	strcat(j->out_name, dot);
 }
 
-static int fill_values(struct job *j)
+static int fill_values(struct task *j)
 {
 	const struct recipe_def *d = j->def;
 	size_t i;
@@ -762,7 +762,7 @@ static int fill_values(struct job *j)
 
 static int encode(struct walk *w)
 {
-	struct job *j = w->job;
+	struct task *j = w->task;
 	const struct recipe_def *d = j->def;
 	struct canon c = {
 		.kind = d->kind,
@@ -791,7 +791,7 @@ static int encode(struct walk *w)
 
 static int check_function(struct walk *w)
 {
-	struct job *j = w->job;
+	struct task *j = w->task;
 	const struct function *f = function_find(j->def->fn);
 	struct err err = {{0}};
 	const char *near;
@@ -835,7 +835,7 @@ static int load(struct walk *w, const struct ns_attr *file)
 {
 	struct err err = {{0}};
 	unsigned line = 1;
-	int r = load_def(w->ev, file, &w->job->def, &err), used = 0;
+	int r = load_def(w->ev, file, &w->task->def, &err), used = 0;
 
 	if (r != -EINVAL && r != -E2BIG)
 		return r;
@@ -855,7 +855,7 @@ bool eval_is_lazy(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 	       load_def(ev, &file, &def, NULL) >= 0 && def->stat_lazy;
 }
 
-static int make_label(struct walk *w, struct job *j)
+static int make_label(struct walk *w, struct task *j)
 {
 	CLEANUP_BUF struct buf b = BUF_INIT;
 	const char *p;
@@ -880,7 +880,7 @@ static int resolve_job(struct walk *w, const struct ns_attr *file)
 	int r = load(w, file);
 
 	if (r >= 0)
-		r = fill_values(w->job);
+		r = fill_values(w->task);
 	if (r >= 0)
 		r = resolve_inputs(w);
 	if (r < 0)
@@ -888,8 +888,8 @@ static int resolve_job(struct walk *w, const struct ns_attr *file)
 	/* the rest makes sense only with all inputs there */
 	if (w->res->nneeds || w->res->nwriting)
 		return 0;
-	name_output(w->job, w->t->name);
-	if (w->job->def->kind == RECIPE_FN)
+	name_output(w->task, w->t->name);
+	if (w->task->def->kind == RECIPE_FN)
 		r = check_function(w);
 	else
 		r = build_views(w);
@@ -900,7 +900,7 @@ int resolve(struct eval *ev, struct target *t, bool settled,
 	    struct resolved *ret)
 {
 	char name[NS_NAME_MAX + sizeof(RECIPE_SUFFIX)];
-	CLEANUP(job_freep) struct job *job = calloc(1, sizeof(*job));
+	CLEANUP(task_freep) struct task *task = calloc(1, sizeof(*task));
 	struct ns_attr file;
 	struct walk w = {
 		.ev = ev,
@@ -908,11 +908,11 @@ int resolve(struct eval *ev, struct target *t, bool settled,
 		.owner = &file,
 		.settled = settled,
 		.res = ret,
-		.job = job,
+		.task = task,
 	};
 	int r;
 
-	if (!job)
+	if (!task)
 		return -ENOMEM;
 	watch_drop(ev, t);
 	snprintf(name, sizeof(name), "%s%s", t->name, RECIPE_SUFFIX);
@@ -920,13 +920,13 @@ int resolve(struct eval *ev, struct target *t, bool settled,
 	if (r >= 0)
 		r = watch_name(ev, t, t->dir, name, strlen(name));
 	if (r >= 0)
-		r = make_label(&w, job);
+		r = make_label(&w, task);
 	if (r < 0)
 		return r;
 	r = eval_defined(ev, t->at, t->dir, t->name, t->len, &file);
 	if (r == -ENOENT || r == -EEXIST) {
 		ret->error = ENOENT;
-		return err_set(&ret->err, 0, "%s: %s", job->label,
+		return err_set(&ret->err, 0, "%s: %s", task->label,
 			       r == -ENOENT ? "no such recipe"
 					    : "blocked by an ordinary file");
 	}
@@ -940,18 +940,18 @@ int resolve(struct eval *ev, struct target *t, bool settled,
 	if (ret->nwriting || ret->nneeds)
 		ret->error = 0;
 	else if (!ret->error)
-		ret->job = steal(&job);
+		ret->task = steal(&task);
 	return 0;
 }
 
 void resolved_done(struct resolved *r)
 {
-	job_free(r->job);
+	task_free(r->task);
 	free(r->needs);
 	free(r->writing);
 }
 
-void job_free(struct job *j)
+void task_free(struct task *j)
 {
 	size_t i;
 

@@ -57,7 +57,7 @@ int runs_open(int scratch_fd, const struct order *order, const bool *stop,
 	      struct runs **ret)
 {
 	struct runs *r;
-	int fd, rc;
+	int fd = -1, rc;
 
 	rc = open_unnamed(scratch_fd, &fd);
 	if (rc < 0)

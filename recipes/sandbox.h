@@ -68,7 +68,7 @@ struct sandbox_status {
 			  * scratch_max, -EAGAIN too many processes,
 			  * -E2BIG arguments too long, -ECANCELED stopped,
 			  * -EPIPE the helper died */
-	int exit_code;	 /* -1: killed by signal, or never ran; 127: argv[0]
+	int exit_code;	 /* -1: killed by signal, or error is set; 127: argv[0]
 			  * was not found, 126: it is no program (message) */
 	int exit_signal; /* 0: none. bubblewrap reports signal N as exit
 			  * 128+N, as a shell does: the two are one here */

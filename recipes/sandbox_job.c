@@ -422,9 +422,10 @@ void job_status(struct job *j, struct sandbox_status *ret)
 	judge_bytes(j, &st);
 	if (j->why) {
 		st.error = j->why;
-		st.exit_code = -1;
 		set_message(&st, j->message.msg);
 	}
+	if (st.error)
+		st.exit_code = -1;
 	st.wall_ns = j->end_ns - j->start_ns;
 	st.cpu_ns = j->cpu_ns;
 	st.memory = j->memory;

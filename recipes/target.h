@@ -66,7 +66,7 @@ struct need {
 	struct need *prev_of_to, *next_of_to;
 };
 
-struct job;
+struct task;
 
 struct target {
 	uint64_t at, dir;
@@ -91,7 +91,7 @@ struct target {
 	size_t pending;
 
 	struct target *prev, *next; /* in a queue */
-	struct job *job;
+	struct task *task;
 
 	char name[]; /* NUL-terminated */
 };
@@ -148,7 +148,7 @@ void queue_remove(struct queue *q, struct target *t);
 /* --- resolve.c ---------------------------------------------------------- */
 
 /* All that running a computation takes. */
-struct job {
+struct task {
 	struct target *target;
 	uint64_t number;
 	struct recipe_def *def;
@@ -169,12 +169,12 @@ struct job {
 	uint64_t run_id;
 	int64_t start_ns;
 };
-void job_free(struct job *j);
-CLEANUP_FN(struct job, job_free)
+void task_free(struct task *j);
+CLEANUP_FN(struct task, task_free)
 
 /* What resolving came to. */
 struct resolved {
-	struct job *job;       /* complete: its address is known */
+	struct task *task;     /* complete: its address is known */
 	struct target **needs; /* derived inputs that have to come first */
 	size_t nneeds, cap_needs;
 	uint64_t *writing; /* inodes to settle first */
@@ -193,12 +193,12 @@ int resolve(struct eval *ev, struct target *t, bool settled,
 
 /* --- execute.c ---------------------------------------------------------- */
 
-/* Runs a job to its end without any lock, and fills the result. Negative: not
+/* Runs a task to its end without any lock, and fills the result. Negative: not
  * a fault of the computation; -ECANCELED stopped. */
-int execute(struct eval *ev, struct job *j, struct result *ret,
+int execute(struct eval *ev, struct task *j, struct result *ret,
 	    struct err *err) MUST_USE;
-/* Ends a running job's command or function; db_lock held. */
-void execute_stop(struct eval *ev, struct job *j);
+/* Ends a running task's command or function; db_lock held. */
+void execute_stop(struct eval *ev, struct task *j);
 
 /* --- eval.c ------------------------------------------------------------- */
 

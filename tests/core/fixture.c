@@ -154,8 +154,8 @@ void set_content(struct fixture *f, uint64_t ino, const char *text)
 	struct ns_attr a;
 
 	addr_of(OBJ_CHUNK, text, strlen(text), &addr);
-	ck_assert_int_eq(
-		ns_write(f->ns, &by, ino, &addr, strlen(text), 0, &a), 0);
+	ck_assert_int_eq(ns_write(f->ns, &by, ino, &addr, strlen(text), 0, &a),
+			 0);
 }
 
 void remove_name(struct fixture *f, uint64_t dir, const char *name)
@@ -198,8 +198,9 @@ void dump_line(struct buf *b, const char *path, const struct ns_attr *a,
 	char hex[ADDR_HEX];
 
 	addr_hex(&a->addr, hex);
-	buf_fmt(b, "%s ino=%ju mode=%o nlink=%u uid=%u gid=%u rdev=%ju "
-		   "size=%ju mtime=%jd addr=%.8s %s\n",
+	buf_fmt(b,
+		"%s ino=%ju mode=%o nlink=%u uid=%u gid=%u rdev=%ju "
+		"size=%ju mtime=%jd addr=%.8s %s\n",
 		path, (uintmax_t)a->ino, a->mode, a->nlink, a->uid, a->gid,
 		(uintmax_t)a->rdev, (uintmax_t)a->size, (intmax_t)a->mtime_ns,
 		hex, target);
@@ -225,8 +226,7 @@ static int dump_entry(void *ctx, const struct ns_entry *e)
 	ck_assert_int_eq(ns_getattr(w->ns, w->at, e->ino, &a), 0);
 	ck_assert_uint_eq(a.mode, e->mode);
 	if (S_ISLNK(a.mode))
-		ck_assert_int_eq(ns_readlink(w->ns, w->at, e->ino, &target),
-				 0);
+		ck_assert_int_eq(ns_readlink(w->ns, w->at, e->ino, &target), 0);
 	ck_assert_int_gt(asprintf(&path, "%s/%s", w->path, e->name), 0);
 	dump_line(w->out, path, &a, buf_cstr(&target));
 	if (S_ISDIR(a.mode))

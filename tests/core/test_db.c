@@ -136,7 +136,7 @@ static int run_rc(struct db *db, const char *text)
 static void in_killed_child(void (*fn)(const char *path), const char *path)
 {
 	int status;
-	pid_t pid = fork();
+	pid_t pid = checked_fork();
 
 	if (!pid) {
 		fn(path);
@@ -522,7 +522,7 @@ START_TEST(db_writers_in_several_processes_lose_nothing)
 	ck_assert_int_eq(db_commit(f.db), 0);
 	db_close(f.db);
 	for (i = 0; i < WRITERS; i++)
-		if (!fork()) {
+		if (!checked_fork()) {
 			count_up(f.path, TIMES);
 			_exit(0);
 		}
@@ -559,7 +559,7 @@ START_TEST(db_waiting_writer_goes_before_the_one_that_has_just_been)
 	int i;
 
 	start(&f);
-	pid = fork();
+	pid = checked_fork();
 	if (!pid)
 		hog(f.path);
 	usleep(100000);
@@ -719,7 +719,7 @@ START_TEST(db_created_by_several_processes_at_once_is_one_database)
 
 	snprintf(path, sizeof(path), "%s/deriva.db", dir);
 	for (i = 0; i < MAKERS; i++)
-		if (!fork()) {
+		if (!checked_fork()) {
 			db = child_open(path, DB_CREATE);
 			db_close(db);
 			_exit(0);

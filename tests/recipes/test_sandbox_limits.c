@@ -47,7 +47,6 @@ BOTH(time_limit_of_a_nanosecond_leaves_nothing)
 		ck_assert_int_eq(f->st.error, -ETIMEDOUT);
 	}
 	ck_assert_uint_eq(processes_with("63002.5"), 0);
-	ck_assert_uint_eq(processes_with("--json-status-fd"), 0);
 }
 
 static const char hog[] = "perl -e '$x = \"a\" x $ARGV[0]; sleep 20' ";
@@ -166,13 +165,11 @@ BOTH(bytes_limit_ends_directories_without_end)
 
 BOTH(fork_bomb_is_ended)
 {
-	fixture_sh(f, "perl -e 'while (1) { my $p = fork; "
+	fixture_sh(f, "perl -e 'for (1 .. 6000) { my $p = fork; "
 		      "last if !defined $p; $p or do { sleep 100; exit } } "
 		      "sleep 100'");
 	assert_error(f, -EAGAIN, "processes");
 	ck_assert_int_lt(f->st.wall_ns, 20 * NSEC_PER_SEC);
-	fixture_sh(f, "sh -c 'b() { b | b & }; b; sleep 100'");
-	ck_assert(f->st.error == -EAGAIN || f->st.error == -ETIMEDOUT);
 }
 
 START_TEST(disk_used_counts_data_and_follows_no_links)
