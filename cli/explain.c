@@ -11,9 +11,11 @@ int ctl_print(const struct place *p, const char *dir)
 
 	if (!name)
 		return -ENOMEM;
+	if (p->is_dir)
+		return -ENOENT;
 	fd = ctl_open(p->root, name, O_RDONLY);
 	if (fd < 0)
-		return fd == -ENOTDIR || fd == -EISDIR ? -ENOENT : fd;
+		return fd == -ENOTDIR ? -ENOENT : fd;
 	return print_fd(fd);
 }
 

@@ -261,7 +261,11 @@ static void program_of(pid_t pid, char program[32])
 struct ns_by by_of(fuse_req_t req, char program[32])
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	struct fs *fs = fs_of(req);
 
+	db_lock(fs->db);
+	grace_drop(fs, ctx->pid); /* see derived.c */
+	db_unlock(fs->db);
 	program_of(ctx->pid, program);
 	return (struct ns_by){
 		.uid = ctx->uid,

@@ -11,8 +11,9 @@
  * It does so once. So that the second look-up finds the value even when
  * something changed in between (or the input is open for writing, so that a
  * value never holds for longer than a moment), the thread that was sent back
- * has a grace: its next look-up of the name, and the GETATTR or OPEN behind
- * that, are served with the value that was computed for it.
+ * has a grace: its look-ups of the name, and the GETATTR or OPEN behind them,
+ * are served with the value that was computed for it. That ends the grace, and
+ * so does any change that the thread makes, as it is not on its way then.
  *
  * When something changes, attributes of VALUE nodes are invalidated, which is
  * safe from any handler. Names that must go, and values that must no longer be
@@ -32,12 +33,13 @@
 #define LISTED_NS (10 * NSEC_PER_SEC)
 #define GHOST_NS  (60 * NSEC_PER_SEC)
 
+/* What a thread that was sent back is promised. */
 struct grace {
-	struct grace *next;
-	int pid;
-	bool looked_up; /* the look-up has been served, GETATTR or OPEN come */
+	uint64_t at, dir;
 	int64_t until_ns;
 	struct eval_value value;
+	size_t len;
+	char name[];
 };
 
 enum park_kind { PARK_GETATTR, PARK_OPEN, PARK_ADDR };
@@ -58,49 +60,51 @@ struct parked {
 
 /* --- graces ------------------------------------------------------------- */
 
-static void grace_add(struct name *nm, int pid, const struct eval_value *v)
+void grace_drop(struct fs *fs, int pid)
 {
-	struct grace *g = calloc(1, sizeof(*g));
+	free(map_del_u64(fs->graces, (uint64_t)pid));
+}
 
+static void grace_add(struct fs *fs, int pid, const struct name *nm,
+		      const struct eval_value *v)
+{
+	struct grace *g = calloc(1, sizeof(*g) + nm->len);
+
+	grace_drop(fs, pid);
 	if (!g)
 		return;
-	g->pid = pid;
-	g->value = *v;
+	g->at = nm->at;
+	g->dir = nm->dir;
 	g->until_ns = clock_mono_ns() + GRACE_NS;
-	g->next = nm->graces;
-	nm->graces = g;
-}
-
-/* Takes the grace of a thread out of the list; those that ran out go, too. */
-static struct grace *grace_take(struct name *nm, int pid, bool looked_up)
-{
-	int64_t now = clock_mono_ns();
-	struct grace **p = &nm->graces, *g, *found = NULL;
-
-	while ((g = *p)) {
-		if (!found && g->pid == pid && g->looked_up == looked_up &&
-		    g->until_ns >= now) {
-			found = g;
-			*p = g->next;
-		} else if (g->until_ns < now) {
-			*p = g->next;
-			free(g);
-		} else {
-			p = &g->next;
-		}
-	}
-	return found;
-}
-
-void name_free(struct name *n)
-{
-	struct grace *g;
-
-	while ((g = n->graces)) {
-		n->graces = g->next;
+	g->value = *v;
+	g->len = nm->len;
+	memcpy(g->name, nm->text, nm->len);
+	if (map_put_u64(fs->graces, (uint64_t)pid, g) < 0)
 		free(g);
-	}
-	free(n);
+}
+
+/* What the thread is promised of that name, or NULL. */
+static const struct eval_value *grace_of(struct fs *fs, int pid, uint64_t at,
+					 uint64_t dir, const char *name,
+					 size_t len)
+{
+	struct grace *g = map_get_u64(fs->graces, (uint64_t)pid);
+
+	return g && g->at == at && g->dir == dir && g->len == len &&
+			       !memcmp(g->name, name, len) &&
+			       g->until_ns >= clock_mono_ns()
+		       ? &g->value
+		       : NULL;
+}
+
+void graces_free(struct fs *fs)
+{
+	size_t it = 0;
+	void *v;
+
+	while (fs->graces && map_next(fs->graces, &it, NULL, NULL, &v))
+		free(v);
+	map_free(fs->graces);
 }
 
 /* --- ghosts ------------------------------------------------------------- */
@@ -210,8 +214,7 @@ void ghosts_free(struct fs *fs)
 int derived_lookup(struct fs *fs, uint64_t at, uint64_t dir, const char *name,
 		   size_t len, int pid, struct node **ret)
 {
-	struct name *nm = name_find(fs, at, dir, name, len);
-	struct grace *g = nm ? grace_take(nm, pid, false) : NULL;
+	const struct eval_value *promised;
 	enum eval_state state;
 	struct eval_value v;
 	struct node *n;
@@ -219,7 +222,6 @@ int derived_lookup(struct fs *fs, uint64_t at, uint64_t dir, const char *name,
 	int r = eval_peek(fs->eval, at, dir, name, len, &state, &v, &now, NULL);
 
 	if (r < 0) {
-		free(g);
 		if (r == -EEXIST)
 			r = -ENOENT;
 		if (r != -ENOENT || at != NS_NOW || len > NS_NAME_MAX ||
@@ -233,20 +235,13 @@ int derived_lookup(struct fs *fs, uint64_t at, uint64_t dir, const char *name,
 		*ret = n;
 		return 0;
 	}
-	if (now && !v.error) {
+	promised = grace_of(fs, pid, at, dir, name, len);
+	if (now && !v.error)
 		n = node_value(fs, at, dir, name, len, &v);
-	} else if (g && !g->value.error) {
-		n = node_value(fs, at, dir, name, len, &g->value);
-		if (n) {
-			g->looked_up = true;
-			g->next = n->name->graces;
-			n->name->graces = g;
-			g = NULL;
-		}
-	} else {
+	else if (promised)
+		n = node_value(fs, at, dir, name, len, promised);
+	else
 		n = node_place(fs, at, dir, name, len);
-	}
-	free(g);
 	if (!n)
 		return -ENOMEM;
 	*ret = n;
@@ -361,7 +356,7 @@ static void reply_value(struct fs *fs, struct parked *p, int rc,
 		break;
 	}
 	if (!v->error)
-		grace_add(n->name, p->pid, v);
+		grace_add(fs, p->pid, n->name, v);
 	fuse_reply_err(p->req, ESTALE);
 }
 
@@ -508,13 +503,21 @@ static bool lazy(struct fs *fs, const struct node *n)
 			    n->name->len);
 }
 
-/* Whether this thread was promised this value a moment ago. */
-static bool graced(struct node *n, int pid)
+/* Whether the value may be given out: it holds, or it was promised. The
+ * promise ends with that. */
+static bool may_serve(struct fs *fs, struct node *n, int pid)
 {
-	struct grace *g = grace_take(n->name, pid, true);
-	bool yes = g && same_value(n, &g->value);
+	const struct name *nm = n->name;
+	const struct eval_value *v;
+	bool yes = derived_current(fs, n);
 
-	free(g);
+	if (!map_count(fs->graces))
+		return yes;
+	v = grace_of(fs, pid, nm->at, nm->dir, nm->text, nm->len);
+	if (!v)
+		return yes;
+	yes = yes || same_value(n, v);
+	grace_drop(fs, pid);
 	return yes;
 }
 
@@ -523,9 +526,7 @@ void derived_getattr(struct fs *fs, fuse_req_t req, struct node *n)
 	int pid = fuse_req_ctx(req)->pid;
 
 	db_lock(fs->db);
-	if (derived_current(fs, n) ||
-	    (n->kind == NODE_VALUE && graced(n, pid)) ||
-	    (n->kind == NODE_PLACE && lazy(fs, n))) {
+	if (may_serve(fs, n, pid) || (n->kind == NODE_PLACE && lazy(fs, n))) {
 		reply_attr(fs, req, n);
 		db_unlock(fs->db);
 		return;
@@ -546,8 +547,7 @@ void derived_open(struct fs *fs, fuse_req_t req, struct node *n,
 		return;
 	}
 	db_lock(fs->db);
-	if (derived_current(fs, n) ||
-	    (n->kind == NODE_VALUE && graced(n, fuse_req_ctx(req)->pid))) {
+	if (may_serve(fs, n, fuse_req_ctx(req)->pid)) {
 		reply_open(fs, req, n, &copy);
 		db_unlock(fs->db);
 		return;

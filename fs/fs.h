@@ -106,7 +106,6 @@ struct node {
 struct name {
 	uint64_t at, dir;
 	struct node *nodes;
-	struct grace *graces;
 	size_t len;
 	char text[]; /* NUL-terminated */
 };
@@ -145,6 +144,7 @@ struct fs {
 	struct map *views;  /* id -> view_node */
 	struct map *listed; /* directory -> when it was listed last */
 	struct map *ghosts; /* directory, name -> ghost */
+	struct map *graces; /* thread -> grace */
 	uint64_t next_id;
 	bool closing;
 
@@ -254,7 +254,8 @@ bool ghost_take(struct fs *fs, uint64_t dir, const char *name, size_t len,
 void ghosts_free(struct fs *fs);
 void derived_listed(struct fs *fs, uint64_t dir);
 void derived_init(struct fs *fs, struct eval_host *ret);
-void name_free(struct name *n);
+void grace_drop(struct fs *fs, int pid);
+void graces_free(struct fs *fs);
 void parked_free(struct fs *fs);
 
 /* --- view.c ------------------------------------------------------------- */

@@ -304,8 +304,9 @@ static int open_tables(struct fs *fs)
 	fs->views = map_new();
 	fs->listed = map_new();
 	fs->ghosts = map_new();
+	fs->graces = map_new();
 	if (!fs->nodes || !fs->names || !fs->parked || !fs->views ||
-	    !fs->listed || !fs->ghosts)
+	    !fs->listed || !fs->ghosts || !fs->graces)
 		return -ENOMEM;
 	fs->root = node_source(fs, NS_ROOT);
 	if (!fs->root)
@@ -437,6 +438,7 @@ static int close_all(struct mount *m)
 		free(v);
 	map_free(fs->listed);
 	ghosts_free(fs);
+	graces_free(fs);
 	if (fs->db)
 		db_lock(fs->db);
 	r = fs->db ? db_commit(fs->db) : 0;

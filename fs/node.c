@@ -264,11 +264,11 @@ static void leave_name(struct fs *fs, struct node *n)
 	for (p = &nm->nodes; *p != n; p = &(*p)->next)
 		;
 	*p = n->next;
-	if (nm->nodes || nm->graces)
+	if (nm->nodes)
 		return;
 	map_del(fs->names, key,
 		name_key(key, nm->at, nm->dir, nm->text, nm->len));
-	name_free(nm);
+	free(nm);
 }
 
 /* --- end of life -------------------------------------------------------- */
@@ -297,7 +297,7 @@ void nodes_free(struct fs *fs)
 		free(v);
 	it = 0;
 	while (fs->names && map_next(fs->names, &it, NULL, NULL, &v))
-		name_free(v);
+		free(v);
 	map_free(fs->nodes);
 	map_free(fs->names);
 }

@@ -212,6 +212,11 @@ static int note_derived(struct eval *ev, struct target *t, bool ran,
 			const struct result *res)
 {
 	struct derived old, d = {0};
+	struct result none = {
+		.recipe = t->value.recipe,
+		.error = t->value.error,
+		.when_ns = clock_now_ns(),
+	};
 	struct ns_by by = {.uid = (uint32_t)getuid(),
 			   .pid = (uint32_t)getpid(),
 			   .program = "deriva"};
@@ -247,7 +252,7 @@ static int note_derived(struct eval *ev, struct target *t, bool ran,
 	d.ran = ran;
 	if (!r)
 		d.before = old.recipe;
-	r = results_put_derived(ev->results, &by, &d, res);
+	r = results_put_derived(ev->results, &by, &d, res ? res : &none);
 	t->value.since_ns = d.since_ns;
 	ev->host.wrote(ev->host.ctx);
 	return r;

@@ -16,6 +16,7 @@
 struct bwrap {
 	char *path; /* NULL: not in PATH */
 	struct buf args, net_args;
+	int nice; /* of commands; the helper may have raised its own */
 };
 
 int bwrap_init(struct bwrap *b) MUST_USE;

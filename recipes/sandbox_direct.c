@@ -137,7 +137,8 @@ static int arrange(int report_fd, int control_fd, int sig_fd,
 		return -errno;
 	*ret = (struct streams){.in = STREAM_FD,
 				.out = STREAM_FD + 1,
-				.err = STREAM_FD + 2};
+				.err = STREAM_FD + 2,
+				.nice = s->nice};
 	return 0;
 }
 

@@ -21,8 +21,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define SOCK_FD	  3
-#define SHUT_DOWN (2 * NSEC_PER_SEC) /* for processes that hang in a mount */
+#define SOCK_FD	    3
+#define SHUT_DOWN   (2 * NSEC_PER_SEC) /* for processes that hang in a mount */
+#define HELPER_LEAD 10
 
 struct helper {
 	int sig_fd, wake;
@@ -292,6 +293,16 @@ static int leave_daemon(int sock)
 	return prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 ? -errno : 0;
 }
 
+/* A fork bomb has thousands of processes to run when the helper wants to end
+ * it; where that is allowed (root) the helper goes first. */
+static int raise_priority(void)
+{
+	int nice = getpriority(PRIO_PROCESS, 0);
+
+	setpriority(PRIO_PROCESS, 0, nice - HELPER_LEAD);
+	return nice;
+}
+
 void helper_main(int sock)
 {
 	struct helper h = {.sock = SOCK_FD};
@@ -301,6 +312,7 @@ void helper_main(int sock)
 	set_signals(&h);
 	if (h.sig_fd < 0 || h.wake < 0 || bwrap_init(&h.bwrap))
 		_exit(1);
+	h.bwrap.nice = raise_priority();
 	serve(&h);
 	shut_down(&h);
 	_exit(0);

@@ -84,6 +84,7 @@ static int start(struct job *j, const struct bwrap *b, struct err *err)
 		rc = streams_open(run, &s, err);
 	if (rc)
 		return rc;
+	s.nice = b->nice;
 	j->start_ns = clock_mono_ns();
 	j->watch_ns = j->start_ns + WATCH_NS;
 	if (run->timeout_ns > 0 &&
@@ -225,7 +226,7 @@ static struct watch_spec watch_spec(const struct job *j)
 				   .scratch = run->scratch,
 				   .out = run->stdout_path,
 				   .err = run->stderr_path,
-				   .tmpfs = !run->unsafe,
+				   .own_root = !run->unsafe,
 				   .wake = j->wake};
 }
 

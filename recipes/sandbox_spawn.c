@@ -116,6 +116,7 @@ int streams_enter(const struct streams *s, uint64_t scratch_max)
 
 	if (dup2(s->in, 0) < 0 || dup2(s->out, 1) < 0 || dup2(s->err, 2) < 0)
 		return -errno;
+	setpriority(PRIO_PROCESS, 0, s->nice); /* lowering always works */
 	rc = limit(RLIMIT_CORE, 0, 0);
 	if (!rc)
 		rc = limit(RLIMIT_NOFILE, FILES_SOFT, FILES_HARD);

@@ -14,6 +14,7 @@
  * them. */
 struct streams {
 	int in, out, err;
+	int nice;
 };
 #define STREAMS_INIT                           \
 	{                                      \

@@ -1,8 +1,8 @@
 /* recipes/sandbox_watch.h - see that a run stays within its limits.
  *
- * One thread a run that lasts (short runs have none): it samples memory and
- * processes 20 to 100 times a second and walks the scratch up to 10 times a
- * second, less often where that is dear.
+ * One thread a run that lasts (short runs have none): it counts processes 100
+ * times a second, samples memory 20 to 100 times and walks the scratch up to
+ * 10 times, less often where that is dear.
  *
  * What is not seen: memory in descriptors that nobody maps (memfd), bytes of
  * files under the scratch that were unlinked while open or lie in directories
@@ -20,7 +20,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#define WATCH_PROCESSES 4096 /* of one run; fork bombs end here */
+#define WATCH_PROCESSES 2048 /* of one run; fork bombs end here */
 
 struct watch_spec {
 	pid_t top;	       /* its descendants are the run */
@@ -28,8 +28,8 @@ struct watch_spec {
 	uint64_t bytes;	       /* 0: no limit */
 	const char *scratch;   /* or NULL */
 	const char *out, *err; /* files that count too, or NULL */
-	bool tmpfs;	       /* top has a /tmp and a /dev/shm of its own */
-	int wake;	       /* eventfd: there is a verdict, or the end */
+	bool own_root; /* top has a /tmp, /dev/shm and /proc of its own */
+	int wake;      /* eventfd: there is a verdict, or the end */
 };
 
 struct watch;

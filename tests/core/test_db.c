@@ -100,6 +100,16 @@ static void reopen(struct fixture *f)
 	f->db = open_db(f->path, 0);
 }
 
+/* Never -1, which would make a later kill() hit everybody. */
+static pid_t checked_fork(void)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		ck_abort_msg("fork: %s", strerror(errno));
+	return pid;
+}
+
 /* In a child nothing may be said to check, whose pipe is the parent's. */
 static struct db *child_open(const char *path, int flags)
 {

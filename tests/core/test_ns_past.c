@@ -1,9 +1,7 @@
 #include "core/ns_internal.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "tests/core/fixture.h"
 
@@ -207,12 +205,12 @@ START_TEST(ns_history_tells_versions_and_intervals_in_order)
 	ck_assert_int_eq(ns_versions(f.ns, ino, print_version, &b), 0);
 	ck_assert_str_eq(buf_cstr(&b), "2:create:0 2:write:1 2:write:2 ");
 	buf_reset(&b);
-	ck_assert_int_eq(ns_versions_between(f.ns, 3, 6, print_version, &b),
-			 0);
+	ck_assert_int_eq(ns_versions_between(f.ns, 3, 6, print_version, &b), 0);
 	ck_assert_str_eq(buf_cstr(&b), "2:write:2 3:create:0 ");
 	buf_reset(&b);
-	ck_assert_int_eq(
-		ns_name_history(f.ns, NS_ROOT, "a", 1, print_interval, &b), 0);
+	ck_assert_int_eq(ns_name_history(f.ns, NS_ROOT, "a", 1, print_interval,
+					 &b),
+			 0);
 	ck_assert_str_eq(buf_cstr(&b), "2[2,5) 3[6,0) ");
 	fixture_done(&f);
 }
@@ -249,139 +247,10 @@ START_TEST(ns_change_keeps_who_and_why_and_cuts_at_a_character)
 }
 END_TEST
 
-START_TEST(ns_numbers_are_never_used_again)
-{
-	uint64_t ino, seq;
-
-	fixture_open(&f);
-	ino = make_file(&f, NS_ROOT, "a");
-	commit(&f);
-	seq = ns_last_change(f.ns);
-	ck_assert_uint_eq(make_file(&f, NS_ROOT, "b"), ino + 1);
-	db_rollback(f.db);
-	/* what was given out and lost is not given out again */
-	ck_assert_uint_eq(make_file(&f, NS_ROOT, "b"), ino + 2);
-	ck_assert_uint_eq(ns_last_change(f.ns), seq + 2);
-	remove_name(&f, NS_ROOT, "b");
-	remove_name(&f, NS_ROOT, "a");
-	ck_assert_int_eq(ns_raise(f.ns, 100), 0);
-	commit(&f);
-	fixture_reopen(&f);
-	ck_assert_uint_eq(make_file(&f, NS_ROOT, "a"), ino + 3);
-	ck_assert_uint_eq(ns_last_change(f.ns), 101);
-	ck_assert_int_eq(ns_raise(f.ns, 7), 0);
-	make_file(&f, NS_ROOT, "c");
-	ck_assert_uint_eq(ns_last_change(f.ns), 102);
-	ck_assert_int_eq(ns_raise(f.ns, UINT64_MAX), -EOVERFLOW);
-	fixture_done(&f);
-}
-END_TEST
-
-START_TEST(ns_two_processes_share_the_numbers)
-{
-	struct db *db;
-	struct ns *ns;
-	struct ns_attr a;
-	struct err err;
-	uint64_t ino, other;
-
-	fixture_open(&f);
-	make_file(&f, NS_ROOT, "a");
-	commit(&f);
-	ck_assert_int_eq(db_open(f.path, 0, &db, &err), 0);
-	ck_assert_int_eq(ns_open(db, 0, 0, &ns, &err), 0);
-	db_lock(db);
-	ck_assert_int_eq(
-		ns_create(ns, &by, NS_ROOT, "b", 1, S_IFREG, 0, 0, 0, NULL, &a),
-		0);
-	ck_assert_int_eq(db_commit(db), 0);
-	ck_assert_int_eq(try_lookup(&f, NS_NOW, NS_ROOT, "b", &other), 0);
-	ck_assert_uint_eq(other, a.ino);
-	ck_assert_uint_eq(ns_last_change(f.ns), a.version);
-	ino = make_file(&f, NS_ROOT, "c");
-	ck_assert_uint_eq(ino, a.ino + 1);
-	ck_assert_uint_eq(ns_last_change(f.ns), a.version + 1);
-	db_unlock(db);
-	ns_close(ns);
-	db_close(db);
-	fixture_done(&f);
-}
-END_TEST
-
-/* --- failures half-way --------------------------------------------------- */
-
-static const char *const booms[] = {
-	"INSERT ON change", "INSERT ON inode",	"UPDATE ON inode",
-	"DELETE ON inode",  "INSERT ON entry",	"UPDATE ON entry",
-	"INSERT ON version", "INSERT ON xattr", "UPDATE ON xattr",
-};
-
-static int everything_goes_wrong(uint64_t file, uint64_t open, int *ret_failed)
-{
-	struct ns_attr a = {.mode = 0111};
-	struct addr addr = {{1}};
-	int rcs[10], i, n = 0;
-
-	rcs[n++] = ns_create(f.ns, &by, NS_ROOT, "new", 3, S_IFREG, 0, 0, 0,
-			     NULL, &a);
-	rcs[n++] = ns_link(f.ns, &by, file, NS_ROOT, "new2", 4, &a);
-	rcs[n++] = ns_unlink(f.ns, &by, NS_ROOT, "f", 1, false, &a);
-	rcs[n++] = ns_rename(f.ns, &by, NS_ROOT, "f", 1, NS_ROOT, "g", 1, 0,
-			     &a);
-	a.mode = 0111;
-	rcs[n++] = ns_setattr(f.ns, &by, file, NS_SET_MODE, &a, &a);
-	rcs[n++] = ns_write(f.ns, &by, file, &addr, 1, 0, &a);
-	rcs[n++] = ns_xattr_set(f.ns, &by, file, "user.x", "2", 1, 0);
-	rcs[n++] = ns_reap(f.ns, open);
-	for (i = 0; i < n; i++)
-		*ret_failed += rcs[i] < 0;
-	return n;
-}
-
-START_TEST(ns_a_change_that_fails_half_way_leaves_nothing)
-{
-	CLEANUP_BUF struct buf before = BUF_INIT, after = BUF_INIT;
-	struct totals t, u;
-	struct ns_attr gone;
-	uint64_t file, open;
-	char sql[200];
-	int failed;
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(booms); i++) {
-		fixture_open(&f);
-		file = make_file(&f, NS_ROOT, "f");
-		make_file(&f, NS_ROOT, "g");
-		ck_assert_int_eq(
-			ns_xattr_set(f.ns, &by, file, "user.x", "1", 1, 0), 0);
-		open = make_file(&f, NS_ROOT, "o");
-		ck_assert_int_eq(ns_unlink(f.ns, &by, NS_ROOT, "o", 1, false,
-					   &gone),
-				 0);
-		commit(&f);
-		snprintf(sql, sizeof(sql),
-			 "CREATE TEMP TRIGGER boom AFTER %s BEGIN "
-			 "SELECT RAISE(ABORT, 'boom'); END",
-			 booms[i]);
-		run_sql(&f, sql);
-		failed = 0;
-		buf_reset(&before);
-		buf_reset(&after);
-		/* The rest of what is tried succeeds, so go back over it. */
-		for (;;) {
-			dump_tree(f.ns, NS_NOW, &before);
-			ck_assert_int_eq(ns_totals(f.ns, &t), 0);
-			everything_goes_wrong(file, open, &failed);
-			break;
-		}
-		ck_assert_int_gt(failed, 0);
-		run_sql(&f, "DROP TRIGGER boom");
-		db_rollback(f.db);
-		dump_tree(f.ns, NS_NOW, &after);
-		ck_assert_int_eq(ns_totals(f.ns, &u), 0);
-		ck_assert_str_eq(buf_cstr(&before), buf_cstr(&after));
-		ck_assert_mem_eq(&t, &u, sizeof(t));
-		fixture_done(&f);
-	}
-}
-END_TEST
+TESTS("ns_past", ns_fork_node_is_the_topmost_within_the_interval,
+      ns_past_listing_holds_what_lived_then_among_many_dead,
+      ns_past_attributes_are_those_of_then,
+      ns_time_never_falls_when_the_clock_jumps_back,
+      ns_change_at_finds_each_change_by_its_time_over_gaps,
+      ns_history_tells_versions_and_intervals_in_order,
+      ns_change_keeps_who_and_why_and_cuts_at_a_character)
