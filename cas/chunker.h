@@ -43,8 +43,8 @@ struct cutter {
 enum piece {
 	PIECE_MORE,  /* undecided: show more bytes, or say that these are all */
 	PIECE_CHUNK, /* the first *ret_len bytes are a chunk */
-	PIECE_HOLE,  /* a hole; it starts with *ret_len zeros, and goes on if the
-		      * bytes shown end with them */
+	PIECE_HOLE, /* a hole; it starts with *ret_len zeros, and goes on if the
+		     * bytes shown end with them */
 };
 
 /* The next piece of a stream whose next n bytes are at p; last: and there are

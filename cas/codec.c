@@ -112,8 +112,7 @@ int codec_encode(struct codec *c, const void *p, size_t n,
 			return -ENOMEM;
 		/* a sixteenth is to be saved, or decoding costs more than
 		 * reading; short of that a frame counts as not fitting */
-		if (n < SAMPLED ||
-		    compress(c, p, SAMPLE, SAMPLE - SAMPLE / 32))
+		if (n < SAMPLED || compress(c, p, SAMPLE, SAMPLE - SAMPLE / 32))
 			len = compress(c, p, n, n - n / 16);
 	}
 	*ret_codec = len ? CODEC_ZSTD : CODEC_RAW;

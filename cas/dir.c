@@ -201,8 +201,7 @@ static int put_empty(struct dir_writer *w, struct addr *ret)
 
 	dir_page_begin(page);
 	rc = buf_err(page);
-	return rc ? rc
-		  : store_put(w->s, OBJ_DIR, page->data, page->len, ret);
+	return rc ? rc : store_put(w->s, OBJ_DIR, page->data, page->len, ret);
 }
 
 int dir_finish(struct dir_writer *w, struct addr *ret, uint64_t *ret_count)
@@ -279,8 +278,8 @@ struct each {
 
 static int visit(struct each *x, const struct dir_entry *e)
 {
-	if (x->last_len && dir_name_cmp(x->last, x->last_len, e->name,
-					e->name_len) >= 0)
+	if (x->last_len &&
+	    dir_name_cmp(x->last, x->last_len, e->name, e->name_len) >= 0)
 		return -EBADMSG;
 	memcpy(x->last, e->name, e->name_len);
 	x->last_len = e->name_len;

@@ -31,7 +31,9 @@ struct dir_entry {
 	size_t target_len;
 };
 
-/* Entries in any order, each name once (-EEXIST), added by copy. */
+/* Entries in any order, added by copy. dir_add: -EINVAL for an entry that
+ * cannot be (the rules above). dir_finish, once: -EEXIST for a name that was
+ * added twice; ret_count may be NULL. */
 struct dir_writer;
 struct dir_writer *dir_writer_new(struct store *s) MUST_USE;
 void dir_writer_free(struct dir_writer *w);
@@ -40,7 +42,10 @@ int dir_add(struct dir_writer *w, const struct dir_entry *e) MUST_USE;
 int dir_finish(struct dir_writer *w, struct addr *ret,
 	       uint64_t *ret_count) MUST_USE;
 
-/* In order of the names. The callback's non-zero ends it and is returned. */
+/* In order of the names. The callback's non-zero ends it and is returned. The
+ * entry's name and target have no NUL behind them, and are gone after the
+ * callback. -EINVAL: the address is no directory; -ENOENT, also for a part;
+ * -EBADMSG. */
 int dir_each(struct store *s, const struct addr *a,
 	     int (*fn)(void *ctx, const struct dir_entry *e),
 	     void *ctx) MUST_USE;

@@ -30,8 +30,7 @@ static bool name_valid(const char *name, size_t len)
 	if (!len || len > DIR_NAME_MAX || memchr(name, '/', len) ||
 	    memchr(name, '\0', len))
 		return false;
-	return !(name[0] == '.' &&
-		 (len == 1 || (len == 2 && name[1] == '.')));
+	return !(name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')));
 }
 
 bool dir_entry_valid(const struct dir_entry *e)
@@ -163,8 +162,7 @@ int dir_page_next_child(struct dir_page *p, struct dir_child *ret)
 	take_addr(c, &k.addr);
 	k.count = cur_u64(c);
 	k.name = cur_bytes(c, k.name_len);
-	if (!p->height || c->bad || !k.count ||
-	    !name_valid(k.name, k.name_len))
+	if (!p->height || c->bad || !k.count || !name_valid(k.name, k.name_len))
 		return -EBADMSG;
 	*ret = k;
 	return next_name(p, k.name, k.name_len);

@@ -22,7 +22,8 @@
 struct node_entry {
 	struct addr addr;
 	uint64_t size;
-	uint64_t end; /* where its content ends, counted from the node's start */
+	uint64_t
+		end; /* where its content ends, counted from the node's start */
 };
 
 struct node {

@@ -144,8 +144,8 @@ static int write_at(int fd, struct iovec *iov, int count, uint64_t off)
 
 /* Under a temporary name first: who sees a pack that is not locked may take
  * its writer for dead. */
-static int create_locked(struct pack_writer *w, int packs_fd,
-			 const char *name, const char *tmp)
+static int create_locked(struct pack_writer *w, int packs_fd, const char *name,
+			 const char *tmp)
 {
 	uint8_t header[PACK_HEADER_LEN];
 	struct iovec iov = {header, sizeof(header)};

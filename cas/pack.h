@@ -11,8 +11,8 @@
  *	8	u32	stored	length of the payload
  *	12	u32	raw	length of the object
  *	16	32 b	address
- *	48	u32	check	first four bytes of BLAKE3 over the pack's id and
- *				the 48 bytes before
+ *	48	u32	check	first four bytes of BLAKE3 over the pack's id
+ *and the 48 bytes before
  *
  * The id is part of the check, so that the bytes of a pack that somebody keeps
  * as a file are never taken for records of the pack they lie in.

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-
 #define WINDOW KIB(256)
 
 struct pack_scan {

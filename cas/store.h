@@ -71,9 +71,8 @@ int store_put_as(struct store *s, enum obj_kind kind, const struct addr *a,
 		 const void *p, size_t n) MUST_USE;
 /* The same, but an object that is there already is read back first, and put
  * anew when its bytes are damaged: heals. */
-int store_put_checked(struct store *s, enum obj_kind kind,
-		      const struct addr *a, const void *p,
-		      size_t n) MUST_USE;
+int store_put_checked(struct store *s, enum obj_kind kind, const struct addr *a,
+		      const void *p, size_t n) MUST_USE;
 /* Whether something was put that no batch has indexed yet: whoever commits
  * batches then begins one, if none is open. */
 bool store_pending(struct store *s);

@@ -39,12 +39,13 @@ static int clear_dead(const char *dir)
 
 static int start(const struct daemon_args *a, bool foreground)
 {
+	CLEANUP_FREE char *dir = NULL;
 	struct err err;
 	pid_t pid;
 
 	if (foreground)
 		return daemon_run(a);
-	if (daemon_start(a, &pid, &err) < 0)
+	if (daemon_start(a, &pid, &dir, &err) < 0)
 		return fail("%s", err.msg);
 	return EXIT_SUCCESS;
 }

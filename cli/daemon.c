@@ -103,14 +103,48 @@ static int redirect(const char *store, const char *log)
 	return nameless;
 }
 
-static void tell(int fd, const char *text)
+/* '+' and the directory, or '-' and why not. */
+static void tell(int fd, char sign, const char *text)
 {
-	if (dprintf(fd, "%s\n", text) < 0)
+	if (dprintf(fd, "%c%s\n", sign, text) < 0)
 		return; /* the starter has gone */
 }
 
+/* A new empty directory that only we can enter. */
+static int private_dir(char **ret)
+{
+	const char *bases[] = {getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"),
+			       "/tmp"};
+	char *path;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(bases); i++) {
+		if (!bases[i] || bases[i][0] != '/')
+			continue;
+		if (asprintf(&path, "%s/deriva-XXXXXX", bases[i]) < 0)
+			return -ENOMEM;
+		if (mkdtemp(path)) {
+			*ret = path;
+			return 0;
+		}
+		free(path);
+	}
+	return -errno;
+}
+
+/* Until mount_start() has set its handlers, the end of the starter must wait:
+ * SIGTERM would leave a directory, or a mount, behind. */
+static void mask_term(int how)
+{
+	sigset_t term;
+
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	sigprocmask(how, &term, NULL);
+}
+
 /* The rest of the child's life; its exit status. */
-static int serve(const struct daemon_args *a, int ready)
+static int serve(const struct daemon_args *a, const char *dir, int ready)
 {
 	CLEANUP_FREE char *log = path_join(a->store, "log");
 	struct err err = {{0}};
@@ -125,39 +159,55 @@ static int serve(const struct daemon_args *a, int ready)
 	if (rc >= 0 && chdir("/") < 0)
 		rc = err_set(&err, -errno, "/: %s", err_name(errno));
 	if (rc >= 0)
-		rc = mount_start(a->store, a->dir, a->options, &m, &err);
+		rc = mount_start(a->store, dir, a->options, &m, &err);
 	if (rc < 0) {
-		tell(ready, err.msg[0] ? err.msg : err_name(rc));
+		tell(ready, '-', err.msg[0] ? err.msg : err_name(rc));
 		return EXIT_FAILURE;
 	}
 	if (nameless)
 		name_log(log);
-	tell(ready, "");
+	if (a->private)
+		mask_term(SIG_UNBLOCK);
+	tell(ready, '+', dir);
 	close(ready);
 	return mount_serve(m) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* The directory is made here, where it is sure to be taken away again. */
+static int serve_private(const struct daemon_args *a, pid_t starter, int ready)
+{
+	CLEANUP_FREE char *dir = NULL;
+	int rc, status;
+
+	mask_term(SIG_BLOCK);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != starter)
+		return EXIT_FAILURE;
+	rc = private_dir(&dir);
+	if (rc < 0) {
+		tell(ready, '-',
+		     "no directory for a private mount can be made "
+		     "(is TMPDIR right?)");
+		return EXIT_FAILURE;
+	}
+	status = serve(a, dir, ready);
+	if (rmdir(dir) < 0)
+		log_warn("%s is left behind: %s", dir, err_name(errno));
+	return status;
 }
 
 static NORETURN void child(const struct daemon_args *a, pid_t starter,
 			   int ready)
 {
-	int status;
-
 	setsid();
 	signal(SIGPIPE, SIG_DFL); /* the sandbox's commands inherit it */
-	if (a->private) {
-		prctl(PR_SET_PDEATHSIG, SIGTERM);
-		if (getppid() != starter)
-			_exit(EXIT_FAILURE);
-	}
-	status = serve(a, ready);
-	if (a->private)
-		rmdir(a->dir);
-	_exit(status);
+	_exit(a->private ? serve_private(a, starter, ready)
+			 : serve(a, a->dir, ready));
 }
 
-/* One line: empty when the mount can be used, else why not. The helper of the
- * daemon may keep the pipe open, so the end of the file is not waited for. */
-static int await(int fd, struct err *err)
+/* The one line that the child tells. The helper of the daemon may keep the
+ * pipe open, so the end of the file is not waited for. */
+static int await(int fd, char **ret_dir, struct err *err)
 {
 	CLEANUP_BUF struct buf b = BUF_INIT;
 	ssize_t n;
@@ -168,19 +218,22 @@ static int await(int fd, struct err *err)
 			continue;
 		if (n < 0)
 			return err_set(err, -errno, "%s", err_name(errno));
-		if (c != '\n')
+		if (c != '\n') {
 			buf_u8(&b, (uint8_t)c);
-		else if (!b.len)
-			return 0;
-		else
-			return err_set(err, -EIO, "%s", buf_cstr(&b));
+			continue;
+		}
+		if (buf_cstr(&b)[0] != '+')
+			return err_set(err, -EIO, "%s", buf_cstr(&b) + 1);
+		*ret_dir = strdup(buf_cstr(&b) + 1);
+		return *ret_dir ? 0 : -ENOMEM;
 	}
 	return err_set(err, -EIO,
 		       "the daemon died before the mount could be used (the "
 		       "store's file \"log\" may say why)");
 }
 
-int daemon_start(const struct daemon_args *a, pid_t *ret_pid, struct err *err)
+int daemon_start(const struct daemon_args *a, pid_t *ret_pid, char **ret_dir,
+		 struct err *err)
 {
 	pid_t self = getpid(), pid;
 	int pipefd[2], rc;
@@ -198,7 +251,7 @@ int daemon_start(const struct daemon_args *a, pid_t *ret_pid, struct err *err)
 	if (pid < 0)
 		err_set(err, rc, "fork: %s", err_name(rc));
 	else
-		rc = await(pipefd[0], err);
+		rc = await(pipefd[0], ret_dir, err);
 	close(pipefd[0]);
 	if (pid > 0 && rc < 0)
 		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)

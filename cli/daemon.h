@@ -12,15 +12,17 @@
 #include <sys/types.h>
 
 struct daemon_args {
-	const char *store, *dir; /* absolute */
+	const char *store; /* absolute, as dir */
+	const char *dir;
 	const struct mount_options *options;
-	/* Not for anybody else: ends with the process that started it, and
-	 * takes dir away in the end. */
+	/* For this process alone: the mount ends with it. dir is NULL; a new
+	 * directory is made, and taken away in the end. */
 	bool private;
 };
 
-/* Returns when the mount can be used, or with why it cannot. */
-int daemon_start(const struct daemon_args *a, pid_t *ret_pid,
+/* Returns when the mount can be used, or with why it cannot. *ret_dir is the
+ * directory, for the caller to free. */
+int daemon_start(const struct daemon_args *a, pid_t *ret_pid, char **ret_dir,
 		 struct err *err) MUST_USE;
 /* The same without a process of its own; the exit status. */
 int daemon_run(const struct daemon_args *a);

@@ -76,26 +76,6 @@ static int find_mount(const char *store, char **ret, struct err *err)
 		       store, buf_cstr(&holder));
 }
 
-/* A new empty directory that only we can enter. */
-static char *private_dir(void)
-{
-	const char *bases[] = {getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"),
-			       "/tmp"};
-	char *path;
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(bases); i++) {
-		if (!bases[i] || bases[i][0] != '/')
-			continue;
-		if (asprintf(&path, "%s/deriva-XXXXXX", bases[i]) < 0)
-			return NULL;
-		if (mkdtemp(path))
-			return path;
-		free(path);
-	}
-	return NULL;
-}
-
 /* As root nobody else has to see the mount. Where that is not permitted (some
  * containers) the directory's mode alone keeps others out. */
 static void hide_mounts(void)
@@ -113,26 +93,14 @@ static int mount_privately(const char *store, struct where *w)
 	struct daemon_args args = {.store = store,
 				   .options = &options,
 				   .private = true};
-	CLEANUP_FREE char *dir = NULL;
 	struct err err;
 	int rc;
 
 	hide_mounts();
-	dir = private_dir();
-	if (!dir) {
-		rc = -errno;
-		complain("no directory for a private mount: %s", err_name(rc));
-		return rc;
-	}
-	args.dir = dir;
-	rc = daemon_start(&args, &w->pid, &err);
-	if (rc < 0) {
+	rc = daemon_start(&args, &w->pid, &w->root, &err);
+	if (rc < 0)
 		complain("%s: %s", store, err.msg);
-		rmdir(dir);
-		return rc;
-	}
-	w->root = steal(&dir);
-	return 0;
+	return rc;
 }
 
 int where_open(const struct cli *cli, struct where *ret)

@@ -496,7 +496,7 @@ void journal_set_put(struct journal *j, journal_put_fn fn, void *ctx)
 
 void journal_set_salt(struct journal *j, journal_salt_fn fn, void *ctx)
 {
-	j->salt = fn;
+	j->salt = fn ? fn : system_salt;
 	j->salt_ctx = ctx;
 	j->salts_left = 0;
 }

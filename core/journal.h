@@ -39,7 +39,7 @@ void journal_close(struct journal *j);
 CLEANUP_FN(struct journal, journal_close)
 void journal_set_put(struct journal *j, journal_put_fn fn, void *ctx);
 
-/* Where salts come from: fills p with n random bytes; getrandom(2) by default.
+/* Where salts come from: fills p with n random bytes; NULL: getrandom(2).
  * For tests, which want the same bytes each time. */
 typedef int (*journal_salt_fn)(void *ctx, void *p, size_t n);
 void journal_set_salt(struct journal *j, journal_salt_fn fn, void *ctx);

@@ -274,7 +274,8 @@ bool ns_dir_empty(struct ns *ns, uint64_t dir)
 	return stmts_int(st, &one) == 0;
 }
 
-/* Puts "/name" before what is there; the parent's number comes back. */
+/* Puts "/name" before what is there, which may be NULL; the parent's number
+ * comes back. */
 static int path_step(struct ns *ns, uint64_t at, uint64_t *ino, struct buf *b)
 {
 	enum ns_stmt id = at == NS_NOW ? NS_ENTRY_OF_INO : NS_PAST_ENTRY_OF_INO;
@@ -294,20 +295,19 @@ static int path_step(struct ns *ns, uint64_t at, uint64_t *ino, struct buf *b)
 		return rc < 0 ? rc : -ENOENT;
 	*ino = (uint64_t)stmt_col_int(st, 0);
 	p = stmt_col_blob(st, 1, &n);
-	if (buf_room(b, n + 1)) {
+	if (b && buf_room(b, n + 1)) {
 		memmove(b->data + n + 1, b->data, b->len + 1);
 		b->data[0] = '/';
 		memcpy(b->data + 1, p, n);
 		b->len += n + 1;
 	}
 	stmt_reset(st);
-	return buf_err(b);
+	return b ? buf_err(b) : 0;
 }
 
 int ns_parent(struct ns *ns, uint64_t at, uint64_t ino, uint64_t *ret)
 {
-	CLEANUP_BUF struct buf b = BUF_INIT;
-	int rc = ino == NS_ROOT ? -ENOENT : path_step(ns, at, &ino, &b);
+	int rc = ino == NS_ROOT ? -ENOENT : path_step(ns, at, &ino, NULL);
 
 	if (rc < 0)
 		return rc;

@@ -110,8 +110,7 @@ bool ns_dir_empty(struct ns *ns, uint64_t dir);
 /* A path below the root, "/" first, of one of the inode's names. -ENOENT. */
 int ns_path(struct ns *ns, uint64_t at, uint64_t ino, struct buf *ret) MUST_USE;
 /* The directory that one of the inode's names lies in. -ENOENT for the root. */
-int ns_parent(struct ns *ns, uint64_t at, uint64_t ino,
-	      uint64_t *ret) MUST_USE;
+int ns_parent(struct ns *ns, uint64_t at, uint64_t ino, uint64_t *ret) MUST_USE;
 /* The last change at or before that time; 0 when there was none. */
 int ns_change_at(struct ns *ns, int64_t time_ns, uint64_t *ret_seq) MUST_USE;
 

@@ -6,6 +6,7 @@
  *   ns_past.c     the tree at a change number
  *   ns_history.c  changes, versions, intervals
  *   ns_change.c   the frame of a change; names that come and go
+ *   ns_rows.c     the rows that a change writes
  *   ns_rename.c   names that move
  *   ns_attr.c     attributes, content, extended attributes
  *   ns_orphan.c   inodes without a name, and whose they are
@@ -169,6 +170,8 @@ int ns_begin(struct ns *ns, const struct ns_by *by, enum ns_op op, uint64_t dir,
 	     uint64_t dir2, struct ns_work *ret) MUST_USE;
 int ns_end(struct ns *ns, const struct ns_work *w, int rc) MUST_USE;
 
+/* What a file counts for in the totals, by its type; by is 1 or -1. */
+void ns_count(struct totals *t, const struct ns_attr *a, int by);
 int ns_put_inode(struct ns *ns, enum ns_stmt add_or_put,
 		 const struct ns_attr *a) MUST_USE;
 int ns_put_version(struct ns *ns, struct ns_work *w, const struct ns_attr *a,

@@ -32,22 +32,6 @@ static int read_side(struct ns *ns, struct side *s)
 	return rc == -ENOENT ? -EUCLEAN : rc;
 }
 
-static int parent_of(struct ns *ns, uint64_t ino, uint64_t *ret)
-{
-	struct stmt *st;
-	int64_t parent;
-	int rc;
-
-	st = stmts_get(&ns->stmts, NS_ENTRY_OF_INO, &rc);
-	if (!st)
-		return rc;
-	stmt_int(st, 1, (int64_t)ino);
-	rc = stmts_int(st, &parent);
-	if (rc > 0)
-		*ret = (uint64_t)parent;
-	return rc > 0 ? 0 : rc < 0 ? rc : -ENOENT;
-}
-
 /* -EINVAL when dir is `moved` or lies below it. */
 static int check_not_below(struct ns *ns, uint64_t dir,
 			   const struct ns_attr *moved)
@@ -59,7 +43,7 @@ static int check_not_below(struct ns *ns, uint64_t dir,
 	while (rc == 0 && dir != NS_ROOT) {
 		if (dir == moved->ino)
 			return -EINVAL;
-		rc = parent_of(ns, dir, &dir);
+		rc = ns_parent(ns, NS_NOW, dir, &dir);
 	}
 	return rc;
 }

@@ -20,8 +20,7 @@ struct file {
 	struct log_mark marked;	       /* the last one of a checkpoint */
 	int refused; /* a checkpoint without a mark must not write */
 	uint32_t page_size;
-	int error; /* of the last call to the system that failed, also the log's
-		    */
+	int error; /* errno of the last failure, the log's too */
 	/* log */
 	struct file *main;
 	bool native; /* the log's sums are in this machine's order */

@@ -214,12 +214,10 @@ void ghosts_free(struct fs *fs)
 int derived_lookup(struct fs *fs, uint64_t at, uint64_t dir, const char *name,
 		   size_t len, int pid, struct node **ret)
 {
-	const struct eval_value *promised;
-	enum eval_state state;
-	struct eval_value v;
+	const struct eval_value *v = eval_current(fs->eval, at, dir, name, len);
+	struct ns_attr recipe;
 	struct node *n;
-	bool now;
-	int r = eval_peek(fs->eval, at, dir, name, len, &state, &v, &now, NULL);
+	int r = v ? 0 : eval_defined(fs->eval, at, dir, name, len, &recipe);
 
 	if (r < 0) {
 		if (r == -EEXIST)
@@ -235,13 +233,10 @@ int derived_lookup(struct fs *fs, uint64_t at, uint64_t dir, const char *name,
 		*ret = n;
 		return 0;
 	}
-	promised = grace_of(fs, pid, at, dir, name, len);
-	if (now && !v.error)
-		n = node_value(fs, at, dir, name, len, &v);
-	else if (promised)
-		n = node_value(fs, at, dir, name, len, promised);
-	else
-		n = node_place(fs, at, dir, name, len);
+	if (!v)
+		v = grace_of(fs, pid, at, dir, name, len);
+	n = v ? node_value(fs, at, dir, name, len, v)
+	      : node_place(fs, at, dir, name, len);
 	if (!n)
 		return -ENOMEM;
 	*ret = n;
@@ -252,15 +247,13 @@ int derived_lookup(struct fs *fs, uint64_t at, uint64_t dir, const char *name,
 bool derived_current(struct fs *fs, const struct node *n)
 {
 	const struct name *nm = n->name;
-	enum eval_state state;
-	struct eval_value v;
-	bool now;
+	const struct eval_value *v;
 
-	return n->kind == NODE_VALUE &&
-	       eval_peek(fs->eval, nm->at, nm->dir, nm->text, nm->len, &state,
-			 &v, &now, NULL) >= 0 &&
-	       now && !v.error && addr_eq(&v.addr, &n->addr) &&
-	       v.executable == n->executable;
+	if (n->kind != NODE_VALUE)
+		return false;
+	v = eval_current(fs->eval, nm->at, nm->dir, nm->text, nm->len);
+	return v && addr_eq(&v->addr, &n->addr) &&
+	       v->executable == n->executable;
 }
 
 /* --- answers ------------------------------------------------------------ */
@@ -285,10 +278,7 @@ static void reply_open(struct fs *fs, fuse_req_t req, struct node *n,
 		fuse_reply_err(req, -r);
 	else if (fuse_reply_open(req, fi) == -ENOENT) {
 		/* the caller was interrupted and will not release it */
-		struct handle *h = (struct handle *)(uintptr_t)fi->fh;
-
-		blob_close(h->blob);
-		free(h);
+		free((struct handle *)(uintptr_t)fi->fh);
 		n->opens--;
 		node_drop(fs, n);
 	}

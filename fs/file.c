@@ -54,18 +54,12 @@ int file_open(struct fs *fs, struct node *n, bool write, const struct ns_by *by)
 /* db_lock held, the file's not. The last one takes the file along. */
 void file_release(struct fs *fs, struct node *n, bool write)
 {
-	struct ns_attr a;
-
 	if (write && --n->writers == 0)
 		eval_inode_changed(fs->eval, n->ino);
 	if (--n->opens)
 		return;
 	file_free(n->file);
 	n->file = NULL;
-	if (!ns_getattr(fs->ns, NS_NOW, n->ino, &a) && !a.nlink &&
-	    ns_reap(fs->ns, n->ino) < 0)
-		log_warn("inode %llu: cannot be reaped",
-			 (unsigned long long)n->ino);
 	node_drop(fs, n);
 }
 

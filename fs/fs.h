@@ -83,6 +83,7 @@ struct node {
 	uint64_t lookups; /* the kernel's references */
 	unsigned opens;	  /* open handles */
 	unsigned writers; /* of which for writing */
+	bool unlinked;	  /* SOURCE: its row goes with the node */
 
 	uint64_t at;  /* PLACE, VALUE, PAST, TEXT */
 	uint64_t ino; /* SOURCE, PAST; directory of PLACE, VALUE, TEXT, CONTROL;
@@ -90,8 +91,9 @@ struct node {
 	struct addr addr; /* VALUE, CONTENT */
 	uint64_t size;
 	bool executable;
-	int64_t since_ns; /* VALUE */
-	bool ghost;	  /* PLACE: shown once more, see derived.c */
+	int64_t since_ns;  /* VALUE */
+	struct blob *blob; /* of what never changes, since it was opened */
+	bool ghost;	   /* PLACE: shown once more, see derived.c */
 	const struct view_node *view;
 
 	struct file *file; /* SOURCE: while opens > 0 */
@@ -114,7 +116,6 @@ struct name {
 struct handle {
 	struct node *node;
 	int flags;
-	struct blob *blob;	 /* of what never changes */
 	struct buf text;	 /* of TEXT and CONTROL */
 	struct entries *entries; /* of a directory */
 	uint32_t uid, pid;

@@ -21,16 +21,14 @@ static bool for_writing(int flags)
 int open_content(struct fs *fs, struct node *n, const struct addr *a,
 		 struct fuse_file_info *fi)
 {
-	struct handle *h = calloc(1, sizeof(*h));
-	int r;
+	struct handle *h;
+	int r = n->blob ? 0 : blob_open(fs->store, a, &n->blob);
 
+	if (r < 0)
+		return r == -ENOENT ? -EIO : r;
+	h = calloc(1, sizeof(*h));
 	if (!h)
 		return -ENOMEM;
-	r = blob_open(fs->store, a, &h->blob);
-	if (r < 0) {
-		free(h);
-		return r == -ENOENT ? -EIO : r;
-	}
 	h->node = n;
 	h->flags = fi->flags;
 	n->opens++;
@@ -42,7 +40,6 @@ int open_content(struct fs *fs, struct node *n, const struct addr *a,
 
 static void handle_free(struct handle *h)
 {
-	blob_close(h->blob);
 	buf_done(&h->text);
 	free(h);
 }
@@ -183,8 +180,8 @@ static ssize_t read_handle(struct fs *fs, struct handle *h, char *p,
 {
 	if (h->node->kind == NODE_SOURCE)
 		return file_read(fs, h->node, p, size, off);
-	if (h->blob)
-		return blob_pread(h->blob, p, size, off);
+	if (h->node->blob)
+		return blob_pread(h->node->blob, p, size, off);
 	if (off >= h->text.len)
 		return 0;
 	size = MIN(size, h->text.len - (size_t)off);
@@ -284,9 +281,9 @@ static int seek_blob(struct fs *fs, struct handle *h, uint64_t off, bool hole,
 		     uint64_t *ret)
 {
 	(void)fs;
-	if (!h->blob)
+	if (!h->node->blob)
 		return -EINVAL;
-	return blob_seek(h->blob, off, hole, ret);
+	return blob_seek(h->node->blob, off, hole, ret);
 }
 
 void op_lseek(fuse_req_t req, fuse_ino_t id, off_t off, int whence,

@@ -278,7 +278,11 @@ void node_drop(struct fs *fs, struct node *n)
 	if (n->lookups || n->opens || n == fs->root)
 		return;
 	leave_name(fs, n);
+	if (n->unlinked && ns_reap(fs->ns, n->ino) < 0)
+		log_warn("inode %llu: cannot be reaped",
+			 (unsigned long long)n->ino);
 	map_del(fs->nodes, n->key, n->key_len);
+	blob_close(n->blob);
 	free(n);
 }
 
@@ -293,8 +297,10 @@ void nodes_free(struct fs *fs)
 	size_t it = 0;
 	void *v;
 
-	while (fs->nodes && map_next(fs->nodes, &it, NULL, NULL, &v))
+	while (fs->nodes && map_next(fs->nodes, &it, NULL, NULL, &v)) {
+		blob_close(((struct node *)v)->blob);
 		free(v);
+	}
 	it = 0;
 	while (fs->names && map_next(fs->names, &it, NULL, NULL, &v))
 		free(v);

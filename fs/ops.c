@@ -47,7 +47,7 @@ static void op_forget(fuse_req_t req, fuse_ino_t id, uint64_t lookups)
 
 	db_lock(fs->db);
 	node_forget(fs, node_of(fs, id), lookups);
-	db_unlock(fs->db);
+	fs_unlock(fs);
 	fuse_reply_none(req);
 }
 
@@ -61,7 +61,7 @@ static void op_forget_multi(fuse_req_t req, size_t count,
 	for (i = 0; i < count; i++)
 		node_forget(fs, node_of(fs, forgets[i].ino),
 			    forgets[i].nlookup);
-	db_unlock(fs->db);
+	fs_unlock(fs);
 	fuse_reply_none(req);
 }
 
@@ -353,7 +353,8 @@ static void op_link(fuse_req_t req, fuse_ino_t id, fuse_ino_t parent,
 	fs_unlock(fs);
 }
 
-/* What lost its last name goes when nobody has it open. */
+/* What lost its last name stays as long as the kernel knows it: times of an
+ * unlinked file may still be written back. */
 static void gone(struct fs *fs, const struct ns_attr *a)
 {
 	struct node *n;
@@ -361,12 +362,14 @@ static void gone(struct fs *fs, const struct ns_attr *a)
 	if (!a->ino)
 		return;
 	eval_inode_changed(fs->eval, a->ino);
+	if (a->nlink && !S_ISDIR(a->mode))
+		return;
 	n = node_find_source(fs, a->ino);
-	if (!a->nlink || (S_ISDIR(a->mode) && a->nlink < 2)) {
-		if ((!n || !n->opens) && ns_reap(fs->ns, a->ino) < 0)
-			log_warn("inode %llu: cannot be reaped",
-				 (unsigned long long)a->ino);
-	}
+	if (n)
+		n->unlinked = true;
+	else if (ns_reap(fs->ns, a->ino) < 0)
+		log_warn("inode %llu: cannot be reaped",
+			 (unsigned long long)a->ino);
 }
 
 static void remove_and_reply(fuse_req_t req, fuse_ino_t parent,

@@ -19,7 +19,8 @@
 struct canon_input {
 	const char *name; /* of a map, where inputs are sorted by it, an input's
 			   * elements together; NULL for all in a plain list */
-	bool list;	  /* written as a list; always so in a plain list */
+	bool list;	  /* written as a list or a glob; always so in a plain
+			   * list */
 	bool empty;	  /* stands for a named list that holds nothing; addr is
 			   * zero, path "" */
 	uint32_t position; /* within its name or list, from 0. Encoding takes

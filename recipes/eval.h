@@ -103,6 +103,13 @@ int eval_peek(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 	      size_t len, enum eval_state *ret_state, struct eval_value *ret,
 	      bool *ret_now, struct buf *ret_message) MUST_USE;
 
+/* The value that a name holds at this moment, in constant time, when that is
+ * known without doing anything; NULL when not, or when it is a failure. Good
+ * until db_lock() is let go of. */
+const struct eval_value *eval_current(struct eval *ev, uint64_t at,
+				      uint64_t dir, const char *name,
+				      size_t len);
+
 /* Evaluates. 1: *ret holds at once. 0: the callback comes later, once, with
  * the value; or -ECANCELED in rc when the evaluation was given up (the mount
  * ends), other negative rc when something outside of the recipe failed (disk

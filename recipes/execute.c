@@ -185,7 +185,6 @@ static int run_function(struct eval *ev, struct task *j, struct result *ret,
 	struct fn_call call = {
 		.store = ev->store,
 		.inputs = inputs,
-		.ninputs = j->ninputs,
 		.params = j->params,
 		.nparams = j->nparams,
 		.out = out,
@@ -195,10 +194,14 @@ static int run_function(struct eval *ev, struct task *j, struct result *ret,
 	size_t i;
 	int r = inputs && out ? scratch_make(ev, j, &s) : -ENOMEM;
 
-	for (i = 0; r >= 0 && i < j->ninputs; i++)
-		inputs[i] =
-			(struct fn_input){j->inputs[i].name, j->inputs[i].path,
-					  j->inputs[i].addr, j->inputs[i].size};
+	for (i = 0; r >= 0 && i < j->ninputs; i++) {
+		const struct canon_input *in = &j->inputs[i];
+
+		if (!in->empty)
+			inputs[call.ninputs++] =
+				(struct fn_input){in->name, in->path, in->addr,
+						  in->size};
+	}
 	call.scratch_fd = s.fd;
 	if (r >= 0)
 		r = f->run(&call, &why);
@@ -324,14 +327,6 @@ static int make_environment(const struct task *j, const struct places *at,
 			r = strings_pair(env, j->inputs[i].name,
 					 buf_cstr(&paths));
 	}
-	/* a named list that is empty is an empty string */
-	for (i = 0; r >= 0 && i < j->def->ninputs; i++) {
-		for (k = 0; k < j->ninputs; k++)
-			if (j->inputs[k].name == j->def->inputs[i].name)
-				break;
-		if (k == j->ninputs && j->def->inputs[i].name)
-			r = strings_pair(env, j->def->inputs[i].name, "");
-	}
 	return r;
 }
 
@@ -353,15 +348,13 @@ static int add_argument(const struct task *j, const struct places *at,
 		if (!j->inputs[i].name || strcmp(j->inputs[i].name, name))
 			continue;
 		any = true;
+		if (j->inputs[i].empty)
+			continue;
 		buf_reset(&b);
 		r = add_input_path(&b, at, &j->inputs[i]);
 		if (r >= 0)
 			r = strings_take(argv, strdup(buf_cstr(&b)));
 	}
-	for (i = 0; i < j->def->ninputs; i++)
-		if (j->def->inputs[i].name &&
-		    !strcmp(j->def->inputs[i].name, name))
-			any = true;
 	if (any)
 		return r;
 	n = strlen(name);

@@ -37,7 +37,7 @@ struct recipe_path {
  * all lie in one input. */
 struct recipe_input {
 	char *name;
-	bool list; /* written as a list, also of one */
+	bool list; /* written as a list, also of one, or as a glob */
 	struct recipe_path *paths;
 	size_t count;
 	unsigned line;

@@ -85,6 +85,7 @@ static int take_paths(struct recipe_reader *r, const struct ynode *n,
 			return rc;
 		in->count++;
 	}
+	in->list |= count == 1 && in->paths[0].glob; /* it may match many */
 	return 0;
 }
 

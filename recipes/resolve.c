@@ -636,6 +636,16 @@ static int resolve_path(struct walk *w, const struct recipe_input *in,
 	return take(w, in, p, (*position)++, buf_cstr(&seen), seen.len, &f);
 }
 
+static int add_empty(struct walk *w, const struct recipe_input *in)
+{
+	static const struct addr none;
+	int r = add_input(w, in, 0, "", 0, &none, 0, false);
+
+	if (r >= 0)
+		w->task->inputs[w->task->ninputs - 1].empty = true;
+	return r;
+}
+
 static int resolve_inputs(struct walk *w)
 {
 	const struct recipe_def *def = w->task->def;
@@ -651,6 +661,12 @@ static int resolve_inputs(struct walk *w)
 			if (r < 0)
 				return r;
 		}
+		/* the command sees the name even if nothing is in it */
+		r = position || !def->inputs[i].name
+			    ? 0
+			    : add_empty(w, &def->inputs[i]);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -697,6 +713,8 @@ static int build_views(struct walk *w)
 	    view_add_dir(j->work, buf_cstr(&cwd), cwd.len) < 0)
 		return -ENOMEM;
 	for (i = 0; i < j->ninputs; i++) {
+		if (j->inputs[i].empty)
+			continue;
 		r = view_place(j, &j->inputs[i]);
 		if (r == -EEXIST)
 			return fail(w, EIO, j->def->run_line,
@@ -794,6 +812,7 @@ static int check_function(struct walk *w)
 	struct task *j = w->task;
 	const struct function *f = function_find(j->def->fn);
 	struct err err = {{0}};
+	size_t count = 0, i;
 	const char *near;
 
 	if (!f) {
@@ -804,7 +823,9 @@ static int check_function(struct walk *w)
 			    j->def->fn, near ? " (did you mean `" : "",
 			    near ? near : "", near ? "`?)" : "");
 	}
-	if (function_check(f, j->params, j->nparams, j->ninputs, &err) < 0)
+	for (i = 0; i < j->ninputs; i++)
+		count += !j->inputs[i].empty;
+	if (function_check(f, j->params, j->nparams, count, &err) < 0)
 		return fail(w, EINVAL, j->def->run_line, "%s", err.msg);
 	return 0;
 }

@@ -4,7 +4,10 @@
  * lie in the daemon's own mount is opened by bwrap, or by the command.
  *
  * The daemon's death is the end of the socket. The helper's death is told to
- * bwrap by PR_SET_PDEATHSIG, and to supervisors by their control pipe. */
+ * bwrap by PR_SET_PDEATHSIG, and to supervisors by their control pipe. (What
+ * nobody sees to is a helper that is itself killed by SIGKILL in the one or
+ * two milliseconds while bwrap starts: its inner process asks to die with its
+ * parent only then.) */
 #include "recipes/sandbox_helper.h"
 
 #include "core/clock.h"

@@ -223,9 +223,8 @@ static struct watch_spec watch_spec(const struct job *j)
 	return (struct watch_spec){.top = run->unsafe ? j->pid : j->init,
 				   .memory = run->memory,
 				   .bytes = run->scratch_max,
-				   .scratch = run->scratch,
-				   .out = run->stdout_path,
-				   .err = run->stderr_path,
+				   .written = {run->scratch, run->stdout_path,
+					       run->stderr_path},
 				   .own_root = !run->unsafe,
 				   .wake = j->wake};
 }
@@ -401,7 +400,7 @@ static void judge_bytes(struct job *j, struct sandbox_status *st)
 		return;
 	rc = j->watch ? watch_verdict(j->watch, &e) : 0;
 	if (!rc && (failed || !j->watch) &&
-	    written_bytes(&spec, NULL, &used) == -EOVERFLOW)
+	    written_bytes(&spec.written, NULL, &used) == -EOVERFLOW)
 		used = UINT64_MAX;
 	if (!rc && (used > max || (failed && used >= max) ||
 		    st->exit_signal == SIGXFSZ))

@@ -26,7 +26,6 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
@@ -39,7 +38,6 @@
 #define FAR_NS	   (50 * MSEC)	/* below */
 #define DISK_NS	   (100 * MSEC) /* between walks of the scratch */
 #define DISK_SHARE 20		/* a walk may take 1/20 of the time */
-#define DEPTH_MAX  256
 #define STACK_SIZE KIB(512)
 
 struct watch {
@@ -290,97 +288,15 @@ static void look_at_processes(struct watch *w, struct buf *list)
 	set_verdict(w, -EAGAIN, &e);
 }
 
-static uint64_t data_bytes(const struct stat *st)
-{
-	uint64_t size = (uint64_t)st->st_size;
-	uint64_t blocks = (uint64_t)st->st_blocks * 512;
-	uint64_t bytes = MIN(size, blocks);
-
-	return st->st_nlink > 1 ? bytes / st->st_nlink : bytes;
-}
-
-static int used_below(int fd, unsigned depth, const atomic_bool *stop,
-		      uint64_t *sum)
-{
-	DIR *d = fdopendir(fd);
-	struct dirent *e;
-	struct stat st;
-	int rc = 0;
-
-	if (!d) {
-		close(fd);
-		return -errno;
-	}
-	if (depth > DEPTH_MAX)
-		rc = -EOVERFLOW;
-	while (!rc && (e = readdir(d))) {
-		if (stop && *stop)
-			rc = -EINTR;
-		if (rc || !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
-		    fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			continue;
-		if (S_ISREG(st.st_mode))
-			*sum += data_bytes(&st);
-		if (!S_ISDIR(st.st_mode))
-			continue;
-		fd = openat(dirfd(d), e->d_name,
-			    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd >= 0) /* else gone, or not readable */
-			rc = used_below(fd, depth + 1, stop, sum);
-	}
-	closedir(d);
-	return rc;
-}
-
-int disk_used(const char *dir, const atomic_bool *stop, uint64_t *ret)
-{
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
-	uint64_t sum = 0;
-
-	if (fd < 0)
-		return -errno;
-	rc = used_below(fd, 0, stop, &sum);
-	if (!rc)
-		*ret = sum;
-	return rc;
-}
-
-int written_bytes(const struct watch_spec *spec, const atomic_bool *stop,
-		  uint64_t *ret)
-{
-	uint64_t sum = 0;
-	struct stat st;
-	int rc = 0;
-
-	if (spec->scratch)
-		rc = disk_used(spec->scratch, stop, &sum);
-	if (rc)
-		return rc;
-	if (spec->out && !stat(spec->out, &st) && S_ISREG(st.st_mode))
-		sum += data_bytes(&st);
-	if (spec->err && !stat(spec->err, &st) && S_ISREG(st.st_mode) &&
-	    !(spec->out && !strcmp(spec->out, spec->err)))
-		sum += data_bytes(&st);
-	*ret = sum;
-	return 0;
-}
-
-int written_too_much(uint64_t limit, struct err *err)
-{
-	char text[32];
-
-	size_format(limit, text, sizeof(text));
-	return err_set(err, -EFBIG, "wrote more than %s", text);
-}
-
 static void look_at_bytes(struct watch *w, const atomic_bool *stop)
 {
 	uint64_t used = 0;
 	struct err e;
-	int rc = written_bytes(&w->spec, stop, &used);
+	int rc = written_bytes(&w->spec.written, stop, &used);
 
 	if (rc == -EOVERFLOW) {
-		err_set(&e, 0, "made directories more than %d deep", DEPTH_MAX);
+		err_set(&e, 0, "made directories more than %d deep",
+			DISK_DEPTH_MAX);
 		set_verdict(w, -EFBIG, &e);
 	} else if (!rc && used > w->spec.bytes) {
 		set_verdict(w, written_too_much(w->spec.bytes, &e), &e);

@@ -14,20 +14,18 @@
 #ifndef RECIPES_SANDBOX_WATCH_H
 #define RECIPES_SANDBOX_WATCH_H
 
-#include "core/err.h"
+#include "recipes/sandbox_disk.h"
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
 #define WATCH_PROCESSES 2048 /* of one run; fork bombs end here */
 
 struct watch_spec {
-	pid_t top;	       /* its descendants are the run */
-	uint64_t memory;       /* 0: no limit */
-	uint64_t bytes;	       /* 0: no limit */
-	const char *scratch;   /* or NULL */
-	const char *out, *err; /* files that count too, or NULL */
+	pid_t top;		/* its descendants are the run */
+	uint64_t memory;	/* 0: no limit */
+	uint64_t bytes;		/* 0: no limit */
+	struct written written; /* what counts */
 	bool own_root; /* top has a /tmp, /dev/shm and /proc of its own */
 	int wake;      /* eventfd: there is a verdict, or the end */
 };
@@ -42,16 +40,5 @@ int watch_verdict(struct watch *w, struct err *ret);
 void watch_stop(struct watch *w, bool last_look);
 bool watch_ended(struct watch *w);
 void watch_free(struct watch *w); /* waits for the thread */
-
-/* Bytes of all files below the directory, holes not counted. -EOVERFLOW
- * behind 256 levels, -EINTR when *stop became true (NULL: never). */
-int disk_used(const char *dir, const atomic_bool *stop, uint64_t *ret) MUST_USE;
-
-/* disk_used of the scratch and the size of both files. */
-int written_bytes(const struct watch_spec *spec, const atomic_bool *stop,
-		  uint64_t *ret) MUST_USE;
-
-/* The message for -EFBIG. */
-int written_too_much(uint64_t limit, struct err *err);
 
 #endif

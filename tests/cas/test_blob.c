@@ -45,7 +45,7 @@ static struct addr put_split(struct store *s, const uint8_t *p, size_t n,
 /* Random bytes with holes and shorter runs of zeros. */
 static uint8_t *sparse(size_t n, uint64_t seed)
 {
-	static const size_t runs[] = {1000,	   KIB(100),	 KIB(256),
+	static const size_t runs[] = {1000,	    KIB(100),	 KIB(256),
 				      KIB(256) + 1, KIB(300),	 MIB(1),
 				      MIB(3),	    KIB(512) + 7};
 	uint8_t *p = random_bytes(n, seed);
@@ -153,11 +153,10 @@ END_TEST
 
 START_TEST(blob_zeros_are_zeros_however_they_are_written)
 {
-	static const uint64_t sizes[] = {1,	       KIB(16),	 KIB(256) - 1,
-					 KIB(256),     KIB(256) + 1,
-					 KIB(512),     KIB(512) + 1,
-					 KIB(512) + 2, MIB(2),	 MIB(2) + 1,
-					 MIB(40)};
+	static const uint64_t sizes[] = {
+		1,	  KIB(16),	KIB(256) - 1, KIB(256), KIB(256) + 1,
+		KIB(512), KIB(512) + 1, KIB(512) + 2, MIB(2),	MIB(2) + 1,
+		MIB(40)};
 	char *dir;
 	struct store *s = new_store(&dir);
 	uint8_t *p = calloc(1, MIB(40));

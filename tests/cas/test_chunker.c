@@ -94,10 +94,10 @@ static void cut_in_steps(const struct chunker *c, const uint8_t *p, size_t n,
 static uint8_t *sparse_bytes(size_t n, uint64_t seed)
 {
 	static const size_t runs[] = {
-		1,	   100,	      CHUNK_MIN,     CHUNK_NORMAL,
-		KIB(255),  KIB(256),  KIB(256) + 1,  KIB(256) - 1,
-		KIB(300),  KIB(512),  KIB(512) + 1,  KIB(700),
-		KIB(1100), KIB(256),  KIB(256) + 16, KIB(128),
+		1,	   100,	     CHUNK_MIN,	    CHUNK_NORMAL,
+		KIB(255),  KIB(256), KIB(256) + 1,  KIB(256) - 1,
+		KIB(300),  KIB(512), KIB(512) + 1,  KIB(700),
+		KIB(1100), KIB(256), KIB(256) + 16, KIB(128),
 	};
 	uint8_t *p = random_bytes(n, seed);
 	size_t i = 0, len;

@@ -21,8 +21,8 @@ static enum codec_id encode(struct codec *c, const void *p, size_t n,
 
 START_TEST(codec_text_comes_back_from_less)
 {
-	static const size_t sizes[] = {300, 1000, KIB(4), KIB(16), KIB(256),
-				       MIB(16)};
+	static const size_t sizes[] = {300,	1000,	  KIB(4),
+				       KIB(16), KIB(256), MIB(16)};
 	struct codec_pool *pool = codec_pool_new();
 	struct codec *c = codec_take(pool);
 	struct buf b = BUF_INIT;

@@ -365,12 +365,10 @@ START_TEST(dir_inner_pages_have_to_fit_what_is_below)
 		ck_assert_int_eq(each_of(s, &b), i ? -EBADMSG : 0);
 		ck_assert_int_eq(store_put(s, OBJ_DIR, b.data, b.len, &a), 0);
 		if (!i)
-			ck_assert_int_eq(dir_find(s, &a, "d", 1, &page,
-						  &found),
+			ck_assert_int_eq(dir_find(s, &a, "d", 1, &page, &found),
 					 0);
 		if (i >= 4)
-			ck_assert_int_eq(dir_find(s, &a, "b", 1, &page,
-						  &found),
+			ck_assert_int_eq(dir_find(s, &a, "b", 1, &page, &found),
 					 -EBADMSG);
 	}
 	ck_assert_int_eq(store_put(s, OBJ_RECIPE, "x", 1, &a), 0);

@@ -10,8 +10,10 @@
 
 static struct record raw_record(const void *p, uint32_t n)
 {
-	struct record r = {
-		.kind = OBJ_CHUNK, .codec = CODEC_RAW, .stored = n, .raw = n};
+	struct record r = {.kind = OBJ_CHUNK,
+			   .codec = CODEC_RAW,
+			   .stored = n,
+			   .raw = n};
 
 	addr_of(OBJ_CHUNK, p, n, &r.addr);
 	return r;

@@ -135,8 +135,7 @@ START_TEST(store_put_too_long_is_efbig)
 	uint8_t *p = calloc(1, OBJ_MAX + 1);
 	struct addr a;
 
-	ck_assert_int_eq(store_put(s, OBJ_CHUNK, p, CHUNK_MAX + 1, &a),
-			 -EFBIG);
+	ck_assert_int_eq(store_put(s, OBJ_CHUNK, p, CHUNK_MAX + 1, &a), -EFBIG);
 	ck_assert_int_eq(store_put(s, OBJ_RECIPE, p, OBJ_MAX, &a), 0);
 	ck_assert_int_eq(store_put(s, OBJ_RECIPE, p, OBJ_MAX + 1, &a), -EFBIG);
 	free(p);

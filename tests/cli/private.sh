@@ -10,6 +10,16 @@ left()
 	find "$T/tmp" -mindepth 1
 }
 
+something()
+{
+	[ -n "$(left)" ]
+}
+
+nothing()
+{
+	[ -z "$(left)" ]
+}
+
 prepare()
 {
 	mkdir "$T/tmp"
@@ -61,11 +71,11 @@ test_nobody_sees_the_private_mount()
 	umount_it
 	"$DERIVA" build --store "$S" slow 2>/dev/null &
 	pid=$!
-	wait_for test -n "$(left)"
+	wait_for something
 	lacks "$T/tmp" "$(cat /proc/self/mountinfo)"
 	kill "$pid"
 	wait "$pid" || true
-	wait_for sh -c "! find '$T/tmp' -mindepth 1 | grep -q ."
+	wait_for nothing
 }
 
 ends_with()
@@ -78,22 +88,27 @@ ends_with()
 	"$DERIVA" build --store "$S" slow 2>/dev/null &
 	pid=$!
 	set +m
-	wait_for sh -c "find '$T/tmp' -mindepth 1 | grep -q ."
-	sleep 0.5
+	wait_for something
+	sleep "$2"
 	kill "-$1" "$pid"
 	wait "$pid" || true
-	wait_for sh -c "! find '$T/tmp' -mindepth 1 | grep -q ."
+	wait_for nothing
 	wait_for mount_it
 }
 
 test_ctrl_c_leaves_nothing()
 {
-	ends_with INT
+	ends_with INT 0.5
 }
 
 test_kill_leaves_nothing()
 {
-	ends_with KILL
+	ends_with KILL 0.5
+}
+
+test_an_end_while_it_is_mounted_leaves_nothing()
+{
+	ends_with INT 0
 }
 
 run_tests "$@"

@@ -511,7 +511,7 @@ START_TEST(ns_path_and_readlink_answer_and_say_what_is_wrong)
 {
 	CLEANUP_BUF struct buf b = BUF_INIT;
 	struct ns_attr a;
-	uint64_t dir, ino;
+	uint64_t dir, ino, found;
 
 	fixture_open(&f);
 	dir = make_dir(&f, NS_ROOT, "some");
@@ -536,6 +536,11 @@ START_TEST(ns_path_and_readlink_answer_and_say_what_is_wrong)
 	ck_assert_int_eq(ns_readlink(f.ns, NS_NOW, ino, &b), -EINVAL);
 	ck_assert_int_eq(ns_readlink(f.ns, NS_NOW, 999, &b), -ENOENT);
 	ck_assert_int_eq(ns_path(f.ns, NS_NOW, 999, &b), -ENOENT);
+	ck_assert_int_eq(ns_parent(f.ns, NS_NOW, ino, &found), 0);
+	ck_assert_uint_eq(found, dir);
+	ck_assert_int_eq(ns_parent(f.ns, 3, dir, &found), 0);
+	ck_assert_uint_eq(found, NS_ROOT + 1);
+	ck_assert_int_eq(ns_parent(f.ns, NS_NOW, NS_ROOT, &found), -ENOENT);
 	fixture_done(&f);
 }
 END_TEST

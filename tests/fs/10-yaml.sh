@@ -108,7 +108,7 @@ END
 
 test_tag()
 {
-	slip 2 '!' <<'END'
+	slip 2 tag <<'END'
 in: []
 run: !!str echo
 END

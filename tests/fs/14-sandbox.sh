@@ -180,7 +180,7 @@ test_no_terminal()
 {
 	recipe d <<'END'
 in: []
-run: if (: </dev/tty) 2>/dev/null; then echo tty; else echo none; fi
+run: if (true </dev/tty) 2>/dev/null; then echo tty; else echo none; fi
 END
 	content none d
 }

@@ -79,10 +79,10 @@ recipe()
 # A line that no other run of a command prints.
 UUID='cat /proc/sys/kernel/random/uuid'
 
-# attr NAME PATH: user.deriva.NAME of a file
+# attr NAME PATH: user.deriva.NAME of a file, which is not computed for it
 attr()
 {
-	getfattr --absolute-names --only-values -n "user.deriva.$1" "$2"
+	"$SYS" getxattr "user.deriva.$1" "$2"
 }
 
 state()

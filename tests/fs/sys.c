@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -247,6 +248,21 @@ static int do_interrupt(char **arg)
 	return 0;
 }
 
+/* NAME PATH: the value of an extended attribute. The tools of the attr package
+ * lstat() the file first, which may compute it; this does not. */
+static int do_getxattr(char **arg)
+{
+	static char value[1 << 16];
+	ssize_t n = getxattr(arg[1], arg[0], value, sizeof(value));
+
+	if (n < 0) {
+		fprintf(stderr, "%s: %s: %s\n", arg[1], arg[0],
+			strerrorname_np(errno));
+		return 1;
+	}
+	return fwrite(value, (size_t)n, 1, stdout) == 1 || !n ? 0 : 1;
+}
+
 /* PATH: open, fstat, read whole; three sizes that have to agree */
 static int do_sizes(char **arg)
 {
@@ -316,6 +332,7 @@ static const struct command {
 	{"writer", 2, do_writer},
 	{"kill", 1, do_kill},
 	{"interrupt", 2, do_interrupt},
+	{"getxattr", 2, do_getxattr},
 	{"sizes", 1, do_sizes},
 	{"noise", 2, do_noise},
 };

@@ -5,7 +5,8 @@
  * target's corpus. With clang it can be libFuzzer's instead:
  *
  *	CC=clang meson setup build -Db_lundef=false \
- *		-Db_sanitize=address,undefined -Dc_args=-fsanitize=fuzzer-no-link
+ *		-Db_sanitize=address,undefined \
+ *		-Dc_args=-fsanitize=fuzzer-no-link
  *	ninja -C build tests/fuzz/fuzz-recipe
  *	build/tests/fuzz/fuzz-recipe -max_len=4096 NEW tests/fuzz/corpus/recipe
  */

@@ -111,7 +111,7 @@ char *fixture_text(const char *path)
 	return text;
 }
 
-static bool has_text(const char *pid, const char *text)
+static bool has_text(const char *pid, const char *text, size_t len)
 {
 	char path[300], line[4096];
 	ssize_t n;
@@ -122,10 +122,10 @@ static bool has_text(const char *pid, const char *text)
 	n = fd < 0 ? -1 : read(fd, line, sizeof(line));
 	if (fd >= 0)
 		close(fd);
-	return n > 0 && memmem(line, (size_t)n, text, strlen(text));
+	return n > 0 && memmem(line, (size_t)n, text, len);
 }
 
-unsigned processes_with(const char *text)
+static unsigned count(const char *text, size_t len)
 {
 	DIR *d = opendir("/proc");
 	struct dirent *e;
@@ -134,9 +134,22 @@ unsigned processes_with(const char *text)
 	ck_assert_ptr_nonnull(d);
 	while ((e = readdir(d)))
 		if (e->d_name[0] >= '0' && e->d_name[0] <= '9')
-			n += has_text(e->d_name, text);
+			n += has_text(e->d_name, text, len);
 	closedir(d);
 	return n;
+}
+
+unsigned processes_with(const char *text)
+{
+	return count(text, strlen(text));
+}
+
+unsigned sleepers(const char *time)
+{
+	char text[64];
+	int n = snprintf(text, sizeof(text), "sleep%c%s", '\0', time);
+
+	return count(text, (size_t)n);
 }
 
 bool processes_gone(const char *text, unsigned ms)

@@ -34,6 +34,8 @@ void fixture_sh(struct fixture *f, const char *script);
 char *fixture_text(const char *path);
 /* Processes of this machine that have `text` in their command line. */
 unsigned processes_with(const char *text);
+/* Those that are `sleep TIME`, not the shells that have it in their text. */
+unsigned sleepers(const char *time);
 /* Waits until there are none, at most `ms`. */
 bool processes_gone(const char *text, unsigned ms);
 

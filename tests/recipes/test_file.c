@@ -124,7 +124,7 @@ START_TEST(file_reads_what_is_written)
 		 "sh(echo \xc3\xa4) [\xc3\xa4.txt,a]"},
 		{"in: [a, a]\nrun: echo a\n  b\n", "sh(echo a b) [a,a]"},
 		{"in: {a: []}\nrun: echo $a\n", "sh(echo $a) a[]"},
-		{"in: {a: \"*.c\"}\nrun: echo $a\n", "sh(echo $a) a=*.c~"},
+		{"in: {a: \"*.c\"}\nrun: echo $a\n", "sh(echo $a) a[*.c~]"},
 	};
 
 	check_good(table, ARRAY_LEN(table));

@@ -1,6 +1,6 @@
 /* Time, memory, bytes, processes: what a command may use up. */
 #include "recipes/sandbox.h"
-#include "recipes/sandbox_watch.h"
+#include "recipes/sandbox_disk.h"
 
 #include "tests/lib/harness.h"
 #include "tests/recipes/sandbox_fixture.h"

@@ -1,0 +1,160 @@
+#include "core/ns_internal.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+static void bind_addr(struct stmt *st, int i, const struct ns_attr *a)
+{
+	if (S_ISREG(a->mode))
+		stmt_blob(st, i, a->addr.b, ADDR_LEN);
+	else
+		stmt_null(st, i);
+}
+
+static int64_t stored_size(const struct ns_attr *a)
+{
+	return S_ISDIR(a->mode) ? 0 : (int64_t)a->size;
+}
+
+int ns_put_inode(struct ns *ns, enum ns_stmt add_or_put,
+		 const struct ns_attr *a)
+{
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&ns->stmts, add_or_put, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)a->ino);
+	stmt_int(st, 2, a->mode);
+	stmt_int(st, 3, a->nlink);
+	stmt_int(st, 4, a->uid);
+	stmt_int(st, 5, a->gid);
+	stmt_int(st, 6, (int64_t)a->rdev);
+	stmt_int(st, 7, stored_size(a));
+	stmt_int(st, 8, a->atime_ns);
+	stmt_int(st, 9, a->mtime_ns);
+	stmt_int(st, 10, a->ctime_ns);
+	bind_addr(st, 11, a);
+	stmt_int(st, 12, (int64_t)a->version);
+	return stmt_run(st);
+}
+
+int ns_put_version(struct ns *ns, struct ns_work *w, const struct ns_attr *a,
+		   const char *target)
+{
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&ns->stmts, NS_VERSION_ADD, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)a->ino);
+	stmt_int(st, 2, (int64_t)w->seq);
+	stmt_int(st, 3, (int64_t)a->version);
+	stmt_int(st, 4, a->mode);
+	stmt_int(st, 5, a->uid);
+	stmt_int(st, 6, a->gid);
+	stmt_int(st, 7, (int64_t)a->rdev);
+	stmt_int(st, 8, stored_size(a));
+	stmt_int(st, 9, a->mtime_ns);
+	bind_addr(st, 10, a);
+	if (target)
+		stmt_blob(st, 11, target, strlen(target));
+	else
+		stmt_null(st, 11);
+	w->totals.versions++;
+	return stmt_run(st);
+}
+
+int ns_put_name(struct ns *ns, const struct ns_work *w, uint64_t dir,
+		const char *name, size_t len, uint64_t ino)
+{
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&ns->stmts, NS_ENTRY_ADD, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)dir);
+	stmt_blob(st, 2, name, len);
+	stmt_int(st, 3, (int64_t)ino);
+	stmt_int(st, 4, (int64_t)w->seq);
+	return stmt_run(st);
+}
+
+int ns_kill_name(struct ns *ns, const struct ns_work *w,
+		 const struct ns_name *name)
+{
+	struct stmt *st;
+	int rc;
+
+	if (!name->born || name->born >= w->seq)
+		return -EUCLEAN;
+	st = stmts_get(&ns->stmts, NS_ENTRY_KILL, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)name->id);
+	stmt_int(st, 2, (int64_t)w->seq);
+	stmt_int(st, 3, (int64_t)ns_fork_node(name->born, w->seq));
+	return stmt_run(st);
+}
+
+int ns_touch_dir(struct ns *ns, const struct ns_work *w, uint64_t dir,
+		 int nlink_by)
+{
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&ns->stmts, NS_DIR_TOUCH, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)dir);
+	stmt_int(st, 2, w->time_ns);
+	stmt_int(st, 3, nlink_by);
+	return stmt_run(st);
+}
+
+int ns_touch_inode(struct ns *ns, const struct ns_work *w,
+		   const struct ns_attr *a)
+{
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&ns->stmts, NS_INODE_TOUCH, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)a->ino);
+	stmt_int(st, 2, w->time_ns);
+	stmt_int(st, 3, a->nlink);
+	return stmt_run(st);
+}
+
+void ns_count(struct totals *t, const struct ns_attr *a, int by)
+{
+	uint64_t n = (uint64_t)(int64_t)by;
+
+	if (S_ISREG(a->mode)) {
+		t->files += n;
+		t->bytes += n * a->size;
+	} else if (S_ISDIR(a->mode)) {
+		t->dirs += n;
+	} else if (S_ISLNK(a->mode)) {
+		t->links += n;
+	}
+}
+
+int ns_drop_link(struct ns *ns, struct ns_work *w, struct ns_attr *gone)
+{
+	int rc = 0;
+
+	if (!gone->nlink)
+		return -EUCLEAN;
+	gone->nlink = S_ISDIR(gone->mode) ? 0 : gone->nlink - 1;
+	gone->ctime_ns = w->time_ns;
+	if (!gone->nlink) {
+		ns_count(&w->totals, gone, -1);
+		rc = ns_orphan_add(ns, gone->ino);
+	}
+	return rc < 0 ? rc : ns_touch_inode(ns, w, gone);
+}
