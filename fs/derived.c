@@ -15,11 +15,12 @@
  * are served with the value that was computed for it. That ends the grace, and
  * so does any change that the thread makes, as it is not on its way then.
  *
- * When something changes, attributes of VALUE nodes are invalidated, which is
- * safe from any handler. Names that must go, and values that must no longer be
- * found under their name while somebody has them open, need the kernel to
- * look names up again: FUSE_NOTIFY_INC_EPOCH where it knows that, else derived
- * names have no entry timeout at all.
+ * When something changes, the kernel has to look up the name of a VALUE again
+ * before it uses what it knows: one FUSE_NOTIFY_INC_EPOCH makes it do so for
+ * all names, which is safe from any handler. Kernels before 6.16 do not know
+ * that; there derived names have no entry timeout at all. (Invalidating the
+ * attributes alone does not do: under the writeback cache a statx(2) for
+ * nothing but size or mtime is answered from what the kernel has.)
  */
 #include "fs/fs.h"
 
@@ -553,46 +554,36 @@ void derived_addr(struct fs *fs, fuse_req_t req, struct node *n, size_t size)
 
 /* --- news --------------------------------------------------------------- */
 
-/* Tells the kernel to look up every name again before it uses it. */
-static void forget_names(struct fs *fs)
+/* The kernel must not find an old value under its name any more. */
+static void stale(void *ctx, uint64_t dir, const char *name, size_t len)
 {
+	struct fs *fs = ctx;
+	struct name *nm = name_find(fs, NS_NOW, dir, name, len);
+	struct node *n;
+
+	for (n = nm ? nm->nodes : NULL; n; n = n->next)
+		if (n->kind == NODE_VALUE && n->lookups)
+			fs->forget_names = true;
+}
+
+/* Tells the kernel to look up every name again before it uses it. */
+static void told(void *ctx)
+{
+	struct fs *fs = ctx;
 	struct fuse_out_header {
 		uint32_t len;
 		int32_t error;
 		uint64_t unique;
 	} head = {sizeof(head), 8 /* FUSE_NOTIFY_INC_EPOCH */, 0};
 
-	if (fs->epoch &&
+	if (!fs->forget_names)
+		return;
+	fs->forget_names = false;
+	if (fs->epoch && !fs->closing &&
 	    write(fuse_session_fd(fs->se), &head, sizeof(head)) < 0 &&
 	    errno != ENOENT && errno != ENODEV)
 		log_warn("the kernel refuses to forget names: %s",
 			 err_name(errno));
-}
-
-static void stale(void *ctx, uint64_t dir, const char *name, size_t len)
-{
-	struct fs *fs = ctx;
-	struct name *nm = name_find(fs, NS_NOW, dir, name, len);
-	struct ns_attr recipe;
-	struct node *n;
-	bool forget = false, known = false;
-
-	if (!nm || fs->closing)
-		return;
-	for (n = nm->nodes; n; n = n->next) {
-		if (!n->lookups)
-			continue;
-		known = true;
-		if (n->kind != NODE_VALUE)
-			continue;
-		fuse_lowlevel_notify_inval_inode(fs->se, node_id(fs, n), -1, 0);
-		forget = forget || n->opens;
-	}
-	if (known &&
-	    eval_defined(fs->eval, NS_NOW, dir, name, len, &recipe) < 0)
-		forget = true;
-	if (forget)
-		forget_names(fs);
 }
 
 static bool writing(void *ctx, uint64_t ino)
@@ -637,6 +628,7 @@ void derived_init(struct fs *fs, struct eval_host *ret)
 		.writing = writing,
 		.settle = settle,
 		.stale = stale,
+		.told = told,
 		.wrote = fs_wrote,
 		.show = view_show,
 		.hide = view_hide,

@@ -148,6 +148,7 @@ struct fs {
 	struct map *graces; /* thread -> grace */
 	uint64_t next_id;
 	bool closing;
+	bool forget_names; /* the kernel has to, before anybody is answered */
 
 	pthread_t committer;
 	bool committing;

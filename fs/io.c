@@ -117,10 +117,17 @@ static int open_past(fuse_req_t req, struct node *n, struct fuse_file_info *fi)
 static int open_control(fuse_req_t req, struct node *n,
 			struct fuse_file_info *fi)
 {
+	bool takes = n->kind == NODE_CONTROL && n->control == CTL_RETRY;
 	struct fs *fs = fs_of(req);
-	struct handle *h = calloc(1, sizeof(*h));
+	struct handle *h;
 	int r;
 
+	if (n->kind == NODE_CONTROL && n->control < CTL_STATUS)
+		return -EISDIR;
+	if (takes ? (fi->flags & O_ACCMODE) != O_WRONLY
+		  : for_writing(fi->flags))
+		return -EPERM;
+	h = calloc(1, sizeof(*h));
 	if (!h)
 		return -ENOMEM;
 	h->node = n;

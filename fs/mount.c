@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/utsname.h>
 
 #include "core/clock.h"
@@ -393,17 +392,30 @@ static int kernel_mount(struct mount *m, struct err *err)
 }
 
 /* Sequential reads arrive in requests of this size only when the kernel reads
- * ahead that far; root may say so. */
+ * ahead that far; root may say so. The device's number comes from mountinfo,
+ * as stat(2) would wait for a loop that does not run yet. */
 static void raise_readahead(const char *mountpoint)
 {
-	char path[128];
-	struct stat st;
-	int fd;
+	CLEANUP_FREE char *line = NULL;
+	FILE *f = geteuid() ? NULL : fopen("/proc/self/mountinfo", "re");
+	char path[128], *at;
+	unsigned major, minor;
+	size_t cap = 0, len = strlen(mountpoint);
+	int fd, found = 0;
 
-	if (geteuid() != 0 || stat(mountpoint, &st) < 0)
-		return;
+	while (f && getline(&line, &cap, f) > 0)
+		if (sscanf(line, "%*d %*d %u:%u", &major, &minor) == 2 &&
+		    (at = strstr(line, mountpoint)) && at[-1] == ' ' &&
+		    at[len] == ' ') {
+			found = 1;
+			break;
+		}
+	if (f)
+		fclose(f);
+	if (!found)
+		return; /* an odd path is written with escapes: so be it */
 	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb",
-		 major(st.st_dev), minor(st.st_dev));
+		 major, minor);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
@@ -526,18 +538,9 @@ int mount_start(const char *store, const char *dir,
 	return 0;
 }
 
-static void *raise_later(void *arg)
-{
-	/* stat(2) of the mount waits for the session's loop, so not there */
-	raise_readahead(arg);
-	return NULL;
-}
-
 int mount_serve(struct mount *m)
 {
 	struct fuse_loop_config *config = fuse_loop_cfg_create();
-	pthread_t readahead;
-	bool raising;
 	int r, rc;
 
 	if (!config) {
@@ -547,14 +550,9 @@ int mount_serve(struct mount *m)
 	fuse_loop_cfg_set_clone_fd(config, 0);
 	fuse_loop_cfg_set_max_threads(config, 16);
 	fuse_loop_cfg_set_idle_threads(config, 16);
-	raising = !pthread_create(&readahead, NULL, raise_later,
-				  m->fs.mountpoint);
+	raise_readahead(m->fs.mountpoint);
 	r = fuse_session_loop_mt(m->fs.se, config);
 	fuse_loop_cfg_destroy(config);
-	if (raising) {
-		fuse_session_exit(m->fs.se);
-		pthread_join(readahead, NULL);
-	}
 	rc = close_all(m);
 	return r < 0 && r != -EINTR ? r : rc;
 }

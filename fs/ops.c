@@ -86,6 +86,28 @@ static void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 		fuse_reply_attr(req, &st, attr_timeout(fs, n));
 }
 
+/* Comes only without default_permissions, so from root: everything but
+ * executing what nobody may execute, and writing where nobody can. */
+static void op_access(fuse_req_t req, fuse_ino_t id, int mask)
+{
+	struct fs *fs = fs_of(req);
+	struct node *n = node_of(fs, id);
+	struct stat st;
+	int r;
+
+	db_lock(fs->db);
+	r = node_attr(fs, n, &st);
+	db_unlock(fs->db);
+	if (r >= 0 && (mask & X_OK) && S_ISREG(st.st_mode) &&
+	    !(st.st_mode & 0111))
+		r = -EACCES;
+	if (r >= 0 && (mask & W_OK) &&
+	    (n->kind == NODE_PAST || n->kind == NODE_VIEW ||
+	     n->kind == NODE_CONTENT))
+		r = -EROFS;
+	fuse_reply_err(req, -r);
+}
+
 /* --- changing attributes ------------------------------------------------ */
 
 /* truncate(2), with the file open or not: not open, it is opened for as long
@@ -517,6 +539,7 @@ const struct fuse_lowlevel_ops fs_ops = {
 	.lookup = op_lookup,
 	.forget = op_forget,
 	.forget_multi = op_forget_multi,
+	.access = op_access,
 	.getattr = op_getattr,
 	.setattr = op_setattr,
 	.readlink = op_readlink,

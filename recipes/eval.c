@@ -904,8 +904,10 @@ void eval_name_changed(struct eval *ev, uint64_t dir, const char *name,
 	if (!recipe_name(name, len, &n)) {
 		/* it may have come in the way of a recipe, or out of it */
 		t = target_get(ev, NS_NOW, dir, name, len, false);
-		if (t)
+		if (t) {
 			ev->host.stale(ev->host.ctx, dir, name, len);
+			ev->host.told(ev->host.ctx);
+		}
 		return;
 	}
 	t = target_get(ev, NS_NOW, dir, name, n, false);
@@ -914,6 +916,7 @@ void eval_name_changed(struct eval *ev, uint64_t dir, const char *name,
 	else
 		watch_fire_name(ev, dir, name, n);
 	ev->host.stale(ev->host.ctx, dir, name, n);
+	ev->host.told(ev->host.ctx);
 }
 
 void eval_inode_changed(struct eval *ev, uint64_t ino)

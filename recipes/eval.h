@@ -33,8 +33,10 @@ struct eval_host {
 	bool (*writing)(void *ctx, uint64_t ino);
 	/* Brings what its writers have written so far into the namespace. */
 	int (*settle)(void *ctx, uint64_t ino);
-	/* What the name holds may be another content now, or nothing. */
+	/* What the name holds may be another content now, or nothing; and all
+	 * that one change made stale has been told. */
 	void (*stale)(void *ctx, uint64_t dir, const char *name, size_t len);
+	void (*told)(void *ctx);
 	/* Rows were written: commit soon. */
 	void (*wrote)(void *ctx);
 	/* Shows a view as a directory (read-only) until hide; the path's

@@ -202,6 +202,7 @@ static void fire_key(struct eval *ev, uint8_t tag, uint64_t ino,
 		fire(ev, key, make_key(key, KEY_NAME, t->dir, t->name, t->len),
 		     &list);
 	}
+	ev->host.told(ev->host.ctx);
 }
 
 void watch_fire_name(struct eval *ev, uint64_t dir, const char *name,

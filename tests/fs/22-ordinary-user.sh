@@ -2,7 +2,12 @@
 # Most people are not root. Mount, compute, crash and unmount as `nobody`: with
 # fusermount3, without capabilities, and with nobody else let in.
 #
-# Needs root, to become another user, and to open /dev/fuse for it meanwhile.
+# Needs root, to become another user, and to give it a /dev/fuse: one of its own,
+# in a mount namespace that goes with this script.
+if [ "${1-}" != --inside ]; then
+	exec unshare --mount --propagation private "$0" --inside "$@"
+fi
+shift
 # shellcheck source=tests/fs/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck disable=SC2034 # read by lib.sh
@@ -23,9 +28,11 @@ prepare()
 	DERIVA=$T/bin/deriva
 	S=$T/home/store M=$T/home/m
 	chown nobody "$T/home"
-	fuse_mode=$(stat -c %a /dev/fuse)
-	trap 'chmod "$fuse_mode" /dev/fuse' EXIT
-	chmod 666 /dev/fuse
+	mkdir "$T/dev"
+	mount -t tmpfs -o mode=755 none "$T/dev"
+	mknod -m 666 "$T/dev/fuse" c 10 229
+	mount --bind "$T/dev/fuse" /dev/fuse
+	trap 'umount /dev/fuse "$T/dev"' EXIT
 }
 
 user_mount()
