@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "cli/daemon.h"
 #include "cli/mountinfo.h"
@@ -18,7 +18,7 @@ static int clear_dead(const char *dir)
 {
 	CLEANUP(mount_table_done) struct mount_table t = {0};
 	const struct mount_entry *e;
-	struct stat st;
+	struct statvfs st;
 	struct err err;
 	int rc;
 
@@ -26,7 +26,8 @@ static int clear_dead(const char *dir)
 	if (rc < 0)
 		return fail("/proc/self/mountinfo: %s", err_name(rc));
 	e = mount_table_at(&t, dir);
-	if (!e || !mount_is_deriva(e) || stat(dir, &st) == 0 ||
+	/* not stat(2), which the kernel may answer for the dead */
+	if (!e || !mount_is_deriva(e) || statvfs(dir, &st) == 0 ||
 	    errno != ENOTCONN)
 		return EXIT_SUCCESS;
 	rc = unmount(dir, true, &err);

@@ -43,7 +43,7 @@ struct grace {
 	char name[];
 };
 
-enum park_kind { PARK_GETATTR, PARK_OPEN, PARK_ADDR };
+enum park_kind { PARK_GETATTR, PARK_OPEN, PARK_ADDR, PARK_STATE };
 
 /* A request that waits for an evaluation. */
 struct parked {
@@ -54,7 +54,7 @@ struct parked {
 	int pid;
 	struct node *node; /* held by `opens` */
 	struct fuse_file_info fi;
-	size_t size; /* PARK_ADDR: of the caller's buffer */
+	size_t size; /* PARK_ADDR, PARK_STATE: of the caller's buffer */
 	struct eval_wait *wait;
 	bool interrupted;
 };
@@ -308,12 +308,44 @@ static void reply_addr(fuse_req_t req, const struct eval_value *v, size_t size)
 		fuse_reply_buf(req, hex, ADDR_HEX - 1);
 }
 
+/* v: what it holds; NULL: something would have to run. */
+static void reply_state(struct fs *fs, fuse_req_t req, struct node *n,
+			const struct eval_value *v, size_t size)
+{
+	const struct name *nm = n->name;
+	enum eval_state state = EVAL_NEW;
+	struct eval_value known;
+	const char *text;
+	bool now;
+
+	if (v && v->error)
+		state = EVAL_FAILED;
+	else if (v)
+		state = EVAL_FRESH;
+	else if (eval_peek(fs->eval, nm->at, nm->dir, nm->text, nm->len, &state,
+			   &known, &now, NULL) < 0)
+		state = EVAL_NEW;
+	else if (state == EVAL_FRESH || state == EVAL_FAILED)
+		state = EVAL_STALE;
+	text = eval_state_name(state);
+	if (!size)
+		fuse_reply_xattr(req, strlen(text));
+	else if (size < strlen(text))
+		fuse_reply_err(req, ERANGE);
+	else
+		fuse_reply_buf(req, text, strlen(text));
+}
+
 /* The outcome of an evaluation, to a request for the node. */
 static void reply_value(struct fs *fs, struct parked *p, int rc,
 			const struct eval_value *v)
 {
 	struct node *n = p->node;
 
+	if (p->kind == PARK_STATE && (rc >= 0 || rc == -EAGAIN)) {
+		reply_state(fs, p->req, n, rc < 0 ? NULL : v, p->size);
+		return;
+	}
 	if (rc < 0) {
 		fuse_reply_err(p->req, rc == -ECANCELED ? EIO : -rc);
 		return;
@@ -322,6 +354,8 @@ static void reply_value(struct fs *fs, struct parked *p, int rc,
 	case PARK_ADDR:
 		reply_addr(p->req, v, p->size);
 		return;
+	case PARK_STATE:
+		break;
 	case PARK_GETATTR:
 		/* fstat comes without a handle: who has the old value open
 		 * gets its attributes; one is ours */
@@ -430,8 +464,10 @@ static void evaluate(struct fs *fs, fuse_req_t req, struct node *n,
 		fuse_reply_err(req, EINTR);
 		unpark(p);
 	} else {
-		r = eval_want(fs->eval, nm->at, nm->dir, nm->text, nm->len,
-			      evaluated, p, &v, &p->wait);
+		r = (kind == PARK_STATE
+			     ? eval_check
+			     : eval_want)(fs->eval, nm->at, nm->dir, nm->text,
+					  nm->len, evaluated, p, &v, &p->wait);
 		if (r)
 			evaluated(p, r < 0 ? r : 0, &v);
 	}
@@ -545,6 +581,11 @@ void derived_open(struct fs *fs, fuse_req_t req, struct node *n,
 	}
 	db_unlock(fs->db);
 	evaluate(fs, req, n, PARK_OPEN, fi, 0);
+}
+
+void derived_state(struct fs *fs, fuse_req_t req, struct node *n, size_t size)
+{
+	evaluate(fs, req, n, PARK_STATE, NULL, size);
 }
 
 void derived_addr(struct fs *fs, fuse_req_t req, struct node *n, size_t size)

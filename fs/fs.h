@@ -243,6 +243,9 @@ void derived_open(struct fs *fs, fuse_req_t req, struct node *n,
 		  const struct fuse_file_info *fi);
 /* Answers an xattr of one, which needs its content, now or later. */
 void derived_addr(struct fs *fs, fuse_req_t req, struct node *n, size_t size);
+/* Answers what state one is in: nothing is run, but what is known is looked
+ * up. */
+void derived_state(struct fs *fs, fuse_req_t req, struct node *n, size_t size);
 /* The node that a derived name stands for at this moment. */
 int derived_lookup(struct fs *fs, uint64_t at, uint64_t dir, const char *name,
 		   size_t len, int pid, struct node **ret) MUST_USE;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/utsname.h>
 
 #include "core/clock.h"
@@ -173,6 +174,7 @@ static bool is_mountpoint(const char *path, const struct stat *st)
  * empty, so that nothing is hidden. */
 static int prepare_dir(const char *dir, char **ret, struct err *err)
 {
+	struct statvfs vst;
 	struct stat st;
 	char *real;
 	int fd, r;
@@ -180,7 +182,7 @@ static int prepare_dir(const char *dir, char **ret, struct err *err)
 	if (mkdir(dir, 0777) < 0 && errno != EEXIST)
 		return err_set(err, -errno, "%s: cannot be made: %s", dir,
 			       err_name(errno));
-	if (stat(dir, &st) < 0)
+	if (stat(dir, &st) < 0 || statvfs(dir, &vst) < 0)
 		return err_set(err, -errno, "%s: %s", dir,
 			       errno == ENOTCONN
 				       ? "a mount whose daemon is gone; "

@@ -55,10 +55,6 @@ static int derived_value(struct fs *fs, const struct node *n, const char *what,
 
 	if (r < 0)
 		return r == -ENOENT ? -ENODATA : r;
-	if (!strcmp(what, "state")) {
-		buf_str(b, eval_state_name(state));
-		return 0;
-	}
 	if (!strcmp(what, "recipe"))
 		return add_hex(b, &v.recipe);
 	r = addr_is_zero(&v.recipe) ? -ENOENT
@@ -134,6 +130,11 @@ static void get_ours(fuse_req_t req, struct node *n, const char *what,
 	if ((n->kind == NODE_PLACE || n->kind == NODE_VALUE) &&
 	    !strcmp(what, "addr")) {
 		derived_addr(fs, req, n, size);
+		return;
+	}
+	if ((n->kind == NODE_PLACE || n->kind == NODE_VALUE) &&
+	    !strcmp(what, "state")) {
+		derived_state(fs, req, n, size);
 		return;
 	}
 	/* the address of what is being written is that of what there is */

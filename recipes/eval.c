@@ -67,6 +67,22 @@ static void need_remove(struct need *n)
 	free(n);
 }
 
+/* Whether anybody wants the content, rather than to know whether there is
+ * any. */
+static bool in_earnest(const struct target *t)
+{
+	const struct eval_wait *w;
+	const struct need *n;
+
+	for (w = t->waits; w; w = w->next)
+		if (!w->dry)
+			return true;
+	for (n = t->needed_by; n; n = n->next_of_to)
+		if (!n->dry)
+			return true;
+	return false;
+}
+
 static int need_add(struct target *from, struct target *to)
 {
 	struct need *n = calloc(1, sizeof(*n));
@@ -75,6 +91,7 @@ static int need_add(struct target *from, struct target *to)
 		return -ENOMEM;
 	n->from = from;
 	n->to = to;
+	n->dry = !in_earnest(from);
 	n->next_of_from = from->needs;
 	from->needs = n;
 	n->next_of_to = to->needed_by;
@@ -280,6 +297,8 @@ static void finish(struct eval *ev, struct target *t, int rc)
 	}
 	for (w = t->waits; w; w = next) {
 		next = w->next;
+		if (rc == -EAGAIN && !w->dry)
+			continue; /* it came while others only asked */
 		if (rc < 0 || w->gen <= t->gen || (t->fresh && !t->shaky))
 			answer(w, rc, &t->value);
 	}
@@ -365,13 +384,15 @@ static void find_or_queue(struct eval *ev, struct target *t, struct task *task)
 {
 	struct target *same;
 	struct result res;
+	bool dropped = false;
 	int r = results_get(ev->results, &task->recipe, &res);
 
 	if (!r && res.error && t->retry)
 		r = -ENOENT;
 	if (!r && !res.error) {
 		r = blob_complete(ev->store, &res.addr);
-		r = r < 0 ? r : r ? 0 : -ENOENT; /* dropped: made again */
+		dropped = !r;
+		r = r < 0 ? r : r ? 0 : -ENOENT; /* to be made again */
 	}
 	if (!r) {
 		r = results_used(ev->results, &task->recipe, clock_now_ns());
@@ -381,6 +402,12 @@ static void find_or_queue(struct eval *ev, struct target *t, struct task *task)
 			finish(ev, t, r);
 		else
 			take_result(ev, t, &res, false);
+		return;
+	}
+	t->dropped = dropped;
+	if (r == -ENOENT && !in_earnest(t)) {
+		task_free(task);
+		finish(ev, t, -EAGAIN);
 		return;
 	}
 	same = map_get(ev->running, &task->recipe, ADDR_LEN);
@@ -431,6 +458,10 @@ static void wait_for_inputs(struct eval *ev, struct target *t,
 		r = need_add(t, res->needs[i]);
 		if (r < 0)
 			break;
+		if (t->needs->dry && res->needs[i]->phase >= PHASE_QUEUED) {
+			r = -EAGAIN; /* it runs: so would this */
+			break;
+		}
 		start(ev, res->needs[i]);
 	}
 	if (i == res->nneeds)
@@ -805,7 +836,9 @@ int eval_peek(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 		state = !t->fresh	 ? EVAL_STALE
 			: t->value.error ? EVAL_FAILED
 					 : EVAL_FRESH;
-	if (t && t->phase != PHASE_IDLE)
+	if (t && t->dropped && state != EVAL_FRESH)
+		state = EVAL_DROPPED;
+	if (t && t->phase != PHASE_IDLE && in_earnest(t))
 		state = EVAL_RUNNING;
 	*ret_state = state;
 	*ret = value;
@@ -828,9 +861,9 @@ const struct eval_value *eval_current(struct eval *ev, uint64_t at,
 		       : NULL;
 }
 
-int eval_want(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
-	      size_t len, eval_fn fn, void *ctx, struct eval_value *ret,
-	      struct eval_wait **ret_wait)
+static int want(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
+		size_t len, bool dry, eval_fn fn, void *ctx,
+		struct eval_value *ret, struct eval_wait **ret_wait)
 {
 	struct target *t;
 	struct eval_wait *w;
@@ -851,6 +884,7 @@ int eval_want(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 	w->fn = fn;
 	w->ctx = ctx;
 	w->gen = ++ev->gen;
+	w->dry = dry;
 	w->next = t->waits;
 	if (t->waits)
 		t->waits->prev = w;
@@ -858,6 +892,25 @@ int eval_want(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 	start(ev, t);
 	*ret_wait = w;
 	return 0;
+}
+
+int eval_want(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
+	      size_t len, eval_fn fn, void *ctx, struct eval_value *ret,
+	      struct eval_wait **ret_wait)
+{
+	return want(ev, at, dir, name, len, false, fn, ctx, ret, ret_wait);
+}
+
+int eval_check(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
+	       size_t len, eval_fn fn, void *ctx, struct eval_value *ret,
+	       struct eval_wait **ret_wait)
+{
+	struct target *t = target_get(ev, at, dir, name, len, false);
+
+	/* one that runs would keep us waiting */
+	if (t && (t->phase == PHASE_QUEUED || t->phase == PHASE_RUNNING))
+		return -EAGAIN;
+	return want(ev, at, dir, name, len, true, fn, ctx, ret, ret_wait);
 }
 
 void eval_cancel(struct eval *ev, struct eval_wait *w)

@@ -121,6 +121,11 @@ typedef void (*eval_fn)(void *ctx, int rc, const struct eval_value *value);
 int eval_want(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 	      size_t len, eval_fn fn, void *ctx, struct eval_value *ret,
 	      struct eval_wait **ret_wait) MUST_USE;
+/* As eval_want, but runs nothing: rc is -EAGAIN when something would have to
+ * be run, for the name itself or for one of its inputs. */
+int eval_check(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
+	       size_t len, eval_fn fn, void *ctx, struct eval_value *ret,
+	       struct eval_wait **ret_wait) MUST_USE;
 /* The callback will not come. A computation nobody waits for is stopped. */
 void eval_cancel(struct eval *ev, struct eval_wait *w);
 /* Begins an evaluation that goes on whether or not anybody waits for it. */

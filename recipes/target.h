@@ -56,12 +56,14 @@ struct eval_wait {
 	eval_fn fn;
 	void *ctx;
 	uint64_t gen;
+	bool dry; /* wants to know, not to have */
 	struct eval_wait *prev, *next;
 };
 
 /* `from` waits for `to`; in both lists. */
 struct need {
 	struct target *from, *to;
+	bool dry;
 	struct need *next_of_from;
 	struct need *prev_of_to, *next_of_to;
 };

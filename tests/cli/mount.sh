@@ -49,7 +49,7 @@ test_umount_names_who_has_a_file_open()
 {
 	echo x >"$M/f"
 	exec 5<"$M/f"
-	busy "bash (pid $BASHPID) has $M/f open"
+	busy "$(cat "/proc/$BASHPID/comm") (pid $BASHPID) has $M/f open"
 	exec 5<&-
 }
 
