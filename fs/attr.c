@@ -17,7 +17,8 @@
 
 /* What has no time of its own has that of the zip epoch, as
  * SOURCE_DATE_EPOCH in the sandbox. */
-#define NO_TIME (INT64_C(315532800) * NSEC_PER_SEC)
+#define PROGRAM_NS (10 * NSEC_PER_SEC / 1000)
+#define NO_TIME	   (INT64_C(315532800) * NSEC_PER_SEC)
 
 static struct timespec timespec_of(int64_t ns)
 {
@@ -241,7 +242,7 @@ int node_entry(struct fs *fs, struct node *n, struct fuse_entry_param *ret)
 }
 
 /* The name of the program, as ps shows it. */
-static void program_of(pid_t pid, char program[32])
+static void read_program(pid_t pid, char program[32])
 {
 	char path[64];
 	FILE *f;
@@ -258,6 +259,22 @@ static void program_of(pid_t pid, char program[32])
 	fclose(f);
 }
 
+/* A program that makes many changes is asked for its name a hundred times a
+ * second, not at each; db_lock held. */
+static void program_of(struct fs *fs, pid_t pid, char program[32])
+{
+	struct known_program *k =
+		&fs->programs[(unsigned)pid % ARRAY_LEN(fs->programs)];
+	int64_t now = clock_mono_ns();
+
+	if (k->pid != pid || k->until_ns < now) {
+		read_program(pid, k->name);
+		k->pid = pid;
+		k->until_ns = now + PROGRAM_NS;
+	}
+	memcpy(program, k->name, sizeof(k->name));
+}
+
 struct ns_by by_of(fuse_req_t req, char program[32])
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
@@ -265,11 +282,33 @@ struct ns_by by_of(fuse_req_t req, char program[32])
 
 	db_lock(fs->db);
 	grace_drop(fs, ctx->pid); /* see derived.c */
+	program_of(fs, ctx->pid, program);
 	db_unlock(fs->db);
-	program_of(ctx->pid, program);
 	return (struct ns_by){
 		.uid = ctx->uid,
 		.pid = (uint32_t)ctx->pid,
 		.program = *program ? program : NULL,
 	};
+}
+
+/* For messages: the path of what a node stands for. */
+void node_path(struct fs *fs, const struct node *n, struct buf *ret)
+{
+	uint64_t at = n->kind == NODE_PAST ? n->at : NS_NOW;
+	uint64_t dir = n->name ? n->name->dir : n->ino;
+	char hex[ADDR_HEX];
+
+	buf_reset(ret);
+	if (n->kind == NODE_CONTENT) {
+		addr_hex(&n->addr, hex);
+		buf_fmt(ret, "content %s", hex);
+		return;
+	}
+	db_lock(fs->db);
+	if (dir != NS_ROOT &&
+	    ns_path(fs->ns, n->name ? n->name->at : at, dir, ret) < 0)
+		buf_fmt(ret, "inode %llu", (unsigned long long)dir);
+	db_unlock(fs->db);
+	if (n->name)
+		buf_fmt(ret, "/%s", n->name->text);
 }

@@ -76,6 +76,7 @@ static int add_control(void *ctx, const char *name, uint32_t mode)
 static int fill(struct fs *fs, struct node *dir, struct entries *e)
 {
 	uint64_t at = dir->kind == NODE_PAST ? dir->at : NS_NOW;
+	uint64_t parent;
 	size_t i;
 	int r;
 
@@ -87,6 +88,8 @@ static int fill(struct fs *fs, struct node *dir, struct entries *e)
 	switch (dir->kind) {
 	case NODE_SOURCE:
 		e->rows[0].ino = dir->ino;
+		if (ns_parent(fs->ns, at, dir->ino, &parent) >= 0)
+			e->rows[1].ino = parent;
 		derived_listed(fs, dir->ino);
 		/* fall through */
 	case NODE_PAST:

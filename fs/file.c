@@ -235,6 +235,34 @@ out:
 	return r;
 }
 
+/* One at a time, as nodes may come and go while no lock is held. */
+static struct node *next_draft(struct fs *fs, struct node *after)
+{
+	bool seen = !after;
+	struct node *n;
+	size_t it = 0;
+	void *v;
+
+	while (map_next(fs->nodes, &it, NULL, NULL, &v)) {
+		n = v;
+		if (seen && n->file &&
+		    __atomic_load_n(&n->file->drafted, __ATOMIC_ACQUIRE))
+			return n;
+		seen = seen || n == after;
+	}
+	return NULL;
+}
+
+void files_commit(struct fs *fs)
+{
+	struct node *n = NULL;
+
+	while ((n = next_draft(fs, n)))
+		if (file_commit(fs, n, true) < 0)
+			log_error("inode %llu: what was written is lost",
+				  (unsigned long long)n->ino);
+}
+
 int file_seek(struct fs *fs, struct node *n, uint64_t off, bool hole,
 	      uint64_t *ret)
 {

@@ -121,6 +121,12 @@ struct handle {
 	uint32_t uid, pid;
 };
 
+struct known_program {
+	pid_t pid;
+	int64_t until_ns;
+	char name[32];
+};
+
 struct fs {
 	struct mount_options opt;
 	char *mountpoint;
@@ -146,6 +152,7 @@ struct fs {
 	struct map *listed; /* directory -> when it was listed last */
 	struct map *ghosts; /* directory, name -> ghost */
 	struct map *graces; /* thread -> grace */
+	struct known_program programs[64];
 	uint64_t next_id;
 	bool closing;
 	bool forget_names; /* the kernel has to, before anybody is answered */
@@ -204,6 +211,7 @@ double entry_timeout(struct fs *fs, const struct node *n);
 int node_entry(struct fs *fs, struct node *n,
 	       struct fuse_entry_param *ret) MUST_USE;
 struct ns_by by_of(fuse_req_t req, char program[32]);
+void node_path(struct fs *fs, const struct node *n, struct buf *ret);
 
 /* --- lookup.c ----------------------------------------------------------- */
 
@@ -230,6 +238,8 @@ int file_write(struct fs *fs, struct node *n, const void *p, size_t size,
 int file_truncate(struct fs *fs, struct node *n, uint64_t size) MUST_USE;
 /* Takes a draft in as a version. finish: also when only its size was set. */
 int file_commit(struct fs *fs, struct node *n, bool finish) MUST_USE;
+/* Takes in all drafts, when the mount ends with files open. */
+void files_commit(struct fs *fs);
 /* mtime from the kernel; true: kept with the draft. */
 bool file_keep_mtime(struct node *n, int64_t mtime_ns);
 int file_seek(struct fs *fs, struct node *n, uint64_t off, bool hole,

@@ -196,6 +196,16 @@ static ssize_t read_handle(struct fs *fs, struct handle *h, char *p,
 	return (ssize_t)size;
 }
 
+static void complain_damage(struct fs *fs, const struct node *n, off_t off)
+{
+	CLEANUP_BUF struct buf path = BUF_INIT;
+
+	node_path(fs, n, &path);
+	log_error("%s: damaged or missing in the store, at byte %lld or "
+		  "behind; `deriva put` of the same content heals it",
+		  buf_cstr(&path), (long long)off);
+}
+
 void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t off,
 	     struct fuse_file_info *fi)
 {
@@ -206,9 +216,7 @@ void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t off,
 
 	(void)id;
 	if (n == -EBADMSG || n == -ENOENT) {
-		log_error("damaged content: a file cannot be read at byte "
-			  "%lld; put of the same content heals it",
-			  (long long)off);
+		complain_damage(fs, h->node, off);
 		n = -EIO;
 	}
 	if (n < 0)
@@ -255,6 +263,15 @@ void op_flush(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	fuse_reply_err(req, -r);
 }
 
+static void complain_lost(struct fs *fs, const struct node *n)
+{
+	CLEANUP_BUF struct buf path = BUF_INIT;
+
+	node_path(fs, n, &path);
+	log_error("%s: what was written before the last close is lost",
+		  buf_cstr(&path));
+}
+
 void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 {
 	struct handle *h = handle_of(fi);
@@ -263,7 +280,7 @@ void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	(void)id;
 	if (h->node->kind == NODE_SOURCE && for_writing(h->flags) &&
 	    file_commit(fs, h->node, true) < 0)
-		log_error("what was written before the last close is lost");
+		complain_lost(fs, h->node);
 	release(fs, h);
 	fuse_reply_err(req, 0);
 }

@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,114 +11,14 @@
 #include <sys/utsname.h>
 
 #include "core/clock.h"
+#include "fs/ender.h"
 #include "fs/fs.h"
 
 struct mount {
 	struct fs fs;
-	bool mounted, signals;
+	bool mounted;
+	struct ender *ender;
 };
-
-/* --- options ------------------------------------------------------------ */
-
-struct option_row {
-	const char *name;
-	size_t flag; /* offset of a bool, or 0 */
-	bool value;
-	bool kernel; /* handed on to mount(2) through libfuse */
-};
-
-#define FLAG(field) (offsetof(struct mount_options, field) + 1)
-
-static const struct option_row option_rows[] = {
-	{"ro", FLAG(read_only), true, true},
-	{"rw", FLAG(read_only), false, true},
-	{"allow_other", FLAG(allow_other), true, true},
-	{"default_permissions", FLAG(default_permissions), true, false},
-	{"unsafe-no-sandbox", FLAG(no_sandbox), true, false},
-	{"debug", FLAG(debug), true, false},
-	{"stat=lazy", FLAG(stat_lazy), true, false},
-	{"stat=exact", FLAG(stat_lazy), false, false},
-	{"nosuid", 0, true, true},
-	{"suid", 0, true, true},
-	{"nodev", 0, true, true},
-	{"dev", 0, true, true},
-	{"noexec", 0, true, true},
-	{"exec", 0, true, true},
-	{"noatime", 0, true, true},
-	{"atime", 0, true, true},
-	{"sync", 0, true, true},
-	{"async", 0, true, true},
-	{"dirsync", 0, true, true},
-};
-
-static int add_extra(struct mount_options *o, const char *text)
-{
-	char *all;
-
-	if (asprintf(&all, "%s%s%s", o->fuse_extra ? o->fuse_extra : "",
-		     o->fuse_extra ? "," : "", text) < 0)
-		return -ENOMEM;
-	free(o->fuse_extra);
-	o->fuse_extra = all;
-	return 0;
-}
-
-static int parse_jobs(const char *text, struct mount_options *o,
-		      struct err *err)
-{
-	char *end;
-	unsigned long n = strtoul(text, &end, 10);
-
-	if (text[0] < '0' || text[0] > '9' || *end || n < 1 || n > 1024)
-		return err_set(err, -EINVAL,
-			       "option jobs=%s: a number from 1 to 1024 is "
-			       "needed",
-			       text);
-	o->jobs = (unsigned)n;
-	return 0;
-}
-
-static int parse_option(const char *text, struct mount_options *o,
-			struct err *err)
-{
-	CLEANUP_BUF struct buf known = BUF_INIT;
-	const struct option_row *row;
-	size_t i;
-
-	if (!strncmp(text, "jobs=", 5))
-		return parse_jobs(text + 5, o, err);
-	for (i = 0; i < ARRAY_LEN(option_rows); i++) {
-		row = &option_rows[i];
-		buf_fmt(&known, "%s, ", row->name);
-		if (strcmp(row->name, text))
-			continue;
-		if (row->flag)
-			*(bool *)((char *)o + row->flag - 1) = row->value;
-		return row->kernel ? add_extra(o, text) : 0;
-	}
-	return err_set(err, -EINVAL,
-		       "unknown mount option `%s`; there are: %sjobs=N", text,
-		       buf_cstr(&known));
-}
-
-int mount_parse_options(const char *text, struct mount_options *o,
-			struct err *err)
-{
-	CLEANUP_FREE char *copy = strdup(text);
-	char *rest = copy, *one;
-	int r = copy ? 0 : -ENOMEM;
-
-	while (r >= 0 && (one = strsep(&rest, ",")))
-		if (*one)
-			r = parse_option(one, o, err);
-	return r;
-}
-
-void mount_options_done(struct mount_options *o)
-{
-	free(o->fuse_extra);
-	o->fuse_extra = NULL;
-}
 
 /* --- before the kernel is asked ------------------------------------------ */
 
@@ -433,13 +332,14 @@ static int close_all(struct mount *m)
 	void *v;
 	int r;
 
+	ender_stop(m->ender);
 	fs->closing = true;
 	/* waiters are answered while there still is a session */
 	eval_close(fs->eval);
-	if (m->signals)
-		fuse_remove_signal_handlers(fs->se);
 	if (m->mounted)
 		fuse_session_unmount(fs->se);
+	if (fs->nodes)
+		files_commit(fs);
 	committer_stop(fs);
 	sandbox_close(fs->sandbox);
 	if (fs->se)
@@ -505,10 +405,10 @@ static int start(struct mount *m, const char *store, const char *dir,
 		r = open_tables(fs);
 	if (r >= 0)
 		r = new_session(m, err);
-	if (r >= 0 && !fuse_set_signal_handlers(fs->se))
-		m->signals = true;
 	if (r >= 0)
 		r = kernel_mount(m, err);
+	if (r >= 0)
+		r = ender_start(fs->se, fs->mountpoint, &m->ender);
 	if (r >= 0)
 		r = committer_start(fs);
 	return r < 0 ? r : open_eval(fs);

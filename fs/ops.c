@@ -221,11 +221,11 @@ static void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *st,
 		r = set_attrs(req, n, st, valid);
 	if (r >= 0)
 		r = node_attr(fs, n, &now);
+	fs_unlock(fs);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
-		fuse_reply_attr(req, &now, attr_timeout(fs, n));
-	fs_unlock(fs);
+		fuse_reply_attr(req, &now, FOREVER);
 }
 
 static void op_readlink(fuse_req_t req, fuse_ino_t id)
@@ -320,11 +320,11 @@ static void make_and_reply(fuse_req_t req, fuse_ino_t parent, const char *name,
 	r = make_node(req, parent, name, mode, rdev, target, &n);
 	if (r >= 0)
 		r = node_entry(fs, n, &e);
+	fs_unlock(fs);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
 		fuse_reply_entry(req, &e);
-	fs_unlock(fs);
 }
 
 static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name,
@@ -368,11 +368,11 @@ static void op_link(fuse_req_t req, fuse_ino_t id, fuse_ino_t parent,
 		eval_name_changed(fs->eval, dir->ino, name, strlen(name));
 		r = node_entry(fs, n, &e);
 	}
+	fs_unlock(fs);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
 		fuse_reply_entry(req, &e);
-	fs_unlock(fs);
 }
 
 /* What lost its last name stays as long as the kernel knows it: times of an
@@ -423,8 +423,8 @@ static void remove_and_reply(fuse_req_t req, fuse_ino_t parent,
 					       pid_of(req)))
 			r = 0; /* went with its recipe a moment ago */
 	}
-	fuse_reply_err(req, -r);
 	fs_unlock(fs);
+	fuse_reply_err(req, -r);
 }
 
 static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -485,8 +485,8 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 		eval_name_changed(fs->eval, to->ino, to_name, strlen(to_name));
 		gone(fs, &a);
 	}
-	fuse_reply_err(req, -r);
 	fs_unlock(fs);
+	fuse_reply_err(req, -r);
 }
 
 /* --- the whole ---------------------------------------------------------- */

@@ -245,8 +245,8 @@ static void change(fuse_req_t req, fuse_ino_t id, const char *name,
 	}
 	db_lock(fs->db);
 	r = ns_xattr_set(fs->ns, &by, n->ino, name, value, size, flags);
-	fuse_reply_err(req, -r);
 	fs_unlock(fs);
+	fuse_reply_err(req, -r);
 }
 
 void op_setxattr(fuse_req_t req, fuse_ino_t id, const char *name,
