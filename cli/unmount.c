@@ -237,8 +237,8 @@ int mount_users(const struct mount_table *t, const struct mount_entry *e,
 		return -errno;
 	while ((d = readdir(proc))) {
 		if (!isdigit((unsigned char)d->d_name[0]) ||
-		    strlen(d->d_name) > 16)
-			continue;
+		    strlen(d->d_name) > 16 || atoi(d->d_name) == getpid())
+			continue; /* who asks is no news */
 		s.pid = d->d_name;
 		scan_process(&s);
 	}

@@ -110,29 +110,33 @@ static void op_access(fuse_req_t req, fuse_ino_t id, int mask)
 
 /* --- changing attributes ------------------------------------------------ */
 
-/* truncate(2), with the file open or not: not open, it is opened for as long
- * as it takes, and what came of it is a version at once. */
-static int truncate_node(fuse_req_t req, struct node *n, uint64_t size,
-			 bool open)
+/* truncate(2), with the file open for writing by anybody (also O_TRUNC, which
+ * comes without a handle) or not: not open, it is opened for as long as it
+ * takes, and what came of it is a version at once. */
+static int truncate_node(fuse_req_t req, struct node *n, uint64_t size)
 {
 	struct fs *fs = fs_of(req);
 	char program[32];
 	struct ns_by by = by_of(req, program);
-	int r, rc;
+	bool open, taken;
+	int r;
 
-	if (open)
-		return file_truncate(fs, n, size);
 	db_lock(fs->db);
-	r = file_open(fs, n, true, &by);
+	open = n->writers;
+	r = file_open(fs, n, !open, &by);
 	fs_unlock(fs);
 	if (r < 0)
 		return r;
 	r = file_truncate(fs, n, size);
-	rc = file_commit(fs, n, true);
 	db_lock(fs->db);
-	file_release(fs, n, true);
+	taken = n->writers > !open; /* whoever closes it last takes it in */
+	db_unlock(fs->db);
+	if (r >= 0 && !taken)
+		r = file_commit(fs, n, true);
+	db_lock(fs->db);
+	file_release(fs, n, !open);
 	fs_unlock(fs);
-	return r < 0 ? r : rc;
+	return r;
 }
 
 static int64_t ns_of(struct timespec ts)
@@ -206,6 +210,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *st,
 	struct stat now;
 	int r = 0;
 
+	(void)fi;
 	if (n->kind != NODE_SOURCE) {
 		fuse_reply_err(req,
 			       n->kind == NODE_PAST || n->kind == NODE_CONTENT
@@ -215,7 +220,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *st,
 		return;
 	}
 	if (valid & FUSE_SET_ATTR_SIZE)
-		r = truncate_node(req, n, (uint64_t)st->st_size, fi != NULL);
+		r = truncate_node(req, n, (uint64_t)st->st_size);
 	db_lock(fs->db);
 	if (r >= 0)
 		r = set_attrs(req, n, st, valid);
