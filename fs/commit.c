@@ -98,6 +98,21 @@ static void *committer(void *arg)
 	return NULL;
 }
 
+void helper_begin(struct fs *fs)
+{
+	pthread_mutex_lock(&fs->commit_lock);
+	fs->helpers++;
+	pthread_mutex_unlock(&fs->commit_lock);
+}
+
+void helper_done(struct fs *fs)
+{
+	pthread_mutex_lock(&fs->commit_lock);
+	fs->helpers--;
+	pthread_cond_broadcast(&fs->commit_cond);
+	pthread_mutex_unlock(&fs->commit_lock);
+}
+
 int committer_start(struct fs *fs)
 {
 	pthread_condattr_t attr;
@@ -118,8 +133,10 @@ void committer_stop(struct fs *fs)
 	if (!fs->committing)
 		return;
 	pthread_mutex_lock(&fs->commit_lock);
+	while (fs->helpers)
+		pthread_cond_wait(&fs->commit_cond, &fs->commit_lock);
 	fs->commit_stop = true;
-	pthread_cond_signal(&fs->commit_cond);
+	pthread_cond_broadcast(&fs->commit_cond);
 	pthread_mutex_unlock(&fs->commit_lock);
 	pthread_join(fs->committer, NULL);
 	fs->committing = false;

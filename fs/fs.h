@@ -157,6 +157,7 @@ struct fs {
 	bool closing;
 	bool forget_names; /* the kernel has to, before anybody is answered */
 
+	unsigned helpers; /* threads beside the session's; under commit_lock */
 	pthread_t committer;
 	bool committing;
 	pthread_mutex_t commit_lock;
@@ -294,6 +295,9 @@ int control_write(struct fs *fs, struct handle *h, const char *p,
 
 int committer_start(struct fs *fs) MUST_USE;
 void committer_stop(struct fs *fs);
+/* A thread of its own works for the session; the end waits for it. */
+void helper_begin(struct fs *fs);
+void helper_done(struct fs *fs);
 /* Rows may have been written: db_lock is let go of, and the batch ends soon. */
 void fs_unlock(struct fs *fs);
 void fs_wrote(void *fs);

@@ -301,40 +301,85 @@ void op_fsync(fuse_req_t req, fuse_ino_t id, int datasync,
 	fuse_reply_err(req, -r);
 }
 
-static int seek_blob(struct fs *fs, struct handle *h, uint64_t off, bool hole,
-		     uint64_t *ret)
+/* A seek for data or holes, with the request to answer. */
+struct seek {
+	fuse_req_t req;
+	fuse_ino_t id;
+	struct handle *h;
+	uint64_t off;
+	bool hole;
+};
+
+static void seek_and_reply(const struct seek *k)
 {
-	(void)fs;
-	if (!h->node->blob)
-		return -EINVAL;
-	return blob_seek(h->node->blob, off, hole, ret);
+	struct fs *fs = fs_of(k->req);
+	struct node *n = k->h->node;
+	uint64_t to;
+	int r = -EINVAL;
+
+	if (n->kind == NODE_SOURCE)
+		r = file_seek(fs, n, k->off, k->hole, &to);
+	else if (n->blob)
+		r = blob_seek(n->blob, k->off, k->hole, &to);
+	if (r < 0)
+		fuse_reply_err(k->req, -r);
+	else
+		fuse_reply_lseek(k->req, (off_t)to);
+}
+
+static void *seek_written(void *arg)
+{
+	CLEANUP_FREE struct seek *k = arg;
+	struct fs *fs = fs_of(k->req);
+
+	fuse_lowlevel_notify_inval_inode(fs->se, k->id, 0, 0);
+	seek_and_reply(k);
+	helper_done(fs);
+	return NULL;
+}
+
+/* What the kernel has not handed over yet comes in as WRITEs, which another
+ * thread of the session has to take; were all of them here, none would. */
+static int seek_aside(const struct seek *k)
+{
+	struct seek *copy = malloc(sizeof(*copy));
+	struct fs *fs = fs_of(k->req);
+	pthread_attr_t attr;
+	pthread_t thread;
+	int r;
+
+	if (!copy)
+		return -ENOMEM;
+	*copy = *k;
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	helper_begin(fs);
+	r = -pthread_create(&thread, &attr, seek_written, copy);
+	pthread_attr_destroy(&attr);
+	if (r < 0) {
+		helper_done(fs);
+		free(copy);
+	}
+	return r;
 }
 
 void op_lseek(fuse_req_t req, fuse_ino_t id, off_t off, int whence,
 	      struct fuse_file_info *fi)
 {
-	struct handle *h = handle_of(fi);
-	struct fs *fs = fs_of(req);
-	bool hole = whence == SEEK_HOLE;
-	uint64_t to;
+	struct seek k = {req, id, handle_of(fi), (uint64_t)off,
+			 whence == SEEK_HOLE};
+	struct node *n = k.h->node;
 	int r;
 
 	if (off < 0 || (whence != SEEK_HOLE && whence != SEEK_DATA)) {
 		fuse_reply_err(req, off < 0 ? ENXIO : EINVAL);
-		return;
-	}
-	if (h->node->kind == NODE_SOURCE) {
-		/* what the kernel has not handed over yet */
-		if (h->node->writers)
-			fuse_lowlevel_notify_inval_inode(fs->se, id, 0, 0);
-		r = file_seek(fs, h->node, (uint64_t)off, hole, &to);
+	} else if (n->kind == NODE_SOURCE && n->writers) {
+		r = seek_aside(&k);
+		if (r < 0)
+			fuse_reply_err(req, -r);
 	} else {
-		r = seek_blob(fs, h, (uint64_t)off, hole, &to);
+		seek_and_reply(&k);
 	}
-	if (r < 0)
-		fuse_reply_err(req, -r);
-	else
-		fuse_reply_lseek(req, (off_t)to);
 }
 
 static int zero_range(struct fs *fs, struct node *n, uint64_t off, uint64_t end)
