@@ -261,18 +261,30 @@ void derived_state(struct fs *fs, fuse_req_t req, struct node *n, size_t size);
 int derived_lookup(struct fs *fs, uint64_t at, uint64_t dir, const char *name,
 		   size_t len, int pid, struct node **ret) MUST_USE;
 bool derived_current(struct fs *fs, const struct node *n);
-/* A recipe went by that thread's hand; whether a name that cannot be found is
- * one that went with its recipe a moment ago. */
+void derived_listed(struct fs *fs, uint64_t dir);
+void derived_init(struct fs *fs, struct eval_host *ret);
+void parked_free(struct fs *fs);
+
+/* --- grace.c, ghost.c; see there ---------------------------------------- */
+
+void grace_add(struct fs *fs, int pid, const struct name *nm,
+	       const struct eval_value *v);
+/* What the thread is promised of that name, or NULL. */
+const struct eval_value *grace_of(struct fs *fs, int pid, uint64_t at,
+				  uint64_t dir, const char *name, size_t len);
+void grace_drop(struct fs *fs, int pid);
+void graces_free(struct fs *fs);
+
+/* A recipe went by that thread's hand. */
 void ghost_add(struct fs *fs, uint64_t dir, const char *name, size_t len,
 	       int pid);
+/* Whether the thread may find the name once more. */
+bool ghost_show(struct fs *fs, uint64_t dir, const char *name, size_t len,
+		int pid);
+/* Whether it may unlink what cannot be found; ends the ghost. */
 bool ghost_take(struct fs *fs, uint64_t dir, const char *name, size_t len,
 		int pid);
 void ghosts_free(struct fs *fs);
-void derived_listed(struct fs *fs, uint64_t dir);
-void derived_init(struct fs *fs, struct eval_host *ret);
-void grace_drop(struct fs *fs, int pid);
-void graces_free(struct fs *fs);
-void parked_free(struct fs *fs);
 
 /* --- view.c ------------------------------------------------------------- */
 

@@ -17,6 +17,7 @@
 struct mount {
 	struct fs fs;
 	bool mounted;
+	bool made_dir; /* of the mountpoint; taken back on failure */
 	struct ender *ender;
 };
 
@@ -71,14 +72,16 @@ static bool is_mountpoint(const char *path, const struct stat *st)
 
 /* Makes the directory if only its last component is missing; it has to be
  * empty, so that nothing is hidden. */
-static int prepare_dir(const char *dir, char **ret, struct err *err)
+static int prepare_dir(const char *dir, char **ret, bool *ret_made,
+		       struct err *err)
 {
 	struct statvfs vst;
 	struct stat st;
 	char *real;
 	int fd, r;
 
-	if (mkdir(dir, 0777) < 0 && errno != EEXIST)
+	*ret_made = !mkdir(dir, 0777);
+	if (!*ret_made && errno != EEXIST)
 		return err_set(err, -errno, "%s: cannot be made: %s", dir,
 			       err_name(errno));
 	if (stat(dir, &st) < 0 || statvfs(dir, &vst) < 0)
@@ -388,7 +391,7 @@ static int start(struct mount *m, const char *store, const char *dir,
 	if (r >= 0)
 		r = sandbox_open(&fs->sandbox, err);
 	if (r >= 0)
-		r = prepare_dir(dir, &fs->mountpoint, err);
+		r = prepare_dir(dir, &fs->mountpoint, &m->made_dir, err);
 	if (r >= 0)
 		r = store_open(store, STORE_CREATE, &fs->store, err);
 	if (r < 0)
@@ -420,6 +423,7 @@ int mount_start(const char *store, const char *dir,
 {
 	struct mount *m = calloc(1, sizeof(*m));
 	struct err why = {{0}};
+	bool made;
 	int r = m ? copy_options(o, &m->fs.opt) : -ENOMEM;
 
 	if (r < 0) {
@@ -432,7 +436,10 @@ int mount_start(const char *store, const char *dir,
 	m->fs.epoch = kernel_has_epoch();
 	r = start(m, store, dir, &why);
 	if (r < 0) {
+		made = m->made_dir;
 		close_all(m);
+		if (made)
+			rmdir(dir);
 		return err_set(err, r, "%s",
 			       why.msg[0] ? why.msg : err_name(r));
 	}
