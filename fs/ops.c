@@ -469,7 +469,12 @@ static int rename_names(struct fs *fs, const struct ns_by *by,
 		      to_name, strlen(to_name), flags, ret_gone);
 	if (r < 0)
 		return r;
-	eval_inode_changed(fs->eval, ino); /* a directory that moved */
+	/* a directory that moved; two, when they changed places */
+	eval_inode_changed(fs->eval, ino);
+	if (flags & RENAME_EXCHANGE &&
+	    ns_lookup(fs->ns, NS_NOW, from->ino, name, strlen(name), &ino,
+		      NULL) >= 0)
+		eval_inode_changed(fs->eval, ino);
 	return 0;
 }
 

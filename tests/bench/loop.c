@@ -159,7 +159,8 @@ int main(int argc, char **argv)
 			printf("%.4f\n", loops[i].run(argv + 2));
 			return 0;
 		}
-	fprintf(stderr, "loop: read PATH TIMES | small DIR COUNT | open PATH "
+	fprintf(stderr, "loop: read PATH TIMES | small DIR COUNT | "
+			"open PATH "
 			"COUNT | create DIR COUNT SIZE | unlink DIR COUNT\n");
 	return 2;
 }
