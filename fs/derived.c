@@ -28,10 +28,6 @@
 #include <string.h>
 #include <sys/uio.h>
 
-#include "core/clock.h"
-
-#define LISTED_NS (10 * NSEC_PER_SEC)
-
 enum park_kind { PARK_GETATTR, PARK_OPEN, PARK_ADDR, PARK_STATE };
 
 /* A request that waits for an evaluation. */
@@ -254,6 +250,8 @@ static void interrupted(fuse_req_t req, void *data)
 	p = map_get_u64(fs->parked, (uint64_t)(uintptr_t)data);
 	if (p && p->wait) {
 		eval_cancel(fs->eval, p->wait);
+		if (p->kind == PARK_GETATTR)
+			ahead_interrupted(fs, p->node->name->dir);
 		fuse_reply_err(p->req, EINTR);
 		unpark(p);
 	} else if (p) {
@@ -319,48 +317,6 @@ void parked_free(struct fs *fs)
 
 /* --- the operations ------------------------------------------------------ */
 
-/* A directory was listed: when sizes are asked for next, all of its derived
- * files are wanted, and may as well be computed side by side. */
-static int prefetch_one(void *ctx, const char *name, size_t len)
-{
-	const struct node *n = ((void **)ctx)[1];
-	struct fs *fs = ((void **)ctx)[0];
-
-	return eval_prefetch(fs->eval, n->name->at, n->name->dir, name, len);
-}
-
-static void prefetch(struct fs *fs, struct node *n)
-{
-	int64_t *when = map_get_u64(fs->listed, n->name->dir);
-	void *ctx[2] = {fs, n};
-
-	if (!when || n->name->at != NS_NOW)
-		return;
-	map_del_u64(fs->listed, n->name->dir);
-	if (*when + LISTED_NS > clock_mono_ns() &&
-	    eval_list(fs->eval, n->name->at, n->name->dir, prefetch_one, ctx) <
-		    0)
-		log_warn("%s: its neighbours cannot be computed ahead",
-			 n->name->text);
-	free(when);
-}
-
-void derived_listed(struct fs *fs, uint64_t dir)
-{
-	int64_t *when = map_get_u64(fs->listed, dir);
-
-	if (when) {
-		*when = clock_mono_ns();
-		return;
-	}
-	when = malloc(sizeof(*when));
-	if (!when)
-		return;
-	*when = clock_mono_ns();
-	if (map_put_u64(fs->listed, dir, when) < 0)
-		free(when);
-}
-
 static bool lazy(struct fs *fs, const struct node *n)
 {
 	return fs->opt.stat_lazy ||
@@ -397,7 +353,7 @@ void derived_getattr(struct fs *fs, fuse_req_t req, struct node *n)
 		return;
 	}
 	if (n->kind == NODE_PLACE)
-		prefetch(fs, n);
+		ahead_wanted(fs, n);
 	db_unlock(fs->db);
 	evaluate(fs, req, n, PARK_GETATTR, NULL, 0);
 }

@@ -90,7 +90,7 @@ static int fill(struct fs *fs, struct node *dir, struct entries *e)
 		e->rows[0].ino = dir->ino;
 		if (ns_parent(fs->ns, at, dir->ino, &parent) >= 0)
 			e->rows[1].ino = parent;
-		derived_listed(fs, dir->ino);
+		ahead_listed(fs, dir->ino);
 		/* fall through */
 	case NODE_PAST:
 		r = ns_list(fs->ns, at, dir->ino, "", 0, add_source, e);

@@ -149,7 +149,7 @@ struct fs {
 	struct map *names;  /* at, dir, name -> name */
 	struct map *parked; /* id -> parked */
 	struct map *views;  /* id -> view_node */
-	struct map *listed; /* directory -> when it was listed last */
+	struct map *listed; /* directory -> listing (ahead.c) */
 	struct map *ghosts; /* directory, name -> ghost */
 	struct map *graces; /* thread -> grace */
 	struct known_program programs[64];
@@ -261,9 +261,15 @@ void derived_state(struct fs *fs, fuse_req_t req, struct node *n, size_t size);
 int derived_lookup(struct fs *fs, uint64_t at, uint64_t dir, const char *name,
 		   size_t len, int pid, struct node **ret) MUST_USE;
 bool derived_current(struct fs *fs, const struct node *n);
-void derived_listed(struct fs *fs, uint64_t dir);
 void derived_init(struct fs *fs, struct eval_host *ret);
 void parked_free(struct fs *fs);
+
+/* --- ahead.c ------------------------------------------------------------ */
+
+void ahead_listed(struct fs *fs, uint64_t dir);
+void ahead_wanted(struct fs *fs, const struct node *n);
+void ahead_interrupted(struct fs *fs, uint64_t dir);
+void ahead_free(struct fs *fs);
 
 /* --- grace.c, ghost.c; see there ---------------------------------------- */
 

@@ -331,8 +331,6 @@ static void raise_readahead(const char *mountpoint)
 static int close_all(struct mount *m)
 {
 	struct fs *fs = &m->fs;
-	size_t it = 0;
-	void *v;
 	int r;
 
 	ender_stop(m->ender);
@@ -351,9 +349,7 @@ static int close_all(struct mount *m)
 		nodes_free(fs);
 	parked_free(fs);
 	map_free(fs->views);
-	while (fs->listed && map_next(fs->listed, &it, NULL, NULL, &v))
-		free(v);
-	map_free(fs->listed);
+	ahead_free(fs);
 	ghosts_free(fs);
 	graces_free(fs);
 	if (fs->db)
