@@ -15,8 +15,9 @@
 #define PATIENCE_MS 2000
 
 /* A descriptor of the daemon's process, for waiting; -ESRCH when there is no
- * such process in our sight. */
-static int daemon_pidfd(const char *dir)
+ * such process in our sight. How often it could not keep changes that had been
+ * acknowledged goes to ret_lost. */
+static int daemon_pidfd(const char *dir, uint64_t *ret_lost)
 {
 	CLEANUP_BUF struct buf status = BUF_INIT;
 	uint64_t pid;
@@ -25,6 +26,8 @@ static int daemon_pidfd(const char *dir)
 	rc = ctl_read(dir, "status", &status);
 	if (rc >= 0)
 		rc = json_u64(buf_cstr(&status), "pid", &pid);
+	if (rc >= 0)
+		rc = json_u64(buf_cstr(&status), "lost", ret_lost);
 	if (rc < 0)
 		return rc;
 	rc = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
@@ -79,7 +82,8 @@ static int wait_gone(int pidfd, const char *dir, bool lazy)
 static int take_away(const struct mount_table *t, const struct mount_entry *e,
 		     bool lazy)
 {
-	CLEANUP_CLOSE int pidfd = daemon_pidfd(e->dir);
+	uint64_t lost = 0;
+	CLEANUP_CLOSE int pidfd = daemon_pidfd(e->dir, &lost);
 	bool dead = pidfd == -ENOTCONN || pidfd == -ECONNABORTED;
 	struct err err;
 	int rc;
@@ -105,7 +109,12 @@ static int take_away(const struct mount_table *t, const struct mount_entry *e,
 			 e->dir);
 		return EXIT_SUCCESS;
 	}
-	return wait_gone(pidfd, e->dir, lazy);
+	rc = wait_gone(pidfd, e->dir, lazy);
+	if (lost)
+		return fail("%s: unmounted, but some changes could not be "
+			    "kept; the store's file \"log\" says when and why",
+			    e->dir);
+	return rc;
 }
 
 static int no_mount(const struct mount_table *t, const char *dir)

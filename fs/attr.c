@@ -53,20 +53,58 @@ void attr_stat(const struct ns_attr *a, uint64_t ino, struct stat *ret)
 	ret->st_ctim = timespec_of(a->ctime_ns);
 }
 
+struct counted {
+	uint64_t holes;
+	unsigned left;
+};
+
+static int count_hole(void *ctx, const struct addr *a, uint64_t off,
+		      uint64_t size)
+{
+	struct counted *c = ctx;
+
+	(void)off;
+	if (addr_is_zero(a))
+		c->holes += size;
+	return !--c->left;
+}
+
+/* A sparse file has few entries however long it is, so that the first ones
+ * tell: tar, cp and du go by it. */
+uint64_t content_data(struct fs *fs, const struct addr *a, uint64_t size)
+{
+	CLEANUP(blob_closep) struct blob *b = NULL;
+	struct counted c = {0, 1024};
+
+	if (size <= CHUNK_MAX || blob_open(fs->store, a, &b) < 0 ||
+	    blob_each(b, count_hole, &c) < 0)
+		return size;
+	return size - MIN(c.holes, size);
+}
+
+static void set_blocks(struct stat *st, uint64_t data)
+{
+	st->st_blocks = (blkcnt_t)((data + 511) / 512);
+}
+
 static int source_attr(struct fs *fs, struct node *n, struct stat *ret)
 {
 	struct file *f = n->file;
+	uint64_t data;
 	struct ns_attr a;
 	int r = ns_getattr(fs->ns, NS_NOW, n->ino, &a);
 
 	if (r < 0)
 		return r;
+	data = S_ISREG(a.mode) ? content_data(fs, &a.addr, a.size) : a.size;
 	if (f && __atomic_load_n(&f->drafted, __ATOMIC_ACQUIRE)) {
 		a.size = __atomic_load_n(&f->size, __ATOMIC_ACQUIRE);
+		data = __atomic_load_n(&f->data, __ATOMIC_ACQUIRE);
 		if (f->mtime_ns)
 			a.mtime_ns = f->mtime_ns;
 	}
 	attr_stat(&a, n->ino, ret);
+	set_blocks(ret, data);
 	return 0;
 }
 
@@ -82,6 +120,8 @@ static int past_attr(struct fs *fs, struct node *n, struct stat *ret)
 		return r;
 	id[1] = S_ISREG(a.mode) ? a.version : n->at;
 	attr_stat(&a, hash_ino(id, sizeof(id)), ret);
+	if (S_ISREG(a.mode))
+		set_blocks(ret, content_data(fs, &a.addr, a.size));
 	return 0;
 }
 
@@ -128,6 +168,8 @@ static int derived_attr(struct fs *fs, struct node *n, struct stat *ret)
 	if (value)
 		a.mtime_ns = a.ctime_ns = a.atime_ns = n->since_ns;
 	attr_stat(&a, derived_ino(n, value ? &n->addr : NULL), ret);
+	if (value)
+		set_blocks(ret, content_data(fs, &n->addr, n->size));
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #include "fs/fs.h"
 
 #include <errno.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #include "core/clock.h"
@@ -69,6 +70,20 @@ static bool take_work(struct fs *fs)
 	return wanted;
 }
 
+/* Should not happen, as room is kept for it. Names that are gone must not be
+ * found any more, and who has files open is told at the next chance. */
+static void batch_lost(struct fs *fs, int rc)
+{
+	log_error("%s: changes of the last %d ms are lost: %s",
+		  store_path(fs->store), (int)(COMMIT_NS / 1000000),
+		  err_name(rc));
+	__atomic_fetch_add(&fs->lost, 1, __ATOMIC_ACQ_REL);
+	db_lock(fs->db);
+	fs->forget_names = true;
+	derived_told(fs);
+	db_unlock(fs->db);
+}
+
 static void *committer(void *arg)
 {
 	struct fs *fs = arg;
@@ -90,12 +105,38 @@ static void *committer(void *arg)
 		r = db_commit(fs->db);
 		db_unlock(fs->db);
 		if (r < 0)
-			log_error("%s: a batch of changes is lost: %s",
-				  store_path(fs->store), err_name(r));
+			batch_lost(fs, r);
 		if (!sync_ns)
 			sync_ns = clock_mono_ns() + SYNC_NS;
 	}
 	return NULL;
+}
+
+/* What a batch may need when it is committed: pages of the database's log. A
+ * full disk must be noticed before an operation is acknowledged, not after. */
+#define RESERVE MIB(16)
+
+static int room(struct fs *fs, uint64_t bytes, unsigned part)
+{
+	struct statvfs st;
+	uint64_t have, all, reserve;
+
+	if (fstatvfs(store_drafts_fd(fs->store), &st) < 0)
+		return -errno;
+	have = (geteuid() ? st.f_bavail : st.f_bfree) * st.f_frsize;
+	all = st.f_blocks * st.f_frsize;
+	reserve = MIN(RESERVE, all / 8) / part;
+	return have < reserve || have - reserve < bytes ? -ENOSPC : 0;
+}
+
+int fs_room(struct fs *fs, uint64_t bytes)
+{
+	return room(fs, bytes, 1);
+}
+
+int fs_room_to_remove(struct fs *fs)
+{
+	return room(fs, 0, 4);
 }
 
 void helper_begin(struct fs *fs)

@@ -180,10 +180,12 @@ static int status_text(struct fs *fs, struct buf *b)
 	buf_str(b, ",\"mountpoint\":");
 	buf_json(b, fs->mountpoint, strlen(fs->mountpoint));
 	buf_fmt(b,
-		",\"pid\":%d,\"started_ns\":%lld,\"jobs\":%u,\"running\":%u,"
+		",\"pid\":%d,\"started_ns\":%lld,\"lost\":%u,\"jobs\":%u,"
+		"\"running\":%u,"
 		"\"waiting\":%u,\"files\":%llu,\"dirs\":%llu,\"links\":%llu,"
 		"\"bytes\":%llu,\"changes\":%llu,\"versions\":%llu,",
-		(int)getpid(), (long long)fs->started_ns, jobs, running,
+		(int)getpid(), (long long)fs->started_ns,
+		__atomic_load_n(&fs->lost, __ATOMIC_ACQUIRE), jobs, running,
 		waiting, (unsigned long long)ns.files,
 		(unsigned long long)ns.dirs, (unsigned long long)ns.links,
 		(unsigned long long)ns.bytes, (unsigned long long)ns.changes,

@@ -402,7 +402,7 @@ static void stale(void *ctx, uint64_t dir, const char *name, size_t len)
 }
 
 /* Tells the kernel to look up every name again before it uses it. */
-static void told(void *ctx)
+void derived_told(void *ctx)
 {
 	struct fs *fs = ctx;
 	struct fuse_out_header {
@@ -463,7 +463,7 @@ void derived_init(struct fs *fs, struct eval_host *ret)
 		.writing = writing,
 		.settle = settle,
 		.stale = stale,
-		.told = told,
+		.told = derived_told,
 		.wrote = fs_wrote,
 		.show = view_show,
 		.hide = view_hide,

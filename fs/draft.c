@@ -78,6 +78,28 @@ bool draft_dirty(const struct draft *d)
 	return d->dirty;
 }
 
+static uint64_t in_ranges(const struct draft *d)
+{
+	uint64_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < d->count; i++)
+		sum += d->ranges[i].end - d->ranges[i].start;
+	return sum;
+}
+
+uint64_t draft_changed(const struct draft *d)
+{
+	return d->small ? d->size : in_ranges(d);
+}
+
+uint64_t draft_data(const struct draft *d)
+{
+	if (d->small)
+		return d->size;
+	return MIN(d->size, d->base_end + in_ranges(d));
+}
+
 bool draft_only_truncated(const struct draft *d)
 {
 	return d->dirty && !d->written;

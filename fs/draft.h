@@ -21,6 +21,10 @@ CLEANUP_FN(struct draft, draft_free)
 
 uint64_t draft_size(const struct draft *d);
 bool draft_dirty(const struct draft *d);
+/* Bytes that taking it in may add to the store; and those of its content that
+ * are no holes, as far as that is known. */
+uint64_t draft_changed(const struct draft *d);
+uint64_t draft_data(const struct draft *d);
 /* Nothing but its size was set since it was last taken in. */
 bool draft_only_truncated(const struct draft *d);
 ssize_t draft_read(struct draft *d, void *p, size_t n, uint64_t off) MUST_USE;

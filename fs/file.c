@@ -111,9 +111,12 @@ ssize_t file_read(struct fs *fs, struct node *n, void *p, size_t size,
 
 static void publish(struct file *f)
 {
-	if (f->draft)
+	if (f->draft) {
+		__atomic_store_n(&f->data, draft_data(f->draft),
+				 __ATOMIC_RELEASE);
 		__atomic_store_n(&f->size, draft_size(f->draft),
 				 __ATOMIC_RELEASE);
+	}
 	__atomic_store_n(&f->drafted, f->draft != NULL, __ATOMIC_RELEASE);
 }
 
@@ -138,8 +141,10 @@ int file_write(struct fs *fs, struct node *n, const void *p, size_t size,
 	       uint64_t off, bool cached)
 {
 	struct file *f = n->file;
-	int r;
+	int r = fs_room(fs, size);
 
+	if (r < 0)
+		return r;
 	pthread_rwlock_wrlock(&f->lock);
 	r = begin_draft(fs, n);
 	if (r >= 0)
@@ -207,6 +212,15 @@ static int write_version(struct fs *fs, struct node *n, const struct addr *addr,
 	return r;
 }
 
+static void complain(struct fs *fs, const struct node *n, int rc)
+{
+	CLEANUP_BUF struct buf path = BUF_INIT;
+
+	node_path(fs, n, &path);
+	log_error("%s: what was written cannot be kept: %s", buf_cstr(&path),
+		  err_name(rc));
+}
+
 int file_commit(struct fs *fs, struct node *n, bool finish)
 {
 	struct file *f = n->file;
@@ -224,12 +238,15 @@ int file_commit(struct fs *fs, struct node *n, bool finish)
 	db_unlock(fs->db);
 	if (r < 0 || !a.nlink)
 		goto out; /* nobody will see it again */
-	r = draft_commit(f->draft, &addr, &size);
+	r = fs_room(fs, draft_changed(f->draft));
+	if (r >= 0)
+		r = draft_commit(f->draft, &addr, &size);
 	if (r >= 0)
 		r = write_version(fs, n, &addr, size);
+	if (r == -ENOENT)
+		r = -EIO; /* the file itself was lost with a batch */
 	if (r < 0)
-		log_error("inode %llu: what was written cannot be kept: %s",
-			  (unsigned long long)n->ino, err_name(r));
+		complain(fs, n, r);
 out:
 	pthread_rwlock_unlock(&f->lock);
 	return r;
@@ -259,8 +276,7 @@ void files_commit(struct fs *fs)
 
 	while ((n = next_draft(fs, n)))
 		if (file_commit(fs, n, true) < 0)
-			log_error("inode %llu: what was written is lost",
-				  (unsigned long long)n->ino);
+			__atomic_fetch_add(&fs->lost, 1, __ATOMIC_ACQ_REL);
 }
 
 int file_seek(struct fs *fs, struct node *n, uint64_t off, bool hole,

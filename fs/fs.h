@@ -72,6 +72,7 @@ struct file {
 	struct addr blob_addr;
 	int64_t mtime_ns;  /* as the kernel said since the draft began; or 0 */
 	uint64_t size;	   /* of the draft; atomic */
+	uint64_t data;	   /* of it what is no hole; atomic */
 	bool drafted;	   /* atomic: size counts, not the inode's */
 	uint32_t uid, pid; /* who opened it for writing last */
 	char program[32];
@@ -118,7 +119,7 @@ struct handle {
 	int flags;
 	struct buf text;	 /* of TEXT and CONTROL */
 	struct entries *entries; /* of a directory */
-	uint32_t uid, pid;
+	unsigned lost; /* as fs->lost was when it was opened or last told */
 };
 
 struct known_program {
@@ -157,6 +158,7 @@ struct fs {
 	bool closing;
 	bool forget_names; /* the kernel has to, before anybody is answered */
 
+	unsigned lost;	  /* batches that could not be committed; atomic */
 	unsigned helpers; /* threads beside the session's; under commit_lock */
 	pthread_t committer;
 	bool committing;
@@ -205,6 +207,8 @@ uint64_t hash_ino(const void *p, size_t n);
 /* What GETATTR says; db_lock held. */
 int node_attr(struct fs *fs, struct node *n, struct stat *ret) MUST_USE;
 void attr_stat(const struct ns_attr *a, uint64_t ino, struct stat *ret);
+/* Bytes of a content that are no holes, as far as a short look tells. */
+uint64_t content_data(struct fs *fs, const struct addr *a, uint64_t size);
 /* How long the kernel may believe it. */
 double attr_timeout(struct fs *fs, const struct node *n);
 double entry_timeout(struct fs *fs, const struct node *n);
@@ -261,6 +265,8 @@ void derived_state(struct fs *fs, fuse_req_t req, struct node *n, size_t size);
 int derived_lookup(struct fs *fs, uint64_t at, uint64_t dir, const char *name,
 		   size_t len, int pid, struct node **ret) MUST_USE;
 bool derived_current(struct fs *fs, const struct node *n);
+/* Makes the kernel forget names, when forget_names says so. */
+void derived_told(void *fs);
 void derived_init(struct fs *fs, struct eval_host *ret);
 void parked_free(struct fs *fs);
 
@@ -313,6 +319,10 @@ int control_write(struct fs *fs, struct handle *h, const char *p,
 
 int committer_start(struct fs *fs) MUST_USE;
 void committer_stop(struct fs *fs);
+/* Whether what an operation adds, about that many bytes, will find room when
+ * the batch is committed: 0 or -ENOSPC. Removing needs less than adding. */
+int fs_room(struct fs *fs, uint64_t bytes) MUST_USE;
+int fs_room_to_remove(struct fs *fs) MUST_USE;
 /* A thread of its own works for the session; the end waits for it. */
 void helper_begin(struct fs *fs);
 void helper_done(struct fs *fs);

@@ -92,6 +92,7 @@ static int open_source(fuse_req_t req, struct node *n,
 	}
 	h->node = n;
 	h->flags = fi->flags;
+	h->lost = __atomic_load_n(&fs->lost, __ATOMIC_ACQUIRE);
 	fi->fh = (uint64_t)(uintptr_t)h;
 	fi->keep_cache = 1;
 	fi->noflush = !write;
@@ -248,6 +249,18 @@ void op_write(fuse_req_t req, fuse_ino_t id, const char *p, size_t size,
 		fuse_reply_write(req, size);
 }
 
+/* Something of what was acknowledged since the handle was opened is lost; said
+ * once a handle. */
+static int tell_lost(struct fs *fs, struct handle *h)
+{
+	unsigned lost = __atomic_load_n(&fs->lost, __ATOMIC_ACQUIRE);
+
+	if (h->lost == lost)
+		return 0;
+	h->lost = lost;
+	return -EIO;
+}
+
 /* Each close(2) of a descriptor. What was written becomes a version here, so
  * that its caller learns when it could not; a mere truncation waits for the
  * last close, as `cmd > file` closes the descriptor once before cmd writes. */
@@ -260,6 +273,8 @@ void op_flush(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	(void)id;
 	if (h->node->kind == NODE_SOURCE && for_writing(h->flags))
 		r = file_commit(fs, h->node, false);
+	if (r >= 0 && for_writing(h->flags))
+		r = tell_lost(fs, h);
 	fuse_reply_err(req, -r);
 }
 
@@ -298,6 +313,8 @@ void op_fsync(fuse_req_t req, fuse_ino_t id, int datasync,
 		r = file_commit(fs, h->node, true);
 	if (r >= 0)
 		r = store_sync(fs->store);
+	if (r >= 0)
+		r = tell_lost(fs, h);
 	fuse_reply_err(req, -r);
 }
 

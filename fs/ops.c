@@ -296,6 +296,8 @@ int make_node(fuse_req_t req, fuse_ino_t parent, const char *name,
 	if (r >= 0)
 		r = check_not_derived(fs, dir->ino, name);
 	if (r >= 0)
+		r = fs_room(fs, 0);
+	if (r >= 0)
 		r = ns_getattr(fs->ns, NS_NOW, dir->ino, &p);
 	if (r < 0)
 		return r;
@@ -367,6 +369,8 @@ static void op_link(fuse_req_t req, fuse_ino_t id, fuse_ino_t parent,
 	if (r >= 0)
 		r = check_not_derived(fs, dir->ino, name);
 	if (r >= 0)
+		r = fs_room(fs, 0);
+	if (r >= 0)
 		r = ns_link(fs->ns, &by, n->ino, dir->ino, name, strlen(name),
 			    &a);
 	if (r >= 0) {
@@ -413,6 +417,8 @@ static void remove_and_reply(fuse_req_t req, fuse_ino_t parent,
 	db_lock(fs->db);
 	r = check_parent(fs, dir, name);
 	if (r >= 0)
+		r = fs_room_to_remove(fs);
+	if (r >= 0)
 		r = ns_unlink(fs->ns, &by, dir->ino, name, strlen(name), is_dir,
 			      &a);
 	if (r >= 0) {
@@ -454,6 +460,8 @@ static int rename_names(struct fs *fs, const struct ns_by *by,
 	r = check_parent(fs, from, name);
 	if (r >= 0)
 		r = check_parent(fs, to, to_name);
+	if (r >= 0)
+		r = fs_room(fs, 0);
 	if (r < 0)
 		return r;
 	r = ns_lookup(fs->ns, NS_NOW, from->ino, name, strlen(name), &ino,

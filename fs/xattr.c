@@ -244,7 +244,9 @@ static void change(fuse_req_t req, fuse_ino_t id, const char *name,
 		return;
 	}
 	db_lock(fs->db);
-	r = ns_xattr_set(fs->ns, &by, n->ino, name, value, size, flags);
+	r = value ? fs_room(fs, size) : fs_room_to_remove(fs);
+	if (r >= 0)
+		r = ns_xattr_set(fs->ns, &by, n->ino, name, value, size, flags);
 	fs_unlock(fs);
 	fuse_reply_err(req, -r);
 }
