@@ -210,16 +210,20 @@ static void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *st,
 	struct stat now;
 	int r = 0;
 
-	(void)fi;
-	if (n->kind != NODE_SOURCE) {
-		fuse_reply_err(req,
-			       n->kind == NODE_PAST || n->kind == NODE_CONTENT
-				       ? EROFS
-			       : n->kind == NODE_CONTROL ? 0
-							 : EPERM);
+	if (n->kind == NODE_CONTROL && n->control == CTL_RETRY &&
+	    (valid & FUSE_SET_ATTR_SIZE)) {
+		op_getattr(req, id, fi); /* `echo PATH >retry` */
 		return;
 	}
-	if (valid & FUSE_SET_ATTR_SIZE)
+	if (n->kind != NODE_SOURCE) {
+		bool fixed = n->kind == NODE_PAST || n->kind == NODE_VIEW ||
+			     n->kind == NODE_CONTENT;
+
+		fuse_reply_err(req, fixed ? EROFS : EPERM);
+		return;
+	}
+	r = fs_room(fs, 0);
+	if (r >= 0 && (valid & FUSE_SET_ATTR_SIZE))
 		r = truncate_node(req, n, (uint64_t)st->st_size);
 	db_lock(fs->db);
 	if (r >= 0)
