@@ -290,6 +290,8 @@ static int lock_busy(struct layout *l, int fd, struct err *err)
 
 	if (read_text(fd, &b))
 		buf_reset(&b);
+	while (b.len && b.data[b.len - 1] == '\n')
+		b.data[--b.len] = '\0';
 	return err_set(err, -EBUSY, "%s: the store is in use%s%s", l->path,
 		       b.len ? ": " : "", buf_cstr(&b));
 }

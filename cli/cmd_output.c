@@ -18,6 +18,10 @@ static int show(const struct where *w, const char *path)
 		return EXIT_SUCCESS;
 	if (rc == -ENOENT && p.is_dir)
 		return fail("%s is a directory; no run printed anything", path);
+	if (rc == -ENOENT && strstr(p.path, "/.deriva/"))
+		return fail("%s: what runs printed is kept for the present; "
+			    "name the file outside of .deriva",
+			    path);
 	if (rc == -ENOENT && attr_state(p.path, &state) >= 0)
 		return fail("%s is a source file; no run printed anything",
 			    path);

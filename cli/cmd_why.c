@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/attrs.h"
 #include "cli/explain.h"
@@ -85,6 +86,10 @@ static int explain(const struct where *w, const char *path)
 	rc = ctl_print(&p, "why");
 	if (rc != -ENOENT)
 		return rc < 0 ? fail("%s: %s", path, err_name(rc)) : rc;
+	if (!p.is_dir && strstr(p.path, "/.deriva/"))
+		return fail("%s: explanations are of the present; name the "
+			    "file outside of .deriva",
+			    path);
 	rc = p.is_dir ? -EISDIR : attr_state(p.path, &state);
 	if (rc == -EISDIR)
 		return fail("%s is a directory; only files have a story", path);

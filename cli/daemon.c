@@ -132,15 +132,15 @@ static int private_dir(char **ret)
 	return -errno;
 }
 
-/* Until mount_start() has set its handlers, the end of the starter must wait:
- * SIGTERM would leave a directory, or a mount, behind. */
-static void mask_term(int how)
+/* Until mount_start() takes signals, the end of the starter must wait: SIGTERM
+ * would leave a directory, or a mount, behind. */
+static void block_term(void)
 {
 	sigset_t term;
 
 	sigemptyset(&term);
 	sigaddset(&term, SIGTERM);
-	sigprocmask(how, &term, NULL);
+	sigprocmask(SIG_BLOCK, &term, NULL);
 }
 
 /* The rest of the child's life; its exit status. */
@@ -166,8 +166,6 @@ static int serve(const struct daemon_args *a, const char *dir, int ready)
 	}
 	if (nameless)
 		name_log(log);
-	if (a->private)
-		mask_term(SIG_UNBLOCK);
 	tell(ready, '+', dir);
 	close(ready);
 	return mount_serve(m) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -179,7 +177,7 @@ static int serve_private(const struct daemon_args *a, pid_t starter, int ready)
 	CLEANUP_FREE char *dir = NULL;
 	int rc, status;
 
-	mask_term(SIG_BLOCK);
+	block_term();
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != starter)
 		return EXIT_FAILURE;

@@ -92,7 +92,7 @@ static const char *nearest(const char *name)
 	for (i = 0; i < ARRAY_LEN(commands); i++) {
 		n = distance(name, commands[i]->name);
 		/* Of a short word little would be left. */
-		if (n < best && n < strlen(name)) {
+		if (n < best && n * 3 <= strlen(name)) {
 			best = n;
 			ret = commands[i]->name;
 		}

@@ -158,22 +158,48 @@ int control_list(struct fs *fs, struct node *dir,
 
 /* --- texts -------------------------------------------------------------- */
 
+/* Figures that cost a look at rows; damage there leaves them out, as who asks
+ * for the pid (umount) needs no more. */
+static int add_figures(struct fs *fs, struct buf *b)
+{
+	struct object_totals o = {0};
+	struct result_totals t = {0};
+	struct totals n = {0};
+	int r = ns_totals(fs->ns, &n);
+
+	if (r >= 0)
+		r = results_totals(fs->results, &t);
+	if (r >= 0)
+		r = objects_totals(store_objects(fs->store), &o);
+	if (r < 0)
+		return r;
+	buf_fmt(b,
+		",\"files\":%llu,\"dirs\":%llu,\"links\":%llu,"
+		"\"bytes\":%llu,\"changes\":%llu,\"versions\":%llu",
+		(unsigned long long)n.files, (unsigned long long)n.dirs,
+		(unsigned long long)n.links, (unsigned long long)n.bytes,
+		(unsigned long long)n.changes, (unsigned long long)n.versions);
+	buf_fmt(b,
+		",\"objects\":%llu,\"object_bytes\":%llu,"
+		"\"stored_bytes\":%llu,\"packs\":%llu",
+		(unsigned long long)o.objects, (unsigned long long)o.raw,
+		(unsigned long long)o.stored, (unsigned long long)o.packs);
+	buf_fmt(b,
+		",\"results\":%llu,\"failures\":%llu,\"derived_bytes\":%llu,"
+		"\"uses\":%llu,\"cost_s\":%.6f,\"saved_s\":%.6f",
+		(unsigned long long)t.results, (unsigned long long)t.failures,
+		(unsigned long long)t.bytes, (unsigned long long)t.uses,
+		(double)t.wall_ns / 1e9, (double)t.saved_ns / 1e9);
+	return 0;
+}
+
 static int status_text(struct fs *fs, struct buf *b)
 {
-	struct object_totals objects = {0};
-	struct result_totals results = {0};
-	struct totals ns = {0};
 	unsigned running, waiting, jobs;
 	int r = db_commit(fs->db); /* what is told is there for others, too */
 
-	if (r >= 0)
-		r = ns_totals(fs->ns, &ns);
-	if (r >= 0)
-		r = results_totals(fs->results, &results);
-	if (r >= 0)
-		r = objects_totals(store_objects(fs->store), &objects);
 	if (r < 0)
-		return r;
+		__atomic_fetch_add(&fs->lost, 1, __ATOMIC_ACQ_REL);
 	eval_counts(fs->eval, &running, &waiting, &jobs);
 	buf_str(b, "{\"version\":\"" DERIVA_VERSION "\",\"store\":");
 	buf_json(b, store_path(fs->store), strlen(store_path(fs->store)));
@@ -181,29 +207,16 @@ static int status_text(struct fs *fs, struct buf *b)
 	buf_json(b, fs->mountpoint, strlen(fs->mountpoint));
 	buf_fmt(b,
 		",\"pid\":%d,\"started_ns\":%lld,\"lost\":%u,\"jobs\":%u,"
-		"\"running\":%u,"
-		"\"waiting\":%u,\"files\":%llu,\"dirs\":%llu,\"links\":%llu,"
-		"\"bytes\":%llu,\"changes\":%llu,\"versions\":%llu,",
+		"\"running\":%u,\"waiting\":%u",
 		(int)getpid(), (long long)fs->started_ns,
 		__atomic_load_n(&fs->lost, __ATOMIC_ACQUIRE), jobs, running,
-		waiting, (unsigned long long)ns.files,
-		(unsigned long long)ns.dirs, (unsigned long long)ns.links,
-		(unsigned long long)ns.bytes, (unsigned long long)ns.changes,
-		(unsigned long long)ns.versions);
-	buf_fmt(b,
-		"\"objects\":%llu,\"object_bytes\":%llu,\"stored_bytes\":%llu,"
-		"\"packs\":%llu,\"results\":%llu,\"failures\":%llu,"
-		"\"derived_bytes\":%llu,\"uses\":%llu,\"cost_s\":%.6f,"
-		"\"saved_s\":%.6f}\n",
-		(unsigned long long)objects.objects,
-		(unsigned long long)objects.raw,
-		(unsigned long long)objects.stored,
-		(unsigned long long)objects.packs,
-		(unsigned long long)results.results,
-		(unsigned long long)results.failures,
-		(unsigned long long)results.bytes,
-		(unsigned long long)results.uses, (double)results.wall_ns / 1e9,
-		(double)results.saved_ns / 1e9);
+		waiting);
+	r = add_figures(fs, b);
+	if (r < 0) {
+		buf_str(b, ",\"error\":");
+		buf_json(b, err_name(r), strlen(err_name(r)));
+	}
+	buf_str(b, "}\n");
 	return buf_err(b);
 }
 

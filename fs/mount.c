@@ -177,7 +177,10 @@ static int lock_store(struct fs *fs, struct err *err)
 {
 	CLEANUP_FREE char *text = NULL;
 
-	if (asprintf(&text, "%d %s\n", (int)getpid(), fs->mountpoint) < 0) {
+	if (asprintf(&text,
+		     "process %d has it mounted at %s (`deriva umount` ends "
+		     "that)\n",
+		     (int)getpid(), fs->mountpoint) < 0) {
 		text = NULL;
 		return -ENOMEM;
 	}
