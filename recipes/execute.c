@@ -5,9 +5,8 @@
  * store and becomes a blob only when the command succeeded, so nothing
  * half-made can be seen or found.
  */
-#include "recipes/target.h"
+#include "recipes/task.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,101 +16,12 @@
 #include "cas/blob.h"
 #include "core/clock.h"
 #include "recipes/function.h"
+#include "recipes/run_env.h"
+#include "recipes/scratch.h"
 
 /* Of what a command prints, the first and the last part are kept. */
 #define TEXT_HEAD KIB(64)
 #define TEXT_TAIL KIB(192)
-
-/* --- scratch ------------------------------------------------------------ */
-
-struct scratch {
-	int fd;	       /* of the directory */
-	char name[64]; /* in drafts/ */
-	char *path;    /* absolute */
-	struct store *store;
-};
-
-static void scratch_empty(int fd);
-
-/* Removes what the command left, which may be any tree, also one whose
- * directories it made unreadable. */
-static void remove_below(int dirfd, const char *name)
-{
-	struct stat st;
-	int fd;
-
-	if (!unlinkat(dirfd, name, 0) || errno == ENOENT)
-		return;
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    !S_ISDIR(st.st_mode))
-		return;
-	fchmodat(dirfd, name, 0700, 0);
-	fd = openat(dirfd, name,
-		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0) {
-		scratch_empty(fd);
-		close(fd);
-	}
-	unlinkat(dirfd, name, AT_REMOVEDIR);
-}
-
-static void scratch_empty(int fd)
-{
-	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = copy < 0 ? NULL : fdopendir(copy);
-	struct dirent *e;
-
-	if (!d) {
-		close_fdp(&copy);
-		return;
-	}
-	while ((e = readdir(d)))
-		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
-			remove_below(fd, e->d_name);
-	closedir(d);
-}
-
-int eval_sweep(struct store *store)
-{
-	int fd = dup(store_drafts_fd(store));
-
-	if (fd < 0)
-		return -errno;
-	scratch_empty(fd);
-	close(fd);
-	return 0;
-}
-
-static void scratch_done(struct scratch *s)
-{
-	if (s->fd >= 0)
-		close(s->fd);
-	if (s->name[0])
-		remove_below(store_drafts_fd(s->store), s->name);
-	free(s->path);
-}
-
-static int scratch_make(struct eval *ev, struct task *j, struct scratch *ret)
-{
-	int drafts = store_drafts_fd(ev->store);
-
-	snprintf(ret->name, sizeof(ret->name), "run-%d-%llu", (int)getpid(),
-		 (unsigned long long)j->number);
-	remove_below(drafts, ret->name);
-	if (mkdirat(drafts, ret->name, 0700) < 0) {
-		ret->name[0] = '\0';
-		return -errno;
-	}
-	ret->fd = openat(drafts, ret->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (ret->fd < 0 || mkdirat(ret->fd, "o", 0700) < 0)
-		return -errno;
-	if (asprintf(&ret->path, "%s/drafts/%s", store_path(ev->store),
-		     ret->name) < 0) {
-		ret->path = NULL;
-		return -ENOMEM;
-	}
-	return 0;
-}
 
 /* --- what the command said ---------------------------------------------- */
 
@@ -172,42 +82,49 @@ static int keep_text(struct eval *ev, const struct buf *text,
 
 /* --- functions ---------------------------------------------------------- */
 
+/* Its inputs, without those that stand for an empty list. */
+static struct fn_input *fn_inputs(const struct task *j, size_t *ret_count)
+{
+	struct fn_input *v = calloc(j->ninputs + 1, sizeof(*v));
+	const struct canon_input *in;
+	size_t i, n = 0;
+
+	for (i = 0; v && i < j->ninputs; i++) {
+		in = &j->inputs[i];
+		if (!in->empty)
+			v[n++] = (struct fn_input){in->name, in->path, in->addr,
+						   in->size};
+	}
+	*ret_count = n;
+	return v;
+}
+
 static int run_function(struct eval *ev, struct task *j, struct result *ret,
 			struct err *err)
 {
 	const struct function *f = function_find(j->def->fn);
 	CLEANUP(blob_writer_freep)
 	struct blob_writer *out = blob_writer_new(ev->store);
-	struct fn_input *inputs = calloc(j->ninputs + 1, sizeof(*inputs));
-	CLEANUP(scratch_done) struct scratch s = {.fd = -1, .store = ev->store};
+	CLEANUP(scratch_done) struct scratch s = SCRATCH_INIT(ev->store);
 	CLEANUP_BUF struct buf text = BUF_INIT;
 	struct err why = {{0}};
 	struct fn_call call = {
 		.store = ev->store,
-		.inputs = inputs,
 		.params = j->params,
 		.nparams = j->nparams,
 		.out = out,
 		.stop = &j->stop,
 		.text = &text,
 	};
-	size_t i;
-	int r = inputs && out ? scratch_make(ev, j, &s) : -ENOMEM;
+	CLEANUP_FREE struct fn_input *inputs = fn_inputs(j, &call.ninputs);
+	int r = inputs && out ? scratch_make(&s, j->number) : -ENOMEM;
 
-	for (i = 0; r >= 0 && i < j->ninputs; i++) {
-		const struct canon_input *in = &j->inputs[i];
-
-		if (!in->empty)
-			inputs[call.ninputs++] =
-				(struct fn_input){in->name, in->path, in->addr,
-						  in->size};
-	}
+	call.inputs = inputs;
 	call.scratch_fd = s.fd;
 	if (r >= 0)
 		r = f->run(&call, &why);
 	if (r >= 0)
 		r = blob_finish(out, &ret->addr, &ret->size);
-	free(inputs);
 	ret->reproducible = true;
 	if (r == -EINVAL || r == -EILSEQ || r == -E2BIG) {
 		/* the input's fault: a result like any other */
@@ -218,168 +135,12 @@ static int run_function(struct eval *ev, struct task *j, struct result *ret,
 		return keep_text(ev, &text, ret);
 	}
 	if (r < 0)
-		return err_set(err, r, "%s: %s: %s", j->label, f->name,
+		return err_set(err, r, "%s: %s", f->name,
 			       why.msg[0] ? why.msg : err_name(r));
 	return keep_text(ev, &text, ret);
 }
 
 /* --- commands ----------------------------------------------------------- */
-
-/* Strings of argv and envp. */
-struct strings {
-	char **v;
-	size_t count, cap;
-};
-
-static void strings_done(struct strings *s)
-{
-	size_t i;
-
-	for (i = 0; i < s->count; i++)
-		free(s->v[i]);
-	free(s->v);
-}
-
-/* Takes the string; NULL-terminates the array. */
-static int strings_take(struct strings *s, char *text)
-{
-	char **v;
-
-	if (!text)
-		return -ENOMEM;
-	if (s->count + 2 > s->cap) {
-		s->cap = s->cap ? s->cap * 2 : 16;
-		v = realloc(s->v, s->cap * sizeof(*v));
-		if (!v) {
-			free(text);
-			return -ENOMEM;
-		}
-		s->v = v;
-	}
-	s->v[s->count++] = text;
-	s->v[s->count] = NULL;
-	return 0;
-}
-
-static int strings_pair(struct strings *s, const char *name, const char *value)
-{
-	char *text;
-
-	if (asprintf(&text, "%s=%s", name, value) < 0)
-		return -ENOMEM;
-	return strings_take(s, text);
-}
-
-/* Where the sandbox shows the run's three directories; without a sandbox,
- * where they really lie. */
-struct places {
-	const char *root, *out;
-};
-
-/* How the command writes an input's path. */
-static int add_input_path(struct buf *b, const struct places *at,
-			  const struct canon_input *in)
-{
-	if (in->path_len && in->path[0] == '/')
-		buf_str(b, at->root);
-	buf_add(b, in->path, in->path_len);
-	return buf_err(b);
-}
-
-static int make_environment(const struct task *j, const struct places *at,
-			    struct strings *env)
-{
-	static const char *const fixed[] = {
-		"LC_ALL=C.UTF-8",
-		"TZ=UTC",
-		"HOME=/tmp",
-		"SOURCE_DATE_EPOCH=315532800", /* 1980, the zip epoch */
-		"PATH=/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:"
-		"/usr/sbin:/sbin",
-	};
-	CLEANUP_BUF struct buf paths = BUF_INIT, out = BUF_INIT;
-	size_t i, k;
-	int r = 0;
-
-	for (i = 0; r >= 0 && i < ARRAY_LEN(fixed); i++)
-		r = strings_take(env, strdup(fixed[i]));
-	buf_fmt(&out, "%s/%s", at->out, j->out_name);
-	if (r >= 0)
-		r = strings_pair(env, "out", buf_cstr(&out));
-	if (r >= 0)
-		r = strings_pair(env, "root", at->root);
-	for (i = 0; r >= 0 && i < j->nenv; i++)
-		if (j->env[i].value)
-			r = strings_pair(env, j->env[i].name, j->env[i].value);
-	for (i = 0; r >= 0 && i < j->nparams; i++)
-		r = strings_pair(env, j->params[i].name, j->params[i].value);
-	/* the inputs of one name follow each other */
-	for (i = 0; r >= 0 && i < j->ninputs; i = k) {
-		buf_reset(&paths);
-		for (k = i;
-		     k < j->ninputs && j->inputs[k].name == j->inputs[i].name;
-		     k++) {
-			if (k > i)
-				buf_u8(&paths, '\n');
-			r = add_input_path(&paths, at, &j->inputs[k]);
-		}
-		if (r >= 0 && j->inputs[i].name)
-			r = strings_pair(env, j->inputs[i].name,
-					 buf_cstr(&paths));
-	}
-	return r;
-}
-
-/* An element `$name` of an argument list becomes the input's paths, each an
- * argument of its own; `$out`, `$root` and params their values. */
-static int add_argument(const struct task *j, const struct places *at,
-			const struct strings *env, const char *text,
-			struct strings *argv)
-{
-	CLEANUP_BUF struct buf b = BUF_INIT;
-	const char *name = text + 1;
-	bool any = false;
-	size_t i, n;
-	int r = 0;
-
-	if (text[0] != '$' || !text[1])
-		return strings_take(argv, strdup(text));
-	for (i = 0; r >= 0 && i < j->ninputs; i++) {
-		if (!j->inputs[i].name || strcmp(j->inputs[i].name, name))
-			continue;
-		any = true;
-		if (j->inputs[i].empty)
-			continue;
-		buf_reset(&b);
-		r = add_input_path(&b, at, &j->inputs[i]);
-		if (r >= 0)
-			r = strings_take(argv, strdup(buf_cstr(&b)));
-	}
-	if (any)
-		return r;
-	n = strlen(name);
-	for (i = 0; i < env->count; i++)
-		if (!strncmp(env->v[i], name, n) && env->v[i][n] == '=')
-			return strings_take(argv, strdup(env->v[i] + n + 1));
-	return strings_take(argv, strdup(text));
-}
-
-static int make_arguments(const struct task *j, const struct places *at,
-			  const struct strings *env, struct strings *argv)
-{
-	static const char *const shell[] = {"/bin/sh", "-euc"};
-	size_t i;
-	int r = 0;
-
-	if (j->def->kind == RECIPE_RUN_SHELL) {
-		for (i = 0; r >= 0 && i < ARRAY_LEN(shell); i++)
-			r = strings_take(argv, strdup(shell[i]));
-		return r < 0 ? r : strings_take(argv, strdup(j->def->run));
-	}
-	for (i = 0; r >= 0 && i < j->def->argc; i++)
-		r = add_argument(j, at, env, j->def->argv[i], argv);
-	return r;
-}
 
 struct finished {
 	struct sandbox_status status;
@@ -429,16 +190,29 @@ static int run_sandboxed(struct eval *ev, struct task *j,
 	return 0;
 }
 
-/* The output: $out when the command made it, else what it printed. */
+static void wrong_type(const struct task *j, mode_t mode, struct result *ret)
+{
+	ret->error = EIO;
+	snprintf(ret->message, sizeof(ret->message),
+		 "%s:%u: the command left no regular file at $out but a %s; "
+		 "write a file there (`out: dir` is for a later version)",
+		 j->label, j->def->run_line,
+		 S_ISDIR(mode)	 ? "directory"
+		 : S_ISLNK(mode) ? "symbolic link"
+				 : "special file");
+}
+
+/* The output: $out when the command made it, else what it printed. It may
+ * have changed the modes of both. */
 static int take_output(struct eval *ev, struct task *j, struct scratch *s,
 		       struct result *ret, struct buf *text)
 {
-	CLEANUP_CLOSE int out =
-		openat(s->fd, "o", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	CLEANUP_CLOSE int fd = -1;
+	CLEANUP_CLOSE int out = -1, fd = -1;
 	struct stat st;
 	int r;
 
+	fchmodat(s->fd, "o", 0700, 0);
+	out = openat(s->fd, "o", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (out < 0)
 		return -errno;
 	if (fstatat(out, j->out_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
@@ -450,15 +224,7 @@ static int take_output(struct eval *ev, struct task *j, struct scratch *s,
 					    &ret->size);
 	}
 	if (!S_ISREG(st.st_mode)) {
-		ret->error = EIO;
-		snprintf(ret->message, sizeof(ret->message),
-			 "%s:%u: the command left no regular file at $out but "
-			 "a %s; write a file there (`out: dir` is for a later "
-			 "version)",
-			 j->label, j->def->run_line,
-			 S_ISDIR(st.st_mode)   ? "directory"
-			 : S_ISLNK(st.st_mode) ? "symbolic link"
-					       : "special file");
+		wrong_type(j, st.st_mode, ret);
 		return 0;
 	}
 	if (!(st.st_mode & 0400) && fchmodat(out, j->out_name, 0600, 0) < 0)
@@ -502,12 +268,30 @@ static void judge(const struct task *j, const struct sandbox_status *st,
 				 "the command failed with exit status %d",
 				 st->exit_code);
 		break;
-	default: /* -ENOMEM, -EFBIG: the message names the limit */
+	default: /* the message names the limit */
 		ret->error = EIO;
 		snprintf(what, sizeof(what), "%s", st->message);
 	}
 	snprintf(ret->message, sizeof(ret->message), "%s:%u: %s%s%s", j->label,
 		 j->def->run_line, what, *words ? "; it said: " : "", words);
+}
+
+/* Whether that is an outcome of the command: it ran, or was killed at one of
+ * its limits, or cannot ever be started. */
+static bool is_its_fault(const struct sandbox_status *st)
+{
+	switch (st->error) {
+	case 0:
+	case -ETIMEDOUT:
+	case -ENOMEM:
+	case -EFBIG:
+	case -E2BIG: /* its arguments are too long */
+		return true;
+	case -EAGAIN: /* too many processes; the machine's are no outcome */
+		return st->wall_ns > 0;
+	default:
+		return false;
+	}
 }
 
 static uint64_t memory_limit(const struct task *j)
@@ -542,9 +326,9 @@ static int run_in_scratch(struct eval *ev, struct task *j, struct scratch *s,
 		return -ENOMEM;
 	if (ev->options.no_sandbox)
 		at = (struct places){root, buf_cstr(&o)};
-	r = make_environment(j, &at, &env);
+	r = run_environment(j, &at, &env);
 	if (r >= 0)
-		r = make_arguments(j, &at, &env, &argv);
+		r = run_arguments(j, &at, &env, &argv);
 	if (r < 0)
 		return r;
 	run.scratch = buf_cstr(&o);
@@ -558,16 +342,15 @@ static int run_in_scratch(struct eval *ev, struct task *j, struct scratch *s,
 static int run_command(struct eval *ev, struct task *j, struct result *ret,
 		       struct err *err)
 {
-	CLEANUP(scratch_done) struct scratch s = {.fd = -1, .store = ev->store};
+	CLEANUP(scratch_done) struct scratch s = SCRATCH_INIT(ev->store);
 	CLEANUP_FREE char *work = NULL, *root = NULL;
 	CLEANUP_BUF struct buf text = BUF_INIT;
 	struct sandbox_status st = {0};
 	uint64_t work_id = 0, root_id = 0;
-	int r = scratch_make(ev, j, &s);
+	int r = scratch_make(&s, j->number);
 
 	if (r < 0)
-		return err_set(err, r, "%s: scratch directory: %s", j->label,
-			       err_name(r));
+		return err_set(err, r, "scratch directory: %s", err_name(r));
 	r = ev->host.show(ev->host.ctx, j->work, &work, &work_id);
 	if (r >= 0)
 		r = ev->host.show(ev->host.ctx, j->root, &root, &root_id);
@@ -578,12 +361,10 @@ static int run_command(struct eval *ev, struct task *j, struct result *ret,
 	if (root_id)
 		ev->host.hide(ev->host.ctx, root_id);
 	if (r < 0)
-		return err_set(err, r, "%s: cannot start the command: %s",
-			       j->label, err_name(r));
-	if (st.error < 0 && st.error != -ETIMEDOUT && st.error != -ENOMEM &&
-	    st.error != -EFBIG)
-		return err_set(err, st.error, "%s:%u: %s", j->label,
-			       j->def->run_line,
+		return err_set(err, r, "cannot start the command: %s",
+			       err_name(r));
+	if (!is_its_fault(&st))
+		return err_set(err, st.error, "%s",
 			       st.message[0] ? st.message : err_name(st.error));
 	ret->wall_ns = st.wall_ns;
 	ret->cpu_ns = st.cpu_ns;
@@ -597,8 +378,7 @@ static int run_command(struct eval *ev, struct task *j, struct result *ret,
 		r = add_text(&text, s.fd, "stdout");
 	if (r >= 0)
 		r = keep_text(ev, &text, ret);
-	return r < 0 ? err_set(err, r, "%s: output: %s", j->label, err_name(r))
-		     : 0;
+	return r < 0 ? err_set(err, r, "output: %s", err_name(r)) : 0;
 }
 
 int execute(struct eval *ev, struct task *j, struct result *ret,

@@ -13,7 +13,8 @@
 
 enum { KEY_NAME = 1, KEY_LISTING, KEY_INODE };
 
-#define KEY_MAX (1 + sizeof(uint64_t) + NS_NAME_MAX)
+#define KEY_MAX	 (1 + sizeof(uint64_t) + NS_NAME_MAX)
+#define PAST_MAX 4096 /* targets of the past that are remembered */
 
 static size_t make_key(uint8_t *key, uint8_t tag, uint64_t ino,
 		       const char *name, size_t len)
@@ -54,14 +55,69 @@ struct target *target_get(struct eval *ev, uint64_t at, uint64_t dir,
 		free(t);
 		return NULL;
 	}
+	ev->npast += at != NS_NOW;
 	return t;
 }
 
-void target_free(struct eval *ev, struct target *t)
+void target_phase(struct eval *ev, struct target *t, enum phase phase)
+{
+	ev->nbusy -= t->phase != PHASE_IDLE;
+	ev->nbusy += phase != PHASE_IDLE;
+	t->phase = phase;
+}
+
+static void target_free(struct eval *ev, struct target *t)
 {
 	watch_drop(ev, t);
 	free(t->message);
 	free(t);
+}
+
+void targets_free(struct eval *ev)
+{
+	size_t it = 0;
+	void *t;
+
+	while (ev->targets && map_next(ev->targets, &it, NULL, NULL, &t))
+		target_free(ev, t);
+	map_free(ev->targets);
+	ev->targets = NULL;
+}
+
+/* Nothing points to an idle target of the past: nobody waits, and nothing that
+ * is fresh relies on its news, as there are none. The present's stay, for what
+ * depends on them hears of changes through them. */
+void targets_forget_past(struct eval *ev)
+{
+	struct map *kept;
+	struct target *t;
+	const void *key;
+	size_t it = 0, len;
+	bool ok = true;
+	void *v;
+
+	if (ev->npast < PAST_MAX || ev->nbusy)
+		return;
+	kept = map_new();
+	if (!kept)
+		return;
+	while (ok && map_next(ev->targets, &it, &key, &len, &v)) {
+		t = v;
+		if (t->at == NS_NOW)
+			ok = map_put(kept, key, len, t, NULL) >= 0;
+	}
+	if (!ok) {
+		map_free(kept);
+		return; /* another time */
+	}
+	for (it = 0; map_next(ev->targets, &it, NULL, NULL, &v);) {
+		t = v;
+		if (t->at != NS_NOW)
+			target_free(ev, t);
+	}
+	map_free(ev->targets);
+	ev->targets = kept;
+	ev->npast = 0;
 }
 
 void queue_push(struct queue *q, struct target *t)

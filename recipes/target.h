@@ -1,6 +1,7 @@
 /* recipes/target.h - inside evaluation: targets, what they watch, who waits.
  *
- * Private to recipes/eval*.c, target.c, resolve.c, execute.c, why.c.
+ * Private to evaluation, as are schedule.h (how targets go on), task.h (from a
+ * recipe to a result) and walk.h (from a path to an input).
  *
  * A target goes through
  *
@@ -13,16 +14,20 @@
  * input is open for writing, so that nothing says when it changes and every
  * reader looks again.
  *
+ * Marking stops at what is not fresh. So nothing may become fresh while
+ * something that it depends on is not: its news would not come.
+ *
  * Generations order questions and answers: a counter is raised whenever
  * somebody asks and whenever a target begins to be resolved. A value may be
  * given to everybody who asked before its resolving began, and to later ones
  * only as long as it is fresh.
+ *
+ * Threads: all of it under db_lock().
  */
 #ifndef RECIPES_TARGET_H
 #define RECIPES_TARGET_H
 
 #include "core/map.h"
-#include "recipes/canon.h"
 #include "recipes/eval.h"
 
 #include <pthread.h>
@@ -63,8 +68,8 @@ struct eval_wait {
 /* `from` waits for `to`; in both lists. */
 struct need {
 	struct target *from, *to;
-	bool dry;
-	struct need *next_of_from;
+	bool dry; /* nobody wanted more of `from` when it began to wait */
+	struct need *prev_of_from, *next_of_from;
 	struct need *prev_of_to, *next_of_to;
 };
 
@@ -90,16 +95,31 @@ struct target {
 	struct eval_wait *waits;
 	struct need *needs;	/* inputs it waits for */
 	struct need *needed_by; /* targets that wait for it */
-	size_t pending;
+	size_t pending;		/* how many needs it has */
 
 	struct target *prev, *next; /* in a queue */
 	struct task *task;
+
+	int rc;		     /* with which finish() comes to it */
+	uint64_t listed;     /* number of the resolving that needs it already */
+	uint64_t seen;	     /* by which search for a circle; then */
+	struct target *via;  /* from where, */
+	struct need *cursor; /* and what comes next there */
 
 	char name[]; /* NUL-terminated */
 };
 
 struct queue {
 	struct target *first, *last;
+};
+
+/* Wakes threads. db_lock() is recursive and a condition cannot release it, so
+ * a counter under a small lock of its own says whether there was news since a
+ * thread last looked. */
+struct bell {
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	uint64_t rings;
 };
 
 struct eval {
@@ -116,22 +136,28 @@ struct eval {
 	struct map *running; /* recipe address -> target that computes it */
 	struct queue ready, queued;
 	unsigned nqueued, nrunning;
+	size_t nbusy; /* targets that are not idle */
+	size_t npast; /* targets of the past */
 	uint64_t gen;
+	uint64_t marks; /* for target.listed and target.seen */
 	uint64_t jobs_made;
 	bool closing;
 
-	pthread_mutex_t wake_lock; /* for the conditions alone */
-	pthread_cond_t wake;
-	uint64_t wakes;
+	struct bell ready_bell, queued_bell;
 	pthread_t *threads;
 	size_t nthreads;
 };
 
-/* --- target.c ----------------------------------------------------------- */
-
 struct target *target_get(struct eval *ev, uint64_t at, uint64_t dir,
 			  const char *name, size_t len, bool make);
-void target_free(struct eval *ev, struct target *t);
+void target_phase(struct eval *ev, struct target *t, enum phase phase);
+/* The target itself changed (its recipe appeared, a retry). */
+void target_touch(struct eval *ev, struct target *t);
+/* All of them, with their watches. */
+void targets_free(struct eval *ev);
+/* Those of the past, when they have become many and nothing is going on. */
+void targets_forget_past(struct eval *ev);
+
 int watch_name(struct eval *ev, struct target *t, uint64_t dir,
 	       const char *name, size_t len) MUST_USE;
 int watch_listing(struct eval *ev, struct target *t, uint64_t dir) MUST_USE;
@@ -142,68 +168,8 @@ void watch_fire_name(struct eval *ev, uint64_t dir, const char *name,
 		     size_t len);
 void watch_fire_listing(struct eval *ev, uint64_t dir);
 void watch_fire_inode(struct eval *ev, uint64_t ino);
-/* The target itself changed (its recipe appeared, a retry). */
-void target_touch(struct eval *ev, struct target *t);
+
 void queue_push(struct queue *q, struct target *t);
 void queue_remove(struct queue *q, struct target *t);
-
-/* --- resolve.c ---------------------------------------------------------- */
-
-/* All that running a computation takes. */
-struct task {
-	struct target *target;
-	uint64_t number;
-	struct recipe_def *def;
-	char *label; /* root-relative path of the recipe, for messages */
-	struct buf canon;
-	struct addr recipe;
-	struct canon_input *inputs; /* name and path: owned */
-	size_t ninputs;
-	struct canon_value *params, *env;
-	size_t nparams, nenv;
-	unsigned depth;
-	char out_name[32];
-	bool shaky;
-
-	struct view_node *work, *root; /* what lies at /w and /r */
-	bool stop;		       /* atomic */
-	bool started;
-	uint64_t run_id;
-	int64_t start_ns;
-};
-void task_free(struct task *j);
-CLEANUP_FN(struct task, task_free)
-
-/* What resolving came to. */
-struct resolved {
-	struct task *task;     /* complete: its address is known */
-	struct target **needs; /* derived inputs that have to come first */
-	size_t nneeds, cap_needs;
-	uint64_t *writing; /* inodes to settle first */
-	size_t nwriting, cap_writing;
-	bool shaky; /* some input is being written */
-	int error;  /* the errno of a failure, with the reason: */
-	struct err err;
-};
-void resolved_done(struct resolved *r);
-
-/* Registers t's watches anew. 0, also with r->error set; negative for what is
- * no fault of the recipe (-ENOMEM, -EIO of the store). settled: inodes being
- * written have been settled, take them as they are. */
-int resolve(struct eval *ev, struct target *t, bool settled,
-	    struct resolved *ret) MUST_USE;
-
-/* --- execute.c ---------------------------------------------------------- */
-
-/* Runs a task to its end without any lock, and fills the result. Negative: not
- * a fault of the computation; -ECANCELED stopped. */
-int execute(struct eval *ev, struct task *j, struct result *ret,
-	    struct err *err) MUST_USE;
-/* Ends a running task's command or function; db_lock held. */
-void execute_stop(struct eval *ev, struct task *j);
-
-/* --- eval.c ------------------------------------------------------------- */
-
-void eval_wake(struct eval *ev);
 
 #endif

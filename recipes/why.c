@@ -101,65 +101,96 @@ static void tell_made(struct why *w)
 	}
 }
 
-static bool same_input(const struct canon_input *a, const struct canon_input *b)
+/* Inputs by what a person would call the same one: name and path, or position
+ * where there is no path. */
+static void input_key(const struct canon_input *in, struct buf *ret)
 {
-	if (!a->name != !b->name || (a->name && strcmp(a->name, b->name)))
-		return false;
-	if (a->path_len || b->path_len)
-		return a->path_len == b->path_len &&
-		       !memcmp(a->path, b->path, a->path_len);
-	return a->position == b->position;
+	buf_reset(ret);
+	buf_str(ret, in->name ? in->name : "");
+	buf_u8(ret, '\0');
+	if (in->path_len)
+		buf_add(ret, in->path, in->path_len);
+	else
+		buf_u32(ret, in->position);
 }
 
-static const struct canon_input *find_input(const struct canon *c,
+static int index_inputs(const struct canon *c, struct map **ret)
+{
+	CLEANUP(map_freep) struct map *m = map_new();
+	CLEANUP_BUF struct buf key = BUF_INIT;
+	size_t i;
+	int r;
+
+	if (!m)
+		return -ENOMEM;
+	for (i = c->ninputs; i-- > 0;) {
+		input_key(&c->inputs[i], &key);
+		r = buf_err(&key);
+		if (r >= 0)
+			r = map_put(m, key.data, key.len,
+				    (void *)(uintptr_t)&c->inputs[i], NULL);
+		if (r < 0)
+			return r;
+	}
+	*ret = steal(&m);
+	return 0;
+}
+
+static const struct canon_input *find_input(const struct map *m,
 					    const struct canon_input *in,
-					    size_t hint)
+					    struct buf *key)
 {
-	size_t i;
-
-	if (hint < c->ninputs && same_input(&c->inputs[hint], in))
-		return &c->inputs[hint];
-	for (i = 0; i < c->ninputs; i++)
-		if (same_input(&c->inputs[i], in))
-			return &c->inputs[i];
-	return NULL;
+	input_key(in, key);
+	return map_get(m, key->data, key->len);
 }
 
-static unsigned tell_inputs(struct why *w, const struct canon *now,
-			    const struct canon *then)
+static void tell_input(struct why *w, const struct canon_input *in,
+		       const struct canon_input *old)
 {
-	const struct canon_input *in, *old;
-	unsigned told = 0;
-	size_t i;
+	buf_str(w->out, "because: ");
+	add_input_name(w->out, in);
+	if (!old) {
+		buf_str(w->out, " is a new input\n");
+		return;
+	}
+	buf_str(w->out, " changed from ");
+	add_addr(w->out, &old->addr);
+	buf_str(w->out, " to ");
+	add_addr(w->out, &in->addr);
+	buf_u8(w->out, '\n');
+}
 
+static int tell_inputs(struct why *w, const struct canon *now,
+		       const struct canon *then, unsigned *told)
+{
+	CLEANUP(map_freep) struct map *news = NULL, *olds = NULL;
+	CLEANUP_BUF struct buf key = BUF_INIT;
+	const struct canon_input *in, *old;
+	size_t i;
+	int r = index_inputs(now, &news);
+
+	if (r >= 0)
+		r = index_inputs(then, &olds);
+	if (r < 0)
+		return r;
 	for (i = 0; i < now->ninputs; i++) {
 		in = &now->inputs[i];
-		old = find_input(then, in, i);
+		old = find_input(olds, in, &key);
 		if (old && addr_eq(&old->addr, &in->addr) &&
 		    old->executable == in->executable)
 			continue;
-		buf_str(w->out, "because: ");
-		add_input_name(w->out, in);
-		if (old) {
-			buf_str(w->out, " changed from ");
-			add_addr(w->out, &old->addr);
-			buf_str(w->out, " to ");
-			add_addr(w->out, &in->addr);
-			buf_u8(w->out, '\n');
-		} else {
-			buf_str(w->out, " is a new input\n");
-		}
-		told++;
+		tell_input(w, in, old);
+		++*told;
 	}
 	for (i = 0; i < then->ninputs; i++) {
-		if (find_input(now, &then->inputs[i], i))
+		if (find_input(news, &then->inputs[i], &key))
 			continue;
 		buf_str(w->out, "because: ");
 		add_input_name(w->out, &then->inputs[i]);
 		buf_str(w->out, " is an input no more\n");
-		told++;
+		++*told;
 	}
-	return told;
+	return buf_err(&key);
 }
 
 static bool same_values(const struct canon_value *a, size_t na,
@@ -192,14 +223,15 @@ static bool same_command(const struct canon *a, const struct canon *b)
 	return true;
 }
 
-static void tell_reason(struct why *w)
+static int tell_reason(struct why *w)
 {
 	const struct canon *now = canon_get(w->now), *then;
 	unsigned told = 0;
+	int r;
 
 	if (!w->before) {
 		buf_str(w->out, "because: it had never been computed\n");
-		return;
+		return 0;
 	}
 	then = canon_get(w->before);
 	if (!same_command(now, then) && ++told)
@@ -212,9 +244,10 @@ static void tell_reason(struct why *w)
 		buf_str(w->out, "because: params changed\n");
 	if (!same_values(now->env, now->nenv, then->env, then->nenv) && ++told)
 		buf_str(w->out, "because: the environment changed\n");
-	told += tell_inputs(w, now, then);
-	if (!told)
+	r = tell_inputs(w, now, then, &told);
+	if (r >= 0 && !told)
 		buf_str(w->out, "because: it was asked to run again\n");
+	return r;
 }
 
 static void tell_result(struct why *w)
@@ -309,6 +342,6 @@ int eval_why(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 	buf_u8(ret, '\n');
 	tell_made(&w);
 	tell_result(&w);
-	tell_reason(&w);
-	return buf_err(ret);
+	r = tell_reason(&w);
+	return r < 0 ? r : buf_err(ret);
 }

@@ -31,7 +31,7 @@ die()
 BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkg-config libfuse3-dev \
 libsqlite3-dev libzstd-dev zlib1g-dev libyaml-dev libsodium-dev check scdoc"
 RUN_PACKAGES="fuse3 bubblewrap"
-TEST_PACKAGES="b3sum rsync attr python3 git zip clang-format shellcheck \
+TEST_PACKAGES="b3sum rsync attr python3 git zip zstd clang-format shellcheck \
 valgrind vim-tiny util-linux procps"
 BENCH_PACKAGES="python3 ccache util-linux"
 }
@@ -60,6 +60,7 @@ getfattr attr attr attr
 python3 python3 python3 python
 git git git git
 zip zip zip zip
+zstd zstd zstd zstd
 clang-format clang-format clang-tools-extra clang
 shellcheck shellcheck ShellCheck shellcheck
 valgrind valgrind valgrind valgrind
@@ -109,7 +110,7 @@ may_install()
 
 need_debian()
 {
-	local missing=() p
+	local missing=() lists='' p
 
 	for p in "$@"; do
 		installed "$p" || missing+=("$p")
@@ -124,7 +125,8 @@ need_debian()
 	if ! may_install; then
 		say "Packages are missing. As root, or with sudo:" >&2
 		say >&2
-		say "    apt-get install ${missing[*]}" >&2
+		have_lists || lists="apt-get update && "
+		say "    ${lists}apt-get install ${missing[*]}" >&2
 		exit 1
 	fi
 	say "Installing ${missing[*]}"

@@ -180,7 +180,7 @@ static int check_rows(struct db *db, const char *sql, int64_t k, bool ordered,
 /* 0 and which state it is, WRONG for no state at all, -errno. */
 static int state_of(struct db *db, int64_t *ret_k)
 {
-	int64_t stamps[MAX_ROWS + 1] = {0}, k, i;
+	int64_t stamps[MAX_ROWS + 1] = {0}, k = 0, i;
 	int rc = one_number(db, "SELECT v FROM c", &k);
 
 	if (rc < 0)

@@ -1,0 +1,458 @@
+/* The scheduler.
+ *
+ * Two kinds of threads. Resolvers take targets from the ready queue: they
+ * settle what is being written, resolve, and either finish the target, park
+ * it until its inputs are there, or queue it for an executor. Executors are as
+ * many as there may be computations at a time, and each runs one to its end.
+ * A target that waits holds no thread, so one task is enough for any depth.
+ *
+ * Circles. A target that would wait for itself over any number of steps, and
+ * all those on the way, fail with ELOOP together, so that all of them become
+ * fresh together and a change of one marks the others. What has changed since
+ * it began to wait may not need any more what it waits for: it is looked at
+ * anew before anything is called a circle.
+ */
+#include "recipes/schedule.h"
+
+#include <errno.h>
+
+#include "cas/blob.h"
+#include "core/clock.h"
+#include "recipes/task.h"
+
+#define RESOLVERS 2
+
+/* --- asleep and awake --------------------------------------------------- */
+
+static void ring(struct bell *b, bool all)
+{
+	pthread_mutex_lock(&b->lock);
+	b->rings++;
+	if (all)
+		pthread_cond_broadcast(&b->cond);
+	else
+		pthread_cond_signal(&b->cond);
+	pthread_mutex_unlock(&b->lock);
+}
+
+static uint64_t rings(struct bell *b)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&b->lock);
+	n = b->rings;
+	pthread_mutex_unlock(&b->lock);
+	return n;
+}
+
+/* Lets go of db_lock() until the bell rings; what there is to do has been
+ * looked at with it held, so a ring in between is not missed. */
+static void sleep_until_rung(struct eval *ev, struct bell *b)
+{
+	uint64_t seen = rings(b);
+
+	db_unlock(ev->db);
+	pthread_mutex_lock(&b->lock);
+	while (b->rings == seen)
+		pthread_cond_wait(&b->cond, &b->lock);
+	pthread_mutex_unlock(&b->lock);
+	db_lock(ev->db);
+}
+
+void make_ready(struct eval *ev, struct target *t)
+{
+	target_phase(ev, t, PHASE_READY);
+	queue_push(&ev->ready, t);
+	ring(&ev->ready_bell, false);
+}
+
+void start(struct eval *ev, struct target *t)
+{
+	if (t->phase != PHASE_IDLE)
+		return;
+	t->fresh = false; /* so that it is in one queue at most */
+	t->gen = 0;
+	make_ready(ev, t);
+}
+
+/* --- resolving ---------------------------------------------------------- */
+
+/* 0 and the result of the task's computation, bytes and all; -ENOENT when it
+ * has to run. *ret_dropped: there is a result, but not its bytes. */
+static int find_result(struct eval *ev, const struct target *t,
+		       const struct task *task, struct result *ret,
+		       bool *ret_dropped)
+{
+	int r = results_get(ev->results, &task->recipe, ret);
+
+	if (r < 0)
+		return r;
+	if (ret->error && t->retry)
+		return -ENOENT;
+	if (!ret->error) {
+		r = blob_complete(ev->store, &ret->addr);
+		*ret_dropped = !r;
+		if (r <= 0)
+			return r < 0 ? r : -ENOENT;
+	}
+	r = results_used(ev->results, &task->recipe, clock_now_ns());
+	ev->host.wrote(ev->host.ctx);
+	return r;
+}
+
+static void queue_task(struct eval *ev, struct target *t, struct task *task)
+{
+	int r = map_put(ev->running, &task->recipe, ADDR_LEN, t, NULL);
+
+	if (r < 0) {
+		task_free(task);
+		finish(ev, t, r);
+		return;
+	}
+	task->target = t;
+	task->number = ++ev->jobs_made;
+	t->task = task;
+	target_phase(ev, t, PHASE_QUEUED);
+	queue_push(&ev->queued, t);
+	ev->nqueued++;
+	refuse_dry(ev, t);
+	ring(&ev->queued_bell, false);
+}
+
+static void wait_for_same(struct eval *ev, struct target *t,
+			  struct target *same)
+{
+	int r = need_add(t, same);
+
+	if (r < 0) {
+		finish(ev, t, r);
+		return;
+	}
+	target_phase(ev, t, PHASE_WAITING);
+	refuse_dry(ev, t);
+}
+
+/* The computation is known: find its result, wait for another name that has
+ * the same one running, or queue it. */
+static void find_or_queue(struct eval *ev, struct target *t, struct task *task)
+{
+	struct target *same;
+	struct result res;
+	bool dropped = false;
+	int r = find_result(ev, t, task, &res, &dropped);
+
+	t->dropped = dropped;
+	if (r == -ENOENT && in_earnest(t)) {
+		same = map_get(ev->running, &task->recipe, ADDR_LEN);
+		if (!same) {
+			queue_task(ev, t, task);
+			return;
+		}
+		task_free(task);
+		wait_for_same(ev, t, same);
+		return;
+	}
+	task_free(task);
+	if (!r) {
+		finish_result(ev, t, &res, false);
+		return;
+	}
+	if (r == -ENOENT) {
+		finish(ev, t, -EAGAIN);
+		return;
+	}
+	log_error("%s: its result cannot be looked up: %s", t->name,
+		  err_name(r));
+	finish(ev, t, reader_errno(r));
+}
+
+/* --- circles ------------------------------------------------------------ */
+
+/* waits_for() found a way back to t. Whoever on it has changed since it began
+ * to wait resolves again; false: nobody has. */
+static bool loosen(struct eval *ev, struct target *t)
+{
+	struct target *x, *via;
+	bool any = false;
+
+	for (x = t->via; x; x = via) {
+		via = x->via;
+		if (!x->changed || x->phase != PHASE_WAITING)
+			continue;
+		needs_drop(ev, x);
+		if (x->phase == PHASE_WAITING)
+			make_ready(ev, x);
+		any = true;
+	}
+	return any;
+}
+
+static void fail_one(struct eval *ev, struct target *t, const char *input)
+{
+	struct err err;
+
+	err_set(&err, 0,
+		"%s%s: needs itself, through its input `%s`; break the circle "
+		"in one of the recipes",
+		t->name, RECIPE_SUFFIX, input);
+	finish_failed(ev, t, ELOOP, err.msg, NULL, false, NULL);
+}
+
+/* t needs `first`, and waits_for() found the way from there back to t. */
+static void fail_circle(struct eval *ev, struct target *t, struct target *first)
+{
+	bool changed = t->changed, shaky = t->shaky;
+	struct target *x, *next, *via;
+
+	for (x = t->via; x; x = x->via) {
+		changed = changed || x->changed;
+		shaky = shaky || x->shaky;
+	}
+	needs_drop(ev, t);
+	for (x = t->via; x; x = x->via)
+		needs_drop(ev, x);
+	next = t;
+	for (x = t->via; x; next = x, x = via) {
+		via = x->via;
+		x->changed = changed;
+		x->shaky = shaky;
+		fail_one(ev, x, next->name);
+	}
+	t->changed = changed;
+	t->shaky = shaky;
+	fail_one(ev, t, first->name);
+}
+
+/* --- waiting ------------------------------------------------------------ */
+
+/* 0: it waits for that input, too; 1: t has come to its end; -errno. */
+static int wait_for(struct eval *ev, struct target *t, struct target *to,
+		    uint64_t *mark)
+{
+	int r;
+
+	while (waits_for(to, t, *mark)) {
+		if (!loosen(ev, t)) {
+			fail_circle(ev, t, to);
+			return 1;
+		}
+		*mark = ++ev->marks;
+		if (!wanted(t)) { /* but by those that look anew now */
+			needs_drop(ev, t);
+			target_phase(ev, t, PHASE_IDLE);
+			return 1;
+		}
+	}
+	r = need_add(t, to);
+	if (r < 0)
+		return r;
+	/* computing it takes time already: so would this */
+	if (t->needs->dry && to->phase >= PHASE_WAITING && in_earnest(to))
+		return -EAGAIN;
+	start(ev, to);
+	return 0;
+}
+
+static void wait_for_inputs(struct eval *ev, struct target *t,
+			    const struct resolved *res)
+{
+	uint64_t mark = ++ev->marks;
+	size_t i;
+	int r;
+
+	for (i = 0; i < res->nneeds; i++) {
+		r = wait_for(ev, t, res->needs[i], &mark);
+		if (r > 0)
+			return;
+		if (r < 0) {
+			needs_drop(ev, t);
+			finish(ev, t, r);
+			return;
+		}
+	}
+	target_phase(ev, t, PHASE_WAITING);
+	if (in_earnest(t))
+		refuse_dry(ev, t);
+}
+
+static void settle(struct eval *ev, struct resolved *res)
+{
+	size_t i;
+	int r;
+
+	db_unlock(ev->db);
+	for (i = 0; i < res->nwriting; i++) {
+		r = ev->host.settle(ev->host.ctx, res->writing[i]);
+		if (r < 0)
+			log_warn("inode %llu, which is being written, could "
+				 "not be read in: %s",
+				 (unsigned long long)res->writing[i],
+				 err_name(r));
+	}
+	db_lock(ev->db);
+}
+
+/* One step of a ready target; db_lock held, let go of while settling. */
+static void step(struct eval *ev, struct target *t)
+{
+	struct resolved res = {0};
+	int r;
+
+	target_phase(ev, t, PHASE_RESOLVING);
+	if (!t->gen)
+		t->gen = ++ev->gen;
+	t->changed = false;
+	r = resolve(ev, t, false, &res);
+	if (r >= 0 && res.nwriting) {
+		settle(ev, &res);
+		resolved_done(&res);
+		res = (struct resolved){0};
+		t->changed = false;
+		r = resolve(ev, t, true, &res);
+	}
+	t->shaky = res.shaky;
+	if (!wanted(t)) {
+		target_phase(ev, t, PHASE_IDLE); /* all have left meanwhile */
+	} else if (r < 0) {
+		log_error("%s: cannot be resolved: %s", t->name, err_name(r));
+		finish(ev, t, reader_errno(r));
+	} else if (res.nneeds) {
+		wait_for_inputs(ev, t, &res);
+	} else if (res.error) {
+		finish_failed(ev, t, res.error, res.err.msg, NULL, false, NULL);
+	} else {
+		find_or_queue(ev, t, steal(&res.task));
+	}
+	resolved_done(&res);
+}
+
+static void *resolver(void *arg)
+{
+	struct eval *ev = arg;
+	struct target *t;
+
+	db_lock(ev->db);
+	while (!ev->closing) {
+		t = ev->ready.first;
+		if (!t) {
+			targets_forget_past(ev);
+			sleep_until_rung(ev, &ev->ready_bell);
+			continue;
+		}
+		queue_remove(&ev->ready, t);
+		step(ev, t);
+		/* others want the lock, too */
+		db_unlock(ev->db);
+		db_lock(ev->db);
+	}
+	db_unlock(ev->db);
+	return NULL;
+}
+
+/* --- executing ---------------------------------------------------------- */
+
+static int keep_result(struct eval *ev, struct task *j,
+		       const struct result *res)
+{
+	int r = results_put_recipe(ev->results, &j->recipe, j->canon.data,
+				   j->canon.len);
+
+	if (r >= 0)
+		r = results_put(ev->results, res);
+	ev->host.wrote(ev->host.ctx);
+	return r;
+}
+
+static void run_one(struct eval *ev, struct target *t)
+{
+	CLEANUP(task_freep) struct task *j = t->task;
+	struct err err = {{0}};
+	struct result res;
+	int r;
+
+	target_phase(ev, t, PHASE_RUNNING);
+	ev->nrunning++;
+	j->start_ns = clock_now_ns();
+	db_unlock(ev->db);
+	r = execute(ev, j, &res, &err);
+	db_lock(ev->db);
+	ev->nrunning--;
+	if (r >= 0)
+		r = keep_result(ev, j, &res);
+	if (r < 0 && r != -ECANCELED)
+		log_error("%s: %s", j->label,
+			  err.msg[0] ? err.msg : err_name(r));
+	map_del(ev->running, &j->recipe, ADDR_LEN);
+	t->task = NULL;
+	if (r == -ECANCELED && wanted(t) && !ev->closing) {
+		finish_stopped(ev, t);
+	} else if (r < 0) {
+		target_message(t, err.msg);
+		finish(ev, t, reader_errno(r));
+	} else {
+		finish_result(ev, t, &res, true);
+	}
+}
+
+static void *executor(void *arg)
+{
+	struct eval *ev = arg;
+	struct target *t;
+
+	db_lock(ev->db);
+	while (!ev->closing) {
+		t = ev->queued.first;
+		if (!t) {
+			sleep_until_rung(ev, &ev->queued_bell);
+			continue;
+		}
+		queue_remove(&ev->queued, t);
+		ev->nqueued--;
+		run_one(ev, t);
+	}
+	db_unlock(ev->db);
+	return NULL;
+}
+
+/* --- threads ------------------------------------------------------------ */
+
+int threads_start(struct eval *ev)
+{
+	size_t i, n = RESOLVERS + ev->options.jobs;
+	int r;
+
+	ev->threads = calloc(n, sizeof(*ev->threads));
+	if (!ev->threads)
+		return -ENOMEM;
+	for (i = 0; i < n; i++) {
+		r = pthread_create(&ev->threads[i], NULL,
+				   i < RESOLVERS ? resolver : executor, ev);
+		if (r)
+			return -r;
+		ev->nthreads++;
+	}
+	return 0;
+}
+
+void threads_stop(struct eval *ev)
+{
+	struct target *t;
+	size_t it = 0, i;
+	void *v;
+
+	db_lock(ev->db);
+	ev->closing = true;
+	while (ev->running && map_next(ev->running, &it, NULL, NULL, &v)) {
+		t = v;
+		if (t->phase == PHASE_RUNNING)
+			execute_stop(ev, t->task);
+	}
+	db_unlock(ev->db);
+	ring(&ev->ready_bell, true);
+	ring(&ev->queued_bell, true);
+	for (i = 0; i < ev->nthreads; i++)
+		pthread_join(ev->threads[i], NULL);
+	free(ev->threads);
+	ev->threads = NULL;
+	ev->nthreads = 0;
+}

@@ -1,0 +1,140 @@
+/* What a command leaves may be any tree: deeper than there are descriptors or
+ * stack, with directories that nobody may enter. So a tree is not descended
+ * into: directories below the first level are moved up to the top and emptied
+ * there, one after another.
+ */
+#include "recipes/scratch.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "recipes/eval.h"
+
+static DIR *open_listing(int fd)
+{
+	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = copy < 0 ? NULL : fdopendir(copy);
+
+	if (!d)
+		close_fdp(&copy);
+	return d;
+}
+
+static bool is_dot(const char *name)
+{
+	return !strcmp(name, ".") || !strcmp(name, "..");
+}
+
+struct sweep {
+	int top;
+	unsigned next; /* number for a name in top */
+};
+
+/* Moves a directory to the top. What has that name there already is to go,
+ * too: an empty directory is replaced, all else refuses. */
+static bool move_up(struct sweep *s, int from, const char *name)
+{
+	char to[48];
+	unsigned tries;
+
+	fchmodat(from, name, 0700, 0); /* its ".." changes */
+	for (tries = 0; tries < 1000; tries++) {
+		snprintf(to, sizeof(to), "gone-%d-%u", (int)getpid(),
+			 s->next++);
+		if (!renameat(from, name, s->top, to))
+			return true;
+		if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR)
+			return false;
+	}
+	return false;
+}
+
+/* Removes a directory that lies in top; what is in it, and is a directory
+ * itself, lies in top afterwards. Whether anything went. */
+static bool remove_dir(struct sweep *s, const char *name)
+{
+	CLEANUP_CLOSE int fd = -1;
+	bool went = false;
+	struct dirent *e;
+	DIR *d;
+
+	fchmodat(s->top, name, 0700, 0);
+	fd = openat(s->top, name,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	d = fd < 0 ? NULL : open_listing(fd);
+	while (d && (e = readdir(d))) {
+		if (is_dot(e->d_name))
+			continue;
+		if (!unlinkat(fd, e->d_name, 0))
+			went = true;
+		else if (errno == EISDIR || errno == EPERM)
+			went |= move_up(s, fd, e->d_name);
+	}
+	if (d)
+		closedir(d);
+	return !unlinkat(s->top, name, AT_REMOVEDIR) || went;
+}
+
+/* Empties a directory, as far as that is possible: again and again while
+ * something goes. */
+static void empty(int top)
+{
+	struct sweep s = {.top = top};
+	struct dirent *e;
+	bool went = true;
+	DIR *d;
+
+	while (went) {
+		went = false;
+		d = open_listing(top);
+		if (!d)
+			return;
+		while ((e = readdir(d)))
+			if (!is_dot(e->d_name))
+				went |= !unlinkat(top, e->d_name, 0) ||
+					remove_dir(&s, e->d_name);
+		closedir(d);
+	}
+}
+
+int eval_sweep(struct store *store)
+{
+	empty(store_drafts_fd(store));
+	return 0;
+}
+
+void scratch_done(struct scratch *s)
+{
+	if (s->fd >= 0) {
+		empty(s->fd);
+		close(s->fd);
+	}
+	if (s->name[0])
+		unlinkat(store_drafts_fd(s->store), s->name, AT_REMOVEDIR);
+	free(s->path);
+}
+
+int scratch_make(struct scratch *s, uint64_t number)
+{
+	int drafts = store_drafts_fd(s->store);
+
+	snprintf(s->name, sizeof(s->name), "run-%d-%llu", (int)getpid(),
+		 (unsigned long long)number);
+	if (mkdirat(drafts, s->name, 0700) < 0) {
+		s->name[0] = '\0';
+		return -errno;
+	}
+	s->fd = openat(drafts, s->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->fd < 0 || mkdirat(s->fd, "o", 0700) < 0)
+		return -errno;
+	if (asprintf(&s->path, "%s/drafts/%s", store_path(s->store), s->name) <
+	    0) {
+		s->path = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}

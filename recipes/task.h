@@ -1,0 +1,82 @@
+/* recipes/task.h - from a recipe to a computation, and on to its result.
+ *
+ * Private to evaluation. Resolving happens under db_lock(); executing without
+ * any lock.
+ */
+#ifndef RECIPES_TASK_H
+#define RECIPES_TASK_H
+
+#include "recipes/canon.h"
+#include "recipes/target.h"
+
+/* All that running a computation takes. */
+struct task {
+	struct target *target;
+	uint64_t number;
+	struct recipe_def *def;
+	char *label; /* root-relative path of the recipe, for messages */
+	struct buf canon;
+	struct addr recipe;
+	struct canon_input *inputs; /* path: owned; name: def's */
+	size_t ninputs;
+	struct canon_value *params, *env;
+	size_t nparams, nenv;
+	unsigned depth; /* levels that inputs climb */
+	char out_name[32];
+
+	struct view_node *work, *root; /* what lies at /w and /r */
+	bool stop;		       /* atomic */
+	bool started;
+	uint64_t run_id;
+	int64_t start_ns;
+};
+void task_free(struct task *j);
+CLEANUP_FN(struct task, task_free)
+
+/* --- define.c ----------------------------------------------------------- */
+
+/* Reads and parses a recipe file. */
+int define_load(struct eval *ev, const struct ns_attr *file,
+		struct recipe_def **ret, struct err *err) MUST_USE;
+
+/* --- resolve.c ---------------------------------------------------------- */
+
+/* What resolving came to. */
+struct resolved {
+	struct task *task;     /* complete: its address is known */
+	struct target **needs; /* derived inputs that have to come first */
+	size_t nneeds, cap_needs;
+	uint64_t mark;	   /* target.listed of those */
+	uint64_t *writing; /* inodes to settle first */
+	size_t nwriting, cap_writing;
+	bool shaky; /* some input is being written */
+	int error;  /* the errno of a failure, with the reason: */
+	struct err err;
+};
+void resolved_done(struct resolved *r);
+
+/* Registers t's watches anew. 0, also with r->error set; negative for what is
+ * no fault of the recipe (-ENOMEM, -EIO of the store). settled: inodes being
+ * written have been settled, take them as they are. */
+int resolve(struct eval *ev, struct target *t, bool settled,
+	    struct resolved *ret) MUST_USE;
+
+/* --- task_view.c --------------------------------------------------------- */
+
+/* Lays the inputs out as the command sees them. -EEXIST: two are in each
+ * other's way, and *ret_in is one of them. */
+int task_build_views(struct task *j,
+		     const struct canon_input **ret_in) MUST_USE;
+/* Chooses the name of $out. */
+void task_name_output(struct task *j, const char *name);
+
+/* --- execute.c ---------------------------------------------------------- */
+
+/* Runs a task to its end without any lock, and fills the result. Negative: not
+ * a fault of the computation; -ECANCELED stopped. */
+int execute(struct eval *ev, struct task *j, struct result *ret,
+	    struct err *err) MUST_USE;
+/* Ends a running task's command or function; db_lock held. */
+void execute_stop(struct eval *ev, struct task *j);
+
+#endif

@@ -1,0 +1,73 @@
+/* recipes/walk.h - from the paths of a recipe to its inputs.
+ *
+ * Private to resolve*.c. Every name that is looked at on the way is watched,
+ * also those that are not there, every directory that a glob lists, and every
+ * inode whose content, mode or owner mattered. So whatever changes the outcome
+ * fires a watch, and nothing needs to be looked at again until then.
+ */
+#ifndef RECIPES_WALK_H
+#define RECIPES_WALK_H
+
+#include "recipes/task.h"
+
+struct walk {
+	struct eval *ev;
+	struct target *t;
+	const struct ns_attr *owner; /* the recipe: its rights count */
+	const char *label;
+	bool settled;
+	struct resolved *res;
+	struct task *task;
+	gid_t *groups; /* of the owner, once they have been asked for */
+	int ngroups;   /* -1: not yet */
+};
+
+/* What a path leads to. */
+struct found {
+	bool derived;
+	struct ns_attr attr; /* of a source */
+	struct target *target;
+};
+
+/* The answer is in w->res: returns -ECANCELED. */
+int walk_fail(struct walk *w, int error, unsigned line, const char *fmt, ...)
+	PRINTF(4, 5);
+
+/* --- resolve_path.c ------------------------------------------------------ */
+
+/* Whether the recipe's owner may do that (4 read, 1 search). */
+bool walk_may(struct walk *w, const struct ns_attr *a, unsigned what);
+/* Makes a path plain. *ret_up: leading ".." that are left. An absolute path
+ * loses its slash. -EXDEV when ".." climbs out of an absolute path. */
+int plain_path(const char *text, struct buf *ret, unsigned *ret_up) MUST_USE;
+/* Where a path begins that climbs so often. -EXDEV. */
+int walk_start(struct walk *w, const char *text, unsigned up,
+	       uint64_t *ret) MUST_USE;
+/* Follows a plain path from dir. 0 and *ret; -ENOENT, -ENOTDIR, -EACCES,
+ * -ELOOP, -ENAMETOOLONG, -EXDEV out of the mount. */
+int walk_follow(struct walk *w, uint64_t dir, const char *path, size_t len,
+		struct found *ret) MUST_USE;
+
+/* --- resolve_glob.c ------------------------------------------------------ */
+
+struct names {
+	struct name {
+		char *text;
+		size_t len;
+	} * v;
+	size_t count, cap;
+};
+void names_done(struct names *n);
+/* The paths from dir that match, sorted by bytes. */
+int walk_glob(struct walk *w, const struct recipe_path *p, uint64_t dir,
+	      const char *pattern, struct names *ret) MUST_USE;
+
+/* --- resolve_input.c ----------------------------------------------------- */
+
+/* All inputs of the definition, into w->task and w->res. */
+int walk_inputs(struct walk *w) MUST_USE;
+/* An inode whose content counts: watched, and noted when it is being
+ * written. */
+int walk_use_inode(struct walk *w, uint64_t ino) MUST_USE;
+
+#endif

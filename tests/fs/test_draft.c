@@ -1,0 +1,303 @@
+#include "tests/lib/harness.h"
+
+#include <errno.h>
+
+#include "fs/draft.h"
+
+/* A draft beside a plain buffer that everything is done to as well. */
+struct bench {
+	char *dir;
+	struct store *store;
+	struct draft *draft;
+	uint8_t *model;
+	size_t size, cap;
+	uint64_t seed;
+};
+
+static void setup(struct bench *b, size_t cap)
+{
+	struct err err = {""};
+	char *path = NULL;
+
+	*b = (struct bench){.dir = test_dir(), .cap = cap, .seed = 88172645463};
+	b->model = calloc(1, cap);
+	ck_assert_int_gt(asprintf(&path, "%s/store", b->dir), 0);
+	ck_assert_msg(store_open(path, STORE_CREATE, &b->store, &err) == 0,
+		      "%s", err.msg);
+	free(path);
+	ck_assert_int_eq(draft_new(b->store, NULL, &b->draft), 0);
+}
+
+static void teardown(struct bench *b)
+{
+	draft_free(b->draft);
+	free(b->model);
+	ck_assert_int_eq(store_close(b->store), 0);
+	remove_tree(b->dir);
+	free(b->dir);
+}
+#define BENCH CLEANUP(teardown) struct bench
+
+/* xorshift64 (Marsaglia 2003) */
+static uint64_t any(struct bench *b, uint64_t below)
+{
+	b->seed ^= b->seed << 13;
+	b->seed ^= b->seed >> 7;
+	b->seed ^= b->seed << 17;
+	return b->seed % below;
+}
+
+static void put(struct bench *b, size_t off, size_t n)
+{
+	uint8_t *p = b->model + off;
+	size_t i;
+
+	ck_assert_uint_le(off + n, b->cap);
+	for (i = 0; i < n; i++)
+		p[i] = (uint8_t)any(b, 251);
+	ck_assert_int_eq(draft_write(b->draft, p, n, off), 0);
+	b->size = MAX(b->size, n ? off + n : 0);
+	ck_assert_uint_eq(draft_size(b->draft), b->size);
+}
+
+static void cut(struct bench *b, size_t size)
+{
+	ck_assert_int_eq(draft_truncate(b->draft, size), 0);
+	if (size < b->size)
+		memset(b->model + size, 0, b->size - size);
+	b->size = size;
+	ck_assert_uint_eq(draft_size(b->draft), size);
+}
+
+static void look(struct bench *b, size_t off, size_t n)
+{
+	size_t want = off < b->size ? MIN(n, b->size - off) : 0;
+	uint8_t *p = malloc(n + 1);
+
+	memset(p, 0xaa, n + 1);
+	ck_assert_int_eq(draft_read(b->draft, p, n, off), (ssize_t)want);
+	ck_assert(!memcmp(p, b->model + off, want));
+	ck_assert_uint_eq(p[want], 0xaa);
+	free(p);
+}
+
+static void commit(struct bench *b)
+{
+	struct addr got, want;
+	uint64_t size;
+
+	ck_assert_int_eq(draft_commit(b->draft, &got, &size), 0);
+	ck_assert_uint_eq(size, b->size);
+	ck_assert_int_eq(blob_put(b->store, b->model, b->size, &want), 0);
+	ck_assert(addr_eq(&got, &want));
+	ck_assert(!draft_dirty(b->draft));
+}
+
+/* Over what it was taken in as, a new one. */
+static void reopen(struct bench *b)
+{
+	struct blob *base = NULL;
+	struct addr a;
+
+	ck_assert_int_eq(blob_put(b->store, b->model, b->size, &a), 0);
+	ck_assert_int_eq(blob_open(b->store, &a, &base), 0);
+	draft_free(b->draft);
+	b->draft = NULL;
+	ck_assert_int_eq(draft_new(b->store, base, &b->draft), 0);
+	ck_assert_uint_eq(draft_size(b->draft), b->size);
+}
+
+static void anything(struct bench *b, size_t most)
+{
+	size_t off = any(b, b->cap), n = any(b, most) + 1;
+
+	if (any(b, 3)) /* rather near what is there */
+		off = any(b, b->size + n);
+	off = MIN(off, b->cap - 1);
+	n = MIN(n, b->cap - off);
+	switch (any(b, 40)) {
+	case 0:
+		commit(b);
+		break;
+	case 1:
+		reopen(b);
+		break;
+	case 2:
+	case 3:
+		cut(b, any(b, 4) ? off : 0);
+		break;
+	case 4 ... 18:
+		look(b, off, n);
+		break;
+	default:
+		put(b, off, n);
+	}
+}
+
+START_TEST(draft_small_is_like_a_buffer)
+{
+	BENCH b;
+	int i;
+
+	setup(&b, 20000);
+	for (i = 0; i < 5000; i++)
+		anything(&b, 3000);
+	look(&b, 0, b.cap);
+	commit(&b);
+}
+END_TEST
+
+START_TEST(draft_large_is_like_a_buffer)
+{
+	BENCH b;
+	int i;
+
+	setup(&b, MIB(3));
+	for (i = 0; i < 1500; i++)
+		anything(&b, 60000);
+	look(&b, 0, b.cap);
+	commit(&b);
+	look(&b, 0, b.cap);
+}
+END_TEST
+
+/* Up and down over the size up to which it is in memory. */
+START_TEST(draft_at_the_edge_of_memory_is_like_a_buffer)
+{
+	BENCH b;
+	int i;
+
+	setup(&b, KIB(260));
+	for (i = 0; i < 1500; i++) {
+		anything(&b, 20000);
+		if (i % 20 == 0)
+			cut(&b, KIB(256) - 2 + any(&b, 5));
+		if (i % 50 == 0)
+			reopen(&b);
+	}
+	look(&b, 0, b.cap);
+	commit(&b);
+}
+END_TEST
+
+START_TEST(draft_grows_out_of_memory_byte_by_byte)
+{
+	BENCH b;
+	size_t off;
+
+	setup(&b, KIB(512));
+	for (off = 0; off < KIB(300); off += 1000)
+		put(&b, off, 1000);
+	look(&b, 0, b.cap);
+	commit(&b);
+	put(&b, 5, 10);
+	look(&b, 0, b.cap);
+	commit(&b);
+}
+END_TEST
+
+START_TEST(draft_reads_what_did_not_change_from_its_base)
+{
+	BENCH b;
+
+	setup(&b, MIB(2));
+	put(&b, 0, MIB(2));
+	reopen(&b);
+	ck_assert(!draft_dirty(b.draft));
+	look(&b, 0, b.cap);
+	put(&b, MIB(1), 3);
+	look(&b, MIB(1) - 10, 30);
+	cut(&b, MIB(1) + 1);
+	cut(&b, MIB(2)); /* the base's end does not come back */
+	look(&b, 0, b.cap);
+	commit(&b);
+}
+END_TEST
+
+START_TEST(draft_hole_costs_nothing)
+{
+	struct addr got;
+	struct bench b;
+	uint64_t size, end;
+	uint8_t one = 1, p[16];
+
+	setup(&b, 1);
+	ck_assert_int_eq(draft_write(b.draft, &one, 1, GIB(1024)), 0);
+	ck_assert_int_eq(draft_read(b.draft, p, 16, GIB(512)), 16);
+	ck_assert(!memcmp(p, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16));
+	ck_assert_int_eq(draft_commit(b.draft, &got, &size), 0);
+	ck_assert_uint_eq(size, GIB(1024) + 1);
+	ck_assert_int_eq(draft_write(b.draft, &one, 1, 0), 0);
+	ck_assert_int_eq(draft_truncate(b.draft, GIB(2048)), 0);
+	ck_assert_int_eq(draft_commit(b.draft, &got, &end), 0);
+	ck_assert_uint_eq(end, GIB(2048));
+	ck_assert_int_eq(draft_read(b.draft, p, 2, GIB(1024)), 2);
+	ck_assert_uint_eq(p[0], 1);
+	ck_assert_uint_eq(p[1], 0);
+	teardown(&b);
+}
+END_TEST
+
+START_TEST(draft_beyond_what_a_file_may_be_is_efbig)
+{
+	uint8_t one = 1;
+	BENCH b;
+
+	setup(&b, 1);
+	ck_assert_int_eq(draft_write(b.draft, &one, 1, INT64_MAX), -EFBIG);
+	ck_assert_int_eq(draft_write(b.draft, &one, 1, UINT64_MAX), -EFBIG);
+	ck_assert_int_eq(draft_truncate(b.draft, UINT64_MAX), -EFBIG);
+	ck_assert_uint_eq(draft_size(b.draft), 0);
+	ck_assert(!draft_dirty(b.draft));
+}
+END_TEST
+
+START_TEST(draft_knows_what_was_done_to_it)
+{
+	struct addr a;
+	uint64_t size;
+	BENCH b;
+
+	setup(&b, 100);
+	ck_assert_int_eq(draft_write(b.draft, "", 0, 5), 0);
+	ck_assert(!draft_dirty(b.draft));
+	ck_assert_int_eq(draft_truncate(b.draft, 0), 0);
+	ck_assert(!draft_dirty(b.draft));
+	cut(&b, 10);
+	ck_assert(draft_dirty(b.draft));
+	ck_assert(draft_only_truncated(b.draft));
+	put(&b, 0, 1);
+	ck_assert(!draft_only_truncated(b.draft));
+	ck_assert_int_eq(draft_commit(b.draft, &a, &size), 0);
+	ck_assert(!draft_dirty(b.draft));
+	ck_assert(!draft_only_truncated(b.draft));
+	cut(&b, 0);
+	ck_assert(draft_only_truncated(b.draft));
+}
+END_TEST
+
+/* Many writes that do not touch each other, in the worst order. */
+START_TEST(draft_of_ten_thousand_ranges)
+{
+	enum { N = 10000 };
+	BENCH b;
+	size_t i;
+
+	setup(&b, N * 100);
+	cut(&b, N * 100);
+	for (i = N; i-- > 0;)
+		put(&b, i * 100 + 7, 10);
+	look(&b, 0, b.cap);
+	for (i = 0; i < N; i++) /* and now they grow together */
+		put(&b, i * 100, 100);
+	look(&b, 0, b.cap);
+	commit(&b);
+}
+END_TEST
+
+TESTS("draft", draft_small_is_like_a_buffer, draft_large_is_like_a_buffer,
+      draft_at_the_edge_of_memory_is_like_a_buffer,
+      draft_grows_out_of_memory_byte_by_byte,
+      draft_reads_what_did_not_change_from_its_base, draft_hole_costs_nothing,
+      draft_beyond_what_a_file_may_be_is_efbig, draft_knows_what_was_done_to_it,
+      draft_of_ten_thousand_ranges)
