@@ -131,7 +131,25 @@ static int room(struct fs *fs, uint64_t bytes, unsigned part)
 
 int fs_room(struct fs *fs, uint64_t bytes)
 {
-	return room(fs, bytes, 1);
+	return room(fs,
+		    bytes + __atomic_load_n(&fs->promised, __ATOMIC_ACQUIRE),
+		    1);
+}
+
+int fs_room_take(struct fs *fs, uint64_t bytes)
+{
+	uint64_t all =
+		__atomic_add_fetch(&fs->promised, bytes, __ATOMIC_ACQ_REL);
+	int r = room(fs, all, 1);
+
+	if (r < 0)
+		fs_room_give(fs, bytes);
+	return r;
+}
+
+void fs_room_give(struct fs *fs, uint64_t bytes)
+{
+	__atomic_sub_fetch(&fs->promised, bytes, __ATOMIC_ACQ_REL);
 }
 
 int fs_room_to_remove(struct fs *fs)

@@ -141,7 +141,7 @@ int file_write(struct fs *fs, struct node *n, const void *p, size_t size,
 	       uint64_t off, bool cached)
 {
 	struct file *f = n->file;
-	int r = fs_room(fs, size);
+	int r = fs_room_take(fs, size);
 
 	if (r < 0)
 		return r;
@@ -153,6 +153,7 @@ int file_write(struct fs *fs, struct node *n, const void *p, size_t size,
 		f->mtime_ns = clock_now_ns();
 	publish(f);
 	pthread_rwlock_unlock(&f->lock);
+	fs_room_give(fs, size);
 	return r;
 }
 
@@ -226,7 +227,7 @@ int file_commit(struct fs *fs, struct node *n, bool finish)
 	struct file *f = n->file;
 	struct addr addr;
 	struct ns_attr a;
-	uint64_t size;
+	uint64_t size, changed;
 	int r = 0;
 
 	pthread_rwlock_wrlock(&f->lock);
@@ -238,9 +239,12 @@ int file_commit(struct fs *fs, struct node *n, bool finish)
 	db_unlock(fs->db);
 	if (r < 0 || !a.nlink)
 		goto out; /* nobody will see it again */
-	r = fs_room(fs, draft_changed(f->draft));
-	if (r >= 0)
+	changed = draft_changed(f->draft);
+	r = fs_room_take(fs, changed);
+	if (r >= 0) {
 		r = draft_commit(f->draft, &addr, &size);
+		fs_room_give(fs, changed);
+	}
 	if (r >= 0)
 		r = write_version(fs, n, &addr, size);
 	if (r == -ENOENT)

@@ -158,8 +158,9 @@ struct fs {
 	bool closing;
 	bool forget_names; /* the kernel has to, before anybody is answered */
 
-	unsigned lost;	  /* batches that could not be committed; atomic */
-	unsigned helpers; /* threads beside the session's; under commit_lock */
+	unsigned lost;	   /* batches that could not be committed; atomic */
+	uint64_t promised; /* bytes on their way to the disk; atomic */
+	unsigned helpers;  /* threads beside the session's; under commit_lock */
 	pthread_t committer;
 	bool committing;
 	pthread_mutex_t commit_lock;
@@ -323,6 +324,10 @@ void committer_stop(struct fs *fs);
  * the batch is committed: 0 or -ENOSPC. Removing needs less than adding. */
 int fs_room(struct fs *fs, uint64_t bytes) MUST_USE;
 int fs_room_to_remove(struct fs *fs) MUST_USE;
+/* The same for bytes that go to the disk now, by several threads at once; they
+ * are given back when they are there (and count as used). */
+int fs_room_take(struct fs *fs, uint64_t bytes) MUST_USE;
+void fs_room_give(struct fs *fs, uint64_t bytes);
 /* A thread of its own works for the session; the end waits for it. */
 void helper_begin(struct fs *fs);
 void helper_done(struct fs *fs);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "cas/blob.h"
 #include "core/clock.h"
@@ -69,6 +70,10 @@ static void last_words(const struct buf *text, char *ret, size_t size)
 		;
 	snprintf(ret, size, "%.*s", (int)MIN(end - start, (ptrdiff_t)200),
 		 start);
+	/* it goes to terminals, which must not obey it */
+	for (; *ret; ret++)
+		if ((unsigned char)*ret < 0x20 || *ret == 0x7f)
+			*ret = '?';
 }
 
 static int keep_text(struct eval *ev, const struct buf *text,
@@ -284,7 +289,6 @@ static bool is_its_fault(const struct sandbox_status *st)
 	case 0:
 	case -ETIMEDOUT:
 	case -ENOMEM:
-	case -EFBIG:
 	case -E2BIG: /* its arguments are too long */
 		return true;
 	case -EAGAIN: /* too many processes; the machine's are no outcome */
@@ -302,6 +306,17 @@ static uint64_t memory_limit(const struct task *j)
 	       (uint64_t)sysconf(_SC_PAGESIZE) / 2;
 }
 
+/* Half of the free space: what the command writes is there twice when its
+ * output is taken in, and others need room, too. */
+static uint64_t scratch_limit(struct eval *ev)
+{
+	struct statvfs st;
+
+	if (fstatvfs(store_drafts_fd(ev->store), &st) < 0)
+		return 0;
+	return MAX((uint64_t)st.f_bavail * st.f_frsize / 2, MIB(1));
+}
+
 static int run_in_scratch(struct eval *ev, struct task *j, struct scratch *s,
 			  const char *work, const char *root,
 			  struct sandbox_status *ret)
@@ -315,6 +330,7 @@ static int run_in_scratch(struct eval *ev, struct task *j, struct scratch *s,
 		.depth = j->depth,
 		.timeout_ns = j->def->timeout_ns,
 		.memory = memory_limit(j),
+		.scratch_max = scratch_limit(ev),
 		.unsafe = ev->options.no_sandbox,
 	};
 	int r;
@@ -363,6 +379,10 @@ static int run_command(struct eval *ev, struct task *j, struct result *ret,
 	if (r < 0)
 		return err_set(err, r, "cannot start the command: %s",
 			       err_name(r));
+	if (st.error == -EFBIG) /* the limit is another one tomorrow */
+		return err_set(err, -ENOSPC,
+			       "%s, half of what is free on the store's disk",
+			       st.message);
 	if (!is_its_fault(&st))
 		return err_set(err, st.error, "%s",
 			       st.message[0] ? st.message : err_name(st.error));

@@ -178,6 +178,17 @@ static int take_derived(struct walk *w, const struct recipe_input *in,
 			 d->value.executable);
 }
 
+/* An input that has changed again since it was evaluated for us is evaluated
+ * again, so that a result does not mix two moments; but not for ever. */
+#define PATIENCE 8
+
+static bool new_enough(const struct target *t, const struct target *input)
+{
+	if (!input->known || input->value_gen < t->gen)
+		return false;
+	return input->fresh || input->shaky || t->rounds > PATIENCE;
+}
+
 static int take(struct walk *w, const struct recipe_input *in,
 		const struct recipe_path *p, uint32_t position,
 		const struct buf *path, const struct found *f)
@@ -190,8 +201,7 @@ static int take(struct walk *w, const struct recipe_input *in,
 		return walk_fail(w, ELOOP, p->line,
 				 "`%s` needs itself: it is its own input",
 				 buf_cstr(path));
-	if (!(d->fresh && !d->shaky) &&
-	    !(d->known && d->value_gen >= w->t->gen))
+	if (!(d->fresh && !d->shaky) && !new_enough(w->t, d))
 		return add_need(w->res, d);
 	if (!d->fresh)
 		w->t->changed = true;

@@ -54,6 +54,9 @@ static int add_input_path(struct buf *b, const struct places *at,
 }
 
 /* A variable for each named input; those of one name follow each other. */
+/* The kernel takes no longer string (MAX_ARG_STRLEN). */
+#define VARIABLE_MAX KIB(128)
+
 static int add_inputs(const struct task *j, const struct places *at,
 		      struct strings *env)
 {
@@ -74,7 +77,9 @@ static int add_inputs(const struct task *j, const struct places *at,
 			if (r < 0)
 				return r;
 		}
-		if (name)
+		/* an argument list has its own way to name them */
+		if (name && !(j->def->kind == RECIPE_RUN_ARGV &&
+			      paths.len + strlen(name) + 2 > VARIABLE_MAX))
 			r = strings_pair(env, name, buf_cstr(&paths));
 	}
 	return r;

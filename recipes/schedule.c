@@ -5,12 +5,6 @@
  * it until its inputs are there, or queue it for an executor. Executors are as
  * many as there may be computations at a time, and each runs one to its end.
  * A target that waits holds no thread, so one task is enough for any depth.
- *
- * Circles. A target that would wait for itself over any number of steps, and
- * all those on the way, fail with ELOOP together, so that all of them become
- * fresh together and a change of one marks the others. What has changed since
- * it began to wait may not need any more what it waits for: it is looked at
- * anew before anything is called a circle.
  */
 #include "recipes/schedule.h"
 
@@ -166,114 +160,7 @@ static void find_or_queue(struct eval *ev, struct target *t, struct task *task)
 	finish(ev, t, reader_errno(r));
 }
 
-/* --- circles ------------------------------------------------------------ */
-
-/* waits_for() found a way back to t. Whoever on it has changed since it began
- * to wait resolves again; false: nobody has. */
-static bool loosen(struct eval *ev, struct target *t)
-{
-	struct target *x, *via;
-	bool any = false;
-
-	for (x = t->via; x; x = via) {
-		via = x->via;
-		if (!x->changed || x->phase != PHASE_WAITING)
-			continue;
-		needs_drop(ev, x);
-		if (x->phase == PHASE_WAITING)
-			make_ready(ev, x);
-		any = true;
-	}
-	return any;
-}
-
-static void fail_one(struct eval *ev, struct target *t, const char *input)
-{
-	struct err err;
-
-	err_set(&err, 0,
-		"%s%s: needs itself, through its input `%s`; break the circle "
-		"in one of the recipes",
-		t->name, RECIPE_SUFFIX, input);
-	finish_failed(ev, t, ELOOP, err.msg, NULL, false, NULL);
-}
-
-/* t needs `first`, and waits_for() found the way from there back to t. */
-static void fail_circle(struct eval *ev, struct target *t, struct target *first)
-{
-	bool changed = t->changed, shaky = t->shaky;
-	struct target *x, *next, *via;
-
-	for (x = t->via; x; x = x->via) {
-		changed = changed || x->changed;
-		shaky = shaky || x->shaky;
-	}
-	needs_drop(ev, t);
-	for (x = t->via; x; x = x->via)
-		needs_drop(ev, x);
-	next = t;
-	for (x = t->via; x; next = x, x = via) {
-		via = x->via;
-		x->changed = changed;
-		x->shaky = shaky;
-		fail_one(ev, x, next->name);
-	}
-	t->changed = changed;
-	t->shaky = shaky;
-	fail_one(ev, t, first->name);
-}
-
-/* --- waiting ------------------------------------------------------------ */
-
-/* 0: it waits for that input, too; 1: t has come to its end; -errno. */
-static int wait_for(struct eval *ev, struct target *t, struct target *to,
-		    uint64_t *mark)
-{
-	int r;
-
-	while (waits_for(to, t, *mark)) {
-		if (!loosen(ev, t)) {
-			fail_circle(ev, t, to);
-			return 1;
-		}
-		*mark = ++ev->marks;
-		if (!wanted(t)) { /* but by those that look anew now */
-			needs_drop(ev, t);
-			target_phase(ev, t, PHASE_IDLE);
-			return 1;
-		}
-	}
-	r = need_add(t, to);
-	if (r < 0)
-		return r;
-	/* computing it takes time already: so would this */
-	if (t->needs->dry && to->phase >= PHASE_WAITING && in_earnest(to))
-		return -EAGAIN;
-	start(ev, to);
-	return 0;
-}
-
-static void wait_for_inputs(struct eval *ev, struct target *t,
-			    const struct resolved *res)
-{
-	uint64_t mark = ++ev->marks;
-	size_t i;
-	int r;
-
-	for (i = 0; i < res->nneeds; i++) {
-		r = wait_for(ev, t, res->needs[i], &mark);
-		if (r > 0)
-			return;
-		if (r < 0) {
-			needs_drop(ev, t);
-			finish(ev, t, r);
-			return;
-		}
-	}
-	target_phase(ev, t, PHASE_WAITING);
-	if (in_earnest(t))
-		refuse_dry(ev, t);
-}
+/* --- steps -------------------------------------------------------------- */
 
 static void settle(struct eval *ev, struct resolved *res)
 {
@@ -299,6 +186,7 @@ static void step(struct eval *ev, struct target *t)
 	int r;
 
 	target_phase(ev, t, PHASE_RESOLVING);
+	t->rounds = t->gen ? t->rounds + 1 : 0;
 	if (!t->gen)
 		t->gen = ++ev->gen;
 	t->changed = false;
@@ -317,7 +205,7 @@ static void step(struct eval *ev, struct target *t)
 		log_error("%s: cannot be resolved: %s", t->name, err_name(r));
 		finish(ev, t, reader_errno(r));
 	} else if (res.nneeds) {
-		wait_for_inputs(ev, t, &res);
+		wait_for_inputs(ev, t, res.needs, res.nneeds);
 	} else if (res.error) {
 		finish_failed(ev, t, res.error, res.err.msg, NULL, false, NULL);
 	} else {
@@ -379,9 +267,12 @@ static void run_one(struct eval *ev, struct target *t)
 	ev->nrunning--;
 	if (r >= 0)
 		r = keep_result(ev, j, &res);
-	if (r < 0 && r != -ECANCELED)
-		log_error("%s: %s", j->label,
-			  err.msg[0] ? err.msg : err_name(r));
+	if (r < 0 && r != -ECANCELED) {
+		if (!err.msg[0])
+			err_set(&err, 0, "%s", err_name(r));
+		err_prefix(&err, 0, "%s:%u", j->label, j->def->run_line);
+		log_error("%s", err.msg);
+	}
 	map_del(ev->running, &j->recipe, ADDR_LEN);
 	t->task = NULL;
 	if (r == -ECANCELED && wanted(t) && !ev->closing) {

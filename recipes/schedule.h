@@ -26,6 +26,13 @@ bool waits_for(struct target *from, struct target *what, uint64_t mark);
  * and lets go of the inputs that it waits for. */
 void abandon(struct eval *ev, struct target *t);
 
+/* --- circle.c ----------------------------------------------------------- */
+
+/* t waits for these inputs, and they are begun; or it came to its end at once.
+ */
+void wait_for_inputs(struct eval *ev, struct target *t,
+		     struct target *const *needs, size_t count);
+
 /* --- outcome.c ---------------------------------------------------------- */
 
 /* The evaluation is over; the value (or rc) is for all who asked in time. */

@@ -88,6 +88,7 @@ struct target {
 	struct eval_value value;
 	char *message; /* of value.error */
 
+	unsigned rounds;    /* of waiting for inputs in this evaluation */
 	uint64_t gen;	    /* when the evaluation going on began */
 	uint64_t value_gen; /* when the one that gave value did */
 
