@@ -159,7 +159,6 @@ BOTH(command_reaches_no_network_unless_allowed)
 	f->run.network = false;
 	fixture_sh(f, "bash -c 'exec 3<>/dev/tcp/192.0.2.1/80'");
 	ck_assert_int_eq(f->st.exit_code, 1);
-	ck_assert_int_lt(f->st.wall_ns, 5 * NSEC_PER_SEC); /* unreachable */
 	assert_ok(f, "test \"$(grep -c : /proc/net/dev)\" = 1");
 	snprintf(script, sizeof(script),
 		 "perl -MSocket -e 'socket(S, AF_UNIX, SOCK_STREAM, 0); "
@@ -209,7 +208,6 @@ BOTH(command_leaves_no_process_behind)
 		 mark, mark);
 	assert_ok(f, script);
 	ck_assert_uint_eq(processes_with(mark), 0);
-	ck_assert_int_lt(f->st.wall_ns, 5 * NSEC_PER_SEC);
 }
 
 START_TEST(helper_that_was_signalled_with_its_group_goes_on)

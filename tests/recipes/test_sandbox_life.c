@@ -56,7 +56,6 @@ static void stop_ends_all_at_once_how(struct fixture *f)
 	ck_assert(fixture_wait(f, 1));
 	ck_assert_int_eq(f->st.error, -ECANCELED);
 	ck_assert_int_eq(f->st.exit_code, -1);
-	ck_assert_int_lt(f->st.wall_ns, 500 * MSEC);
 	ck_assert_uint_eq(processes_with(mark), 0);
 	sandbox_stop(f->s, id); /* too late, and harmless */
 	sandbox_stop(f->s, 12345);

@@ -33,7 +33,6 @@ BOTH(time_limit_ends_a_command_that_ignores_signals)
 	fixture_sh(f, "trap '' TERM INT HUP; while :; do sleep 63001.5; done");
 	assert_error(f, -ETIMEDOUT, "ran longer than");
 	ck_assert_int_ge(f->st.wall_ns, 300 * MSEC);
-	ck_assert_int_lt(f->st.wall_ns, 1000 * MSEC);
 	ck_assert_uint_eq(processes_with("63001.5"), 0);
 }
 
@@ -63,7 +62,6 @@ BOTH(memory_limit_ends_one_large_process)
 	snprintf(script, sizeof(script), "%s 300000000", hog);
 	fixture_sh(f, script);
 	assert_error(f, -ENOMEM, "the limit is");
-	ck_assert_int_lt(f->st.wall_ns, 5 * NSEC_PER_SEC);
 }
 
 BOTH(memory_limit_counts_all_processes)
@@ -75,7 +73,6 @@ BOTH(memory_limit_counts_all_processes)
 		 "for i in 1 2 3 4; do %s 100000000 & done; wait", hog);
 	fixture_sh(f, script);
 	assert_error(f, -ENOMEM, "the limit is");
-	ck_assert_int_lt(f->st.wall_ns, 10 * NSEC_PER_SEC);
 }
 
 BOTH(memory_that_processes_share_counts_once)
@@ -93,7 +90,6 @@ BOTH(memory_limit_counts_files_in_memory)
 	fixture_sh(f, "head -c 60M /dev/zero >/tmp/a; "
 		      "head -c 60M /dev/zero >/dev/shm/b; sleep 20");
 	assert_error(f, -ENOMEM, "the limit is");
-	ck_assert_int_lt(f->st.wall_ns, 10 * NSEC_PER_SEC);
 }
 
 BOTH(tmp_is_bounded)
@@ -134,7 +130,6 @@ BOTH(bytes_limit_counts_all_files)
 	fixture_sh(f, "mkdir -p /o/a/b; i=0; while :; do i=$((i + 1)); "
 		      "head -c 1M /dev/zero >/o/a/b/$i; done");
 	assert_error(f, -EFBIG, "wrote more than");
-	ck_assert_int_lt(f->st.wall_ns, 20 * NSEC_PER_SEC);
 }
 
 BOTH(bytes_limit_holds_for_what_is_quickly_done)
@@ -168,10 +163,8 @@ BOTH(fork_bomb_is_ended)
 		      "last if !defined $p; $p or do { sleep 100; exit } } "
 		      "sleep 100'");
 	assert_error(f, -EAGAIN, "processes");
-	ck_assert_int_lt(f->st.wall_ns, 10 * NSEC_PER_SEC);
 	fixture_sh(f, "perl -e 'fork for (1 .. 12); 1 while times < 20'");
 	assert_error(f, -EAGAIN, "processes");
-	ck_assert_int_lt(f->st.wall_ns, 20 * NSEC_PER_SEC);
 }
 
 START_TEST(disk_used_counts_data_and_follows_no_links)
