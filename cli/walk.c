@@ -170,7 +170,8 @@ static void visit_dir(struct walk *w, const char *dir)
 	closedir(d);
 	if (rc < 0)
 		walk_failed(w, dir, rc);
-	qsort(names.list, names.count, sizeof(*names.list), by_name);
+	if (names.count)
+		qsort(names.list, names.count, sizeof(*names.list), by_name);
 	for (i = 0; i < names.count; i++)
 		visit(w, dir, names.list[i]);
 }
