@@ -85,7 +85,7 @@ static int wait_for(struct eval *ev, struct target *t, struct target *to,
 			return 1;
 		}
 	}
-	r = need_add(t, to);
+	r = need_add(t, to, false);
 	if (r < 0)
 		return r;
 	/* computing it takes time already: so would this */

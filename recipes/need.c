@@ -29,7 +29,7 @@ bool in_earnest(const struct target *t)
 	return false;
 }
 
-int need_add(struct target *from, struct target *to)
+int need_add(struct target *from, struct target *to, bool same)
 {
 	struct need *n = calloc(1, sizeof(*n));
 
@@ -38,6 +38,7 @@ int need_add(struct target *from, struct target *to)
 	n->from = from;
 	n->to = to;
 	n->dry = !in_earnest(from);
+	n->same = same;
 	n->next_of_from = from->needs;
 	if (from->needs)
 		from->needs->prev_of_from = n;
@@ -113,13 +114,40 @@ static void leave_queue(struct eval *ev, struct target *t)
 	target_phase(ev, t, PHASE_IDLE);
 }
 
+/* Whether the value that is being computed will do for anybody: something that
+ * it depends on may have changed since, and all who are left may have asked
+ * after that. */
+static bool serves(const struct target *t)
+{
+	const struct eval_wait *w;
+	const struct need *n;
+
+	if (!t->changed)
+		return wanted(t);
+	for (w = t->waits; w; w = w->next)
+		if (w->gen <= t->gen)
+			return true;
+	for (n = t->needed_by; n; n = n->next_of_to)
+		if (n->same || n->from->gen <= t->gen)
+			return true;
+	return false;
+}
+
+void stop_outdated(struct eval *ev, struct target *t)
+{
+	if (t->phase == PHASE_RUNNING && !serves(t))
+		execute_stop(ev, t->task);
+}
+
 /* What was waited for loses one who did. A target in a queue has its links in
  * use and no needs: it is dealt with at once; one that waits goes on the list.
  */
 static void let_go(struct eval *ev, struct target *to, struct queue *list)
 {
-	if (wanted(to))
+	if (wanted(to)) {
+		stop_outdated(ev, to);
 		return;
+	}
 	switch (to->phase) {
 	case PHASE_READY:
 		queue_remove(&ev->ready, to);

@@ -116,7 +116,7 @@ static void queue_task(struct eval *ev, struct target *t, struct task *task)
 static void wait_for_same(struct eval *ev, struct target *t,
 			  struct target *same)
 {
-	int r = need_add(t, same);
+	int r = need_add(t, same, true);
 
 	if (r < 0) {
 		finish(ev, t, r);

@@ -14,7 +14,8 @@
 bool wanted(const struct target *t);
 bool in_earnest(const struct target *t);
 
-int need_add(struct target *from, struct target *to) MUST_USE;
+/* same: not as an input, but because it runs the same computation. */
+int need_add(struct target *from, struct target *to, bool same) MUST_USE;
 void need_remove(struct need *n);
 /* All that t waits for; what nobody else waits for is given up. */
 void needs_drop(struct eval *ev, struct target *t);
@@ -25,6 +26,9 @@ bool waits_for(struct target *from, struct target *what, uint64_t mark);
 /* Nobody waits for it any more (if so): it leaves the queues, stops running,
  * and lets go of the inputs that it waits for. */
 void abandon(struct eval *ev, struct target *t);
+
+/* Stops a run whose value is too old for all who wait: it begins anew. */
+void stop_outdated(struct eval *ev, struct target *t);
 
 /* --- circle.c ----------------------------------------------------------- */
 

@@ -6,7 +6,7 @@
  * work list instead of recursion: chains may be ten thousand deep. It stops at
  * targets that are known to be changed already.
  */
-#include "recipes/target.h"
+#include "recipes/schedule.h"
 
 #include <errno.h>
 #include <string.h>
@@ -224,8 +224,11 @@ static bool mark(struct eval *ev, struct target *t)
 {
 	bool was = t->fresh;
 
-	t->changed = true;
 	t->fresh = false;
+	if (!t->changed) {
+		t->changed = true;
+		stop_outdated(ev, t);
+	}
 	if (was)
 		ev->host.stale(ev->host.ctx, t->dir, t->name, t->len);
 	return was;

@@ -68,7 +68,8 @@ struct eval_wait {
 /* `from` waits for `to`; in both lists. */
 struct need {
 	struct target *from, *to;
-	bool dry; /* nobody wanted more of `from` when it began to wait */
+	bool dry;  /* nobody wanted more of `from` when it began to wait */
+	bool same; /* they have the same computation */
 	struct need *prev_of_from, *next_of_from;
 	struct need *prev_of_to, *next_of_to;
 };

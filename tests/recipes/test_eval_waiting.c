@@ -128,6 +128,44 @@ START_TEST(eval_change_while_it_runs_is_for_those_who_ask_later)
 }
 END_TEST
 
+START_TEST(eval_outdated_run_that_serves_nobody_is_stopped)
+{
+	struct asked a, b;
+	LAB l;
+
+	lab_setup(&l);
+	endless(&l, "s");
+	recipe(&l, "t", "fn: concat\nin: [s]\n");
+	lab_ask(&l, &a, NS_NOW, "s", false);
+	lab_until_running(&l, 1);
+	lab_write_zeros(&l, "zeros", 1);
+	lab_ask(&l, &b, NS_NOW, "t", false);
+	lab_cancel(&a);
+	lab_await(&b);
+	ck_assert_int_eq(b.rc, 0);
+	ck_assert_int_eq(b.value.error, 0);
+}
+END_TEST
+
+START_TEST(eval_run_outdated_by_a_change_that_serves_nobody_is_stopped)
+{
+	struct asked a, b;
+	LAB l;
+
+	lab_setup(&l);
+	endless(&l, "s");
+	lab_ask(&l, &a, NS_NOW, "s", false);
+	lab_until_running(&l, 1);
+	lab_ask(&l, &b, NS_NOW, "s", false);
+	lab_cancel(&a);
+	ck_assert_uint_eq(lab_running(&l), 1);
+	lab_write_zeros(&l, "zeros", 1);
+	lab_await(&b);
+	ck_assert_int_eq(b.rc, 0);
+	ck_assert_int_eq(b.value.error, 0);
+}
+END_TEST
+
 START_TEST(eval_dry_check_does_not_wait_for_a_run)
 {
 	struct asked a, b, c;
@@ -320,6 +358,8 @@ TESTS("eval_waiting", eval_two_waiters_share_a_run,
       eval_who_comes_after_it_was_stopped_gets_it_still,
       eval_name_that_waits_for_the_same_outlives_its_stop,
       eval_change_while_it_runs_is_for_those_who_ask_later,
+      eval_outdated_run_that_serves_nobody_is_stopped,
+      eval_run_outdated_by_a_change_that_serves_nobody_is_stopped,
       eval_dry_check_does_not_wait_for_a_run,
       eval_dry_check_that_came_first_does_not_wait_for_a_run,
       eval_input_being_written_is_looked_at_each_time,
