@@ -1,6 +1,7 @@
-/* Computing ahead: a directory was listed, and now somebody asks for the size
- * of one of its derived files. Then all of them are wanted, and may as well be
- * computed side by side.
+/* Computing ahead: a directory was listed, and now the same thread asks for the
+ * size of one of its derived files. Then all of them are wanted, and may as
+ * well be computed side by side. Anybody else may want this one alone: with
+ * default_permissions the kernel asks before every open.
  *
  * What is computed ahead has nobody who waits for it. So when whoever asked is
  * interrupted (`ls -l` and Ctrl-C), what was begun for the directory is given
@@ -22,6 +23,7 @@ struct ahead {
 
 struct listing {
 	int64_t when_ns; /* 0: the listing has been used */
+	pid_t pid;	 /* who listed last */
 	struct ahead *first;
 };
 
@@ -39,12 +41,14 @@ static struct listing *listing_of(struct fs *fs, uint64_t dir)
 	return l;
 }
 
-void ahead_listed(struct fs *fs, uint64_t dir)
+void ahead_listed(struct fs *fs, uint64_t dir, pid_t pid)
 {
 	struct listing *l = listing_of(fs, dir);
 
-	if (l)
-		l->when_ns = clock_mono_ns();
+	if (!l)
+		return;
+	l->when_ns = clock_mono_ns();
+	l->pid = pid;
 }
 
 static void ahead_remove(struct ahead *a)
@@ -89,12 +93,13 @@ static int want_one(void *ctx, const char *name, size_t len)
 	return MIN(r, 0);
 }
 
-void ahead_wanted(struct fs *fs, const struct node *n)
+void ahead_wanted(struct fs *fs, const struct node *n, pid_t pid)
 {
 	struct want w = {fs, n->name->dir, NULL};
 
 	w.listing = map_get_u64(fs->listed, w.dir);
-	if (!w.listing || n->name->at != NS_NOW || !w.listing->when_ns)
+	if (!w.listing || n->name->at != NS_NOW || !w.listing->when_ns ||
+	    w.listing->pid != pid)
 		return;
 	if (w.listing->when_ns + LISTED_NS > clock_mono_ns() &&
 	    eval_list(fs->eval, NS_NOW, w.dir, want_one, &w) < 0)

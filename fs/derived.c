@@ -353,7 +353,7 @@ void derived_getattr(struct fs *fs, fuse_req_t req, struct node *n)
 		return;
 	}
 	if (n->kind == NODE_PLACE)
-		ahead_wanted(fs, n);
+		ahead_wanted(fs, n, pid);
 	db_unlock(fs->db);
 	evaluate(fs, req, n, PARK_GETATTR, NULL, 0);
 }

@@ -90,7 +90,6 @@ static int fill(struct fs *fs, struct node *dir, struct entries *e)
 		e->rows[0].ino = dir->ino;
 		if (ns_parent(fs->ns, at, dir->ino, &parent) >= 0)
 			e->rows[1].ino = parent;
-		ahead_listed(fs, dir->ino);
 		/* fall through */
 	case NODE_PAST:
 		r = ns_list(fs->ns, at, dir->ino, "", 0, add_source, e);
@@ -118,6 +117,7 @@ void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 {
 	struct fs *fs = fs_of(req);
 	struct handle *h = calloc(1, sizeof(*h));
+	int r;
 
 	if (!h) {
 		fuse_reply_err(req, ENOMEM);
@@ -125,8 +125,15 @@ void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	}
 	db_lock(fs->db);
 	h->node = node_of(fs, id);
-	h->node->opens++;
+	r = may(fs, h->node, R_OK);
+	if (r >= 0)
+		h->node->opens++;
 	db_unlock(fs->db);
+	if (r < 0) {
+		free(h);
+		fuse_reply_err(req, -r);
+		return;
+	}
 	fi->fh = (uint64_t)(uintptr_t)h;
 	if (fuse_reply_open(req, fi) == -ENOENT) {
 		db_lock(fs->db);
@@ -191,6 +198,8 @@ static void read_dir(fuse_req_t req, size_t size, off_t off,
 	db_lock(fs->db);
 	if (r >= 0 && (!h->entries || !off))
 		r = refill(fs, h);
+	if (r >= 0 && !off && h->node->kind == NODE_SOURCE)
+		ahead_listed(fs, h->node->ino, fuse_req_ctx(req)->pid);
 	for (; r >= 0 && (size_t)off < h->entries->count; off++) {
 		const struct dirent_row *row = &h->entries->rows[off];
 		const char *name = buf_cstr(&h->entries->names) + row->name;

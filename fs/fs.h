@@ -134,7 +134,8 @@ struct fs {
 	uid_t uid;
 	gid_t gid;
 	int64_t started_ns;
-	bool epoch; /* the kernel can forget all names at once */
+	bool epoch;  /* the kernel can forget all names at once */
+	bool checks; /* rights are checked here, not by the kernel: rights.c */
 
 	struct store *store;
 	struct db *db;
@@ -219,6 +220,15 @@ int node_entry(struct fs *fs, struct node *n,
 struct ns_by by_of(fuse_req_t req, char program[32]);
 void node_path(struct fs *fs, const struct node *n, struct buf *ret);
 
+/* --- rights.c ----------------------------------------------------------- */
+
+/* Whether the one user of this mount may do that (R_OK, W_OK, X_OK): 0 or
+ * -EACCES. 0 where the kernel checks. db_lock held. */
+int may(struct fs *fs, struct node *n, int what) MUST_USE;
+/* Whether that user may set these attributes: 0, -EPERM. */
+int may_set(struct fs *fs, struct node *n, const struct stat *st,
+	    int valid) MUST_USE;
+
 /* --- lookup.c ----------------------------------------------------------- */
 
 /* One step below a directory node, without a reference; db_lock held. */
@@ -273,8 +283,8 @@ void parked_free(struct fs *fs);
 
 /* --- ahead.c ------------------------------------------------------------ */
 
-void ahead_listed(struct fs *fs, uint64_t dir);
-void ahead_wanted(struct fs *fs, const struct node *n);
+void ahead_listed(struct fs *fs, uint64_t dir, pid_t pid);
+void ahead_wanted(struct fs *fs, const struct node *n, pid_t pid);
 void ahead_interrupted(struct fs *fs, uint64_t dir);
 void ahead_free(struct fs *fs);
 

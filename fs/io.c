@@ -147,12 +147,37 @@ static int open_control(fuse_req_t req, struct node *n,
 	return 0;
 }
 
+/* To execute is to read with another right. */
+#define EXEC_FLAG 040 /* __FMODE_EXEC of the kernel */
+
+static int rights_wanted(int flags)
+{
+	int what = flags & EXEC_FLAG ? X_OK : R_OK;
+
+	if ((flags & O_ACCMODE) == O_WRONLY)
+		what = W_OK;
+	else if ((flags & O_ACCMODE) == O_RDWR)
+		what = R_OK | W_OK;
+	return flags & O_TRUNC ? what | W_OK : what;
+}
+
 void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 {
 	struct fs *fs = fs_of(req);
 	struct node *n = node_of(fs, id);
+	bool derived = n->kind == NODE_PLACE || n->kind == NODE_VALUE;
 	int r;
 
+	db_lock(fs->db);
+	/* writing to a derived file is refused to anybody: EPERM */
+	r = derived && for_writing(fi->flags)
+		    ? 0
+		    : may(fs, n, rights_wanted(fi->flags));
+	db_unlock(fs->db);
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
 	switch (n->kind) {
 	case NODE_PLACE:
 	case NODE_VALUE:

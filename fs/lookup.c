@@ -47,6 +47,10 @@ static int lookup_view(struct fs *fs, struct node *dir, const char *name,
 int lookup_child(struct fs *fs, struct node *dir, const char *name, int pid,
 		 struct node **ret)
 {
+	int r = may(fs, dir, X_OK);
+
+	if (r < 0)
+		return r;
 	switch (dir->kind) {
 	case NODE_SOURCE:
 		if (dir == fs->root && !strcmp(name, CONTROL_NAME)) {

@@ -236,11 +236,13 @@ static int new_session(struct mount *m, struct err *err)
 			buf_u8(&o, '\\');
 		buf_u8(&o, (uint8_t)*p);
 	}
-	/* root alone may be here: nothing to check. Everybody else's rights
-	 * are checked by the kernel, from the modes it has cached. */
-	if (geteuid() != 0 || fs->opt.allow_other ||
-	    fs->opt.default_permissions)
+	/* Where root alone may be there is nothing to check; one other user is
+	 * checked in rights.c; more by the kernel, from modes it has cached. */
+	if (fs->opt.allow_other || fs->opt.default_permissions ||
+	    (geteuid() != 0 && !fs->epoch))
 		buf_str(&o, ",default_permissions");
+	else
+		fs->checks = geteuid() != 0;
 	if (fs->opt.fuse_extra)
 		buf_fmt(&o, ",%s", fs->opt.fuse_extra);
 	if (buf_err(&o) < 0 || fuse_opt_add_arg(&args, "deriva") < 0 ||

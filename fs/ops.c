@@ -86,8 +86,8 @@ static void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 		fuse_reply_attr(req, &st, attr_timeout(fs, n));
 }
 
-/* Comes only without default_permissions, so from root: everything but
- * executing what nobody may execute, and writing where nobody can. */
+/* Comes only without default_permissions: root may do everything but execute
+ * what nobody may execute, and write where nobody can. */
 static void op_access(fuse_req_t req, fuse_ino_t id, int mask)
 {
 	struct fs *fs = fs_of(req);
@@ -101,6 +101,11 @@ static void op_access(fuse_req_t req, fuse_ino_t id, int mask)
 	if (r >= 0 && (mask & X_OK) && S_ISREG(st.st_mode) &&
 	    !(st.st_mode & 0111))
 		r = -EACCES;
+	if (r >= 0 && (mask & (R_OK | W_OK | X_OK))) {
+		db_lock(fs->db);
+		r = may(fs, n, mask & (R_OK | W_OK | X_OK));
+		db_unlock(fs->db);
+	}
 	if (r >= 0 && (mask & W_OK) &&
 	    (n->kind == NODE_PAST || n->kind == NODE_VIEW ||
 	     n->kind == NODE_CONTENT))
@@ -197,8 +202,13 @@ static int set_attrs(fuse_req_t req, struct node *n, const struct stat *st,
 		return 0;
 	by = by_of(req, program);
 	r = ns_setattr(fs->ns, &by, n->ino, which, &set, &got);
-	if (r >= 0 && (which & (NS_SET_MODE | NS_SET_UID | NS_SET_GID)))
+	if (r >= 0 && (which & (NS_SET_MODE | NS_SET_UID | NS_SET_GID))) {
 		eval_inode_changed(fs->eval, n->ino);
+		if (fs->checks && S_ISDIR(got.mode)) {
+			fs->forget_names = true; /* see rights.c */
+			derived_told(fs);
+		}
+	}
 	return r;
 }
 
@@ -222,7 +232,13 @@ static void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *st,
 		fuse_reply_err(req, fixed ? EROFS : EPERM);
 		return;
 	}
-	r = fs_room(fs, 0);
+	db_lock(fs->db);
+	r = may_set(fs, n, st, valid);
+	if (r >= 0 && (valid & FUSE_SET_ATTR_SIZE) && !fi && !n->writers)
+		r = may(fs, n, W_OK);
+	db_unlock(fs->db);
+	if (r >= 0)
+		r = fs_room(fs, 0);
 	if (r >= 0 && (valid & FUSE_SET_ATTR_SIZE))
 		r = truncate_node(req, n, (uint64_t)st->st_size);
 	db_lock(fs->db);
@@ -263,7 +279,7 @@ static int check_parent(struct fs *fs, struct node *dir, const char *name)
 	case NODE_SOURCE:
 		if (dir == fs->root && !strcmp(name, CONTROL_NAME))
 			return -EPERM;
-		return 0;
+		return may(fs, dir, W_OK | X_OK);
 	case NODE_PAST:
 		return -EROFS;
 	default:

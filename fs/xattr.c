@@ -195,7 +195,9 @@ void op_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
 	}
 	if (n->kind == NODE_SOURCE) {
 		db_lock(fs->db);
-		r = ns_xattr_get(fs->ns, n->ino, name, &b);
+		r = strncmp(name, "user.", 5) ? 0 : may(fs, n, R_OK);
+		if (r >= 0)
+			r = ns_xattr_get(fs->ns, n->ino, name, &b);
 		db_unlock(fs->db);
 	}
 	if (r < 0)
@@ -244,7 +246,9 @@ static void change(fuse_req_t req, fuse_ino_t id, const char *name,
 		return;
 	}
 	db_lock(fs->db);
-	r = value ? fs_room(fs, size) : fs_room_to_remove(fs);
+	r = may(fs, n, W_OK);
+	if (r >= 0)
+		r = value ? fs_room(fs, size) : fs_room_to_remove(fs);
 	if (r >= 0)
 		r = ns_xattr_set(fs->ns, &by, n->ino, name, value, size, flags);
 	fs_unlock(fs);
