@@ -10,6 +10,7 @@
 #include "core/clock.h"
 
 #define COMMIT_NS (10 * NSEC_PER_SEC / 1000)
+#define LATE_NS	  (12 * NSEC_PER_SEC / 1000)
 #define SYNC_NS	  NSEC_PER_SEC
 
 static void sleep_ns(int64_t ns)
@@ -17,6 +18,20 @@ static void sleep_ns(int64_t ns)
 	struct timespec ts = {ns / NSEC_PER_SEC, ns % NSEC_PER_SEC};
 
 	clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+}
+
+/* Should not happen, as room is kept for it. Names that are gone must not be
+ * found any more, and who has files open is told at the next chance. */
+static void batch_lost(struct fs *fs, int rc)
+{
+	log_error("%s: changes of the last %d ms are lost: %s",
+		  store_path(fs->store), (int)(COMMIT_NS / 1000000),
+		  err_name(rc));
+	__atomic_fetch_add(&fs->lost, 1, __ATOMIC_ACQ_REL);
+	db_lock(fs->db);
+	fs->forget_names = true;
+	derived_told(fs);
+	db_unlock(fs->db);
 }
 
 void fs_wrote(void *ctx)
@@ -33,9 +48,32 @@ void fs_wrote(void *ctx)
 	pthread_mutex_unlock(&fs->commit_lock);
 }
 
+/* The committer may be late on a busy machine; then whoever writes next ends
+ * the batch before its answer, so that none grows old. */
+static void commit_if_late(struct fs *fs)
+{
+	int64_t now;
+	int r;
+
+	if (!db_in_batch(fs->db)) {
+		fs->batch_ns = 0;
+		return;
+	}
+	now = clock_mono_ns();
+	if (!fs->batch_ns)
+		fs->batch_ns = now;
+	if (now - fs->batch_ns < LATE_NS)
+		return;
+	r = db_commit(fs->db);
+	fs->batch_ns = 0;
+	if (r < 0)
+		batch_lost(fs, r);
+}
+
 void fs_unlock(struct fs *fs)
 {
 	fs_wrote(fs);
+	commit_if_late(fs);
 	db_unlock(fs->db);
 }
 
@@ -70,20 +108,6 @@ static bool take_work(struct fs *fs)
 	return wanted;
 }
 
-/* Should not happen, as room is kept for it. Names that are gone must not be
- * found any more, and who has files open is told at the next chance. */
-static void batch_lost(struct fs *fs, int rc)
-{
-	log_error("%s: changes of the last %d ms are lost: %s",
-		  store_path(fs->store), (int)(COMMIT_NS / 1000000),
-		  err_name(rc));
-	__atomic_fetch_add(&fs->lost, 1, __ATOMIC_ACQ_REL);
-	db_lock(fs->db);
-	fs->forget_names = true;
-	derived_told(fs);
-	db_unlock(fs->db);
-}
-
 static void *committer(void *arg)
 {
 	struct fs *fs = arg;
@@ -103,6 +127,7 @@ static void *committer(void *arg)
 			continue;
 		db_lock(fs->db);
 		r = db_commit(fs->db);
+		fs->batch_ns = 0;
 		db_unlock(fs->db);
 		if (r < 0)
 			batch_lost(fs, r);

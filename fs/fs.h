@@ -162,6 +162,7 @@ struct fs {
 	unsigned lost;	   /* batches that could not be committed; atomic */
 	uint64_t promised; /* bytes on their way to the disk; atomic */
 	unsigned helpers;  /* threads beside the session's; under commit_lock */
+	int64_t batch_ns;  /* when the open batch was first seen; 0: none */
 	pthread_t committer;
 	bool committing;
 	pthread_mutex_t commit_lock;
