@@ -91,6 +91,7 @@ static int source_attr(struct fs *fs, struct node *n, struct stat *ret)
 {
 	struct file *f = n->file;
 	uint64_t data;
+	int64_t mtime;
 	struct ns_attr a;
 	int r = ns_getattr(fs->ns, NS_NOW, n->ino, &a);
 
@@ -100,8 +101,9 @@ static int source_attr(struct fs *fs, struct node *n, struct stat *ret)
 	if (f && __atomic_load_n(&f->drafted, __ATOMIC_ACQUIRE)) {
 		a.size = __atomic_load_n(&f->size, __ATOMIC_ACQUIRE);
 		data = __atomic_load_n(&f->data, __ATOMIC_ACQUIRE);
-		if (f->mtime_ns)
-			a.mtime_ns = f->mtime_ns;
+		mtime = __atomic_load_n(&f->mtime_ns, __ATOMIC_ACQUIRE);
+		if (mtime)
+			a.mtime_ns = mtime;
 	}
 	attr_stat(&a, n->ino, ret);
 	set_blocks(ret, data);

@@ -150,7 +150,8 @@ int file_write(struct fs *fs, struct node *n, const void *p, size_t size,
 	if (r >= 0)
 		r = draft_write(f->draft, p, size, off);
 	if (r >= 0 && !cached)
-		f->mtime_ns = clock_now_ns();
+		__atomic_store_n(&f->mtime_ns, clock_now_ns(),
+				 __ATOMIC_RELEASE);
 	publish(f);
 	pthread_rwlock_unlock(&f->lock);
 	fs_room_give(fs, size);
@@ -167,7 +168,8 @@ int file_truncate(struct fs *fs, struct node *n, uint64_t size)
 	if (r >= 0)
 		r = draft_truncate(f->draft, size);
 	if (r >= 0 && draft_dirty(f->draft))
-		f->mtime_ns = clock_now_ns();
+		__atomic_store_n(&f->mtime_ns, clock_now_ns(),
+				 __ATOMIC_RELEASE);
 	publish(f);
 	pthread_rwlock_unlock(&f->lock);
 	return r;
@@ -179,7 +181,7 @@ bool file_keep_mtime(struct node *n, int64_t mtime_ns)
 
 	if (!f || !__atomic_load_n(&f->drafted, __ATOMIC_ACQUIRE))
 		return false;
-	f->mtime_ns = mtime_ns; /* read and written under db_lock */
+	__atomic_store_n(&f->mtime_ns, mtime_ns, __ATOMIC_RELEASE);
 	return true;
 }
 
@@ -188,19 +190,22 @@ static int write_version(struct fs *fs, struct node *n, const struct addr *addr,
 			 uint64_t size)
 {
 	struct file *f = n->file;
-	struct ns_by by = {
-		.uid = f->uid,
-		.pid = f->pid,
-		.program = f->program[0] ? f->program : NULL,
-	};
+	struct ns_by by;
 	struct ns_attr a;
 	int64_t mtime;
 	int r;
 
 	db_lock(fs->db);
+	by = (struct ns_by){
+		.uid = f->uid,
+		.pid = f->pid,
+		.program = f->program[0] ? f->program : NULL,
+	};
 	r = ns_getattr(fs->ns, NS_NOW, n->ino, &a);
 	if (r >= 0 && a.nlink) {
-		mtime = f->mtime_ns ? f->mtime_ns : a.mtime_ns;
+		mtime = __atomic_load_n(&f->mtime_ns, __ATOMIC_ACQUIRE);
+		if (!mtime)
+			mtime = a.mtime_ns;
 		if (addr_eq(&a.addr, addr) && a.mtime_ns == mtime)
 			r = 0; /* written, but the same as before */
 		else
@@ -208,7 +213,7 @@ static int write_version(struct fs *fs, struct node *n, const struct addr *addr,
 				     &a);
 		eval_inode_changed(fs->eval, n->ino);
 	}
-	f->mtime_ns = 0;
+	__atomic_store_n(&f->mtime_ns, 0, __ATOMIC_RELEASE);
 	fs_unlock(fs);
 	return r;
 }
