@@ -411,11 +411,15 @@ void op_lseek(fuse_req_t req, fuse_ino_t id, off_t off, int whence,
 	struct seek k = {req, id, handle_of(fi), (uint64_t)off,
 			 whence == SEEK_HOLE};
 	struct node *n = k.h->node;
+	bool written;
 	int r;
 
+	db_lock(fs_of(req)->db);
+	written = n->kind == NODE_SOURCE && n->writers;
+	db_unlock(fs_of(req)->db);
 	if (off < 0 || (whence != SEEK_HOLE && whence != SEEK_DATA)) {
 		fuse_reply_err(req, off < 0 ? ENXIO : EINVAL);
-	} else if (n->kind == NODE_SOURCE && n->writers) {
+	} else if (written) {
 		r = seek_aside(&k);
 		if (r < 0)
 			fuse_reply_err(req, -r);
