@@ -360,20 +360,44 @@ static void remove_filler(const char *dir)
 	ck_assert_int_eq(unlink(path), 0);
 }
 
+static void write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+}
+
+/* Mounts of this process alone; an ordinary user becomes root of a namespace
+ * of its own for it, as bubblewrap does. */
+static void unshare_mounts(void)
+{
+	unsigned uid = geteuid(), gid = getegid();
+	char map[64];
+
+	if (uid) {
+		ck_assert_int_eq(unshare(CLONE_NEWUSER | CLONE_NEWNS), 0);
+		write_text("/proc/self/setgroups", "deny");
+		snprintf(map, sizeof(map), "0 %u 1", uid);
+		write_text("/proc/self/uid_map", map);
+		snprintf(map, sizeof(map), "0 %u 1", gid);
+		write_text("/proc/self/gid_map", map);
+	} else {
+		ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
+	}
+	ck_assert_int_eq(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL),
+			 0);
+}
+
 START_TEST(store_full_disk_fails_and_goes_on)
 {
 	char *top = test_dir(), *dir = NULL, *filler = NULL;
 	struct store *s;
 	int fd;
 
-	/* a small file system of this process alone, where that is allowed */
-	if (unshare(geteuid() ? CLONE_NEWUSER | CLONE_NEWNS : CLONE_NEWNS) ||
-	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("none", top, "tmpfs", 0, "size=16m")) {
-		rmdir(top);
-		free(top);
-		return;
-	}
+	unshare_mounts();
+	ck_assert_int_eq(mount("none", top, "tmpfs", 0, "size=16m"), 0);
 	ck_assert_int_gt(asprintf(&dir, "%s/store", top), 0);
 	ck_assert_int_gt(asprintf(&filler, "%s/filler", top), 0);
 	fd = open(filler, O_WRONLY | O_CREAT, 0600);
