@@ -165,12 +165,12 @@ void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 {
 	struct fs *fs = fs_of(req);
 	struct node *n = node_of(fs, id);
-	bool derived = n->kind == NODE_PLACE || n->kind == NODE_VALUE;
+	bool source = n->kind == NODE_SOURCE || n->kind == NODE_PAST;
 	int r;
 
 	db_lock(fs->db);
-	/* writing to a derived file is refused to anybody: EPERM */
-	r = derived && for_writing(fi->flags)
+	/* writing to anything made up is refused to anybody: EPERM */
+	r = !source && for_writing(fi->flags)
 		    ? 0
 		    : may(fs, n, rights_wanted(fi->flags));
 	db_unlock(fs->db);
