@@ -14,14 +14,17 @@ char *test_dir(void)
 	return path;
 }
 
-/* rm, as hostile tests leave trees that are deeper than a stack of calls. */
+/*
+ * rm, as hostile tests leave trees that are deeper than a stack of calls; by
+ * its path, as tests change PATH.
+ */
 void remove_tree(const char *path)
 {
 	pid_t pid = fork();
 	int status;
 
 	if (pid == 0) {
-		execlp("rm", "rm", "-rf", "--", path, (char *)NULL);
+		execl("/bin/rm", "rm", "-rf", "--", path, (char *)NULL);
 		_exit(127);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
