@@ -1,7 +1,6 @@
 /* Bytes go into a buffer; what the cutter decides leaves it as chunks and
- * holes; entries gather in levels[1], whose full nodes are entries of
- * levels[2], and so on. Nothing but the buffer and one unfinished node a level
- * is kept, whatever the file's size.
+ * holes, the entries of the tree (blob_tree.h). Nothing but the buffer and one
+ * unfinished node a height is kept, whatever the file's size.
  *
  * Zeros are held back in the buffer until there is enough in sight to tell
  * whether they are a hole; once they are, they are only counted.
@@ -10,25 +9,14 @@
 
 #include <errno.h>
 
-#include "cas/node.h"
+#include "cas/blob_tree.h"
 
 #define BUFFER MIB(2) /* a multiple of what the cutter wants in sight */
 
 _Static_assert(BUFFER > CHUNKER_SIGHT, "else the cutter never decides");
 
-/* The unfinished node of a height, and how many of that height there were. */
-struct level {
-	struct buf node;
-	uint32_t count; /* of its children */
-	uint64_t size;	/* of what is below it */
-	uint64_t done;
-	struct addr last; /* the latest that was finished */
-};
-
 struct blob_writer {
-	struct store *s;
-	bool checked; /* read back what is there already */
-	int rc;	      /* the error that stays */
+	int rc; /* the error that stays */
 
 	uint8_t *buf; /* BUFFER bytes, of which from..to are undecided */
 	size_t from, to;
@@ -36,9 +24,7 @@ struct blob_writer {
 	uint64_t hole; /* length so far of the hole being counted, or 0 */
 	uint64_t taken;
 
-	uint64_t size, entries;
-	struct addr only; /* the first entry: the root, if it stays alone */
-	struct level levels[NODE_HEIGHT_MAX + 1];
+	struct blob_tree tree;
 };
 
 struct blob_writer *blob_writer_new(struct store *s)
@@ -46,16 +32,13 @@ struct blob_writer *blob_writer_new(struct store *s)
 	struct blob_writer *w = calloc(1, sizeof(*w));
 
 	if (w)
-		w->s = s;
+		w->tree.s = s;
 	return w;
 }
 
 static void writer_done(struct blob_writer *w)
 {
-	size_t h;
-
-	for (h = 1; h <= NODE_HEIGHT_MAX && w->levels[h].node.data; h++)
-		buf_done(&w->levels[h].node);
+	blob_tree_done(&w->tree);
 	free(w->buf);
 }
 
@@ -69,105 +52,7 @@ void blob_writer_free(struct blob_writer *w)
 
 void blob_writer_check(struct blob_writer *w)
 {
-	w->checked = true;
-}
-
-/* --- the tree ------------------------------------------------------------- */
-
-static int put(struct blob_writer *w, enum obj_kind kind, const void *p,
-	       size_t n, struct addr *ret)
-{
-	addr_of(kind, p, n, ret);
-	return w->checked ? store_put_checked(w->s, kind, ret, p, n)
-			  : store_put_as(w->s, kind, ret, p, n);
-}
-
-/* Finishes the node of that height. */
-static int finish_node(struct blob_writer *w, uint32_t h, struct addr *ret)
-{
-	struct level *l = &w->levels[h];
-	int rc;
-
-	node_end(&l->node, h, l->count);
-	rc = buf_err(&l->node);
-	if (!rc)
-		rc = put(w, OBJ_NODE, l->node.data, l->node.len, ret);
-	if (rc)
-		return rc;
-	l->done++;
-	l->last = *ret;
-	l->count = 0;
-	return 0;
-}
-
-/* Adds a child to the node of height h, and what follows from it above. */
-static int add_child(struct blob_writer *w, uint32_t h, const struct addr *a,
-		     uint64_t size)
-{
-	struct addr child = *a, node;
-	struct level *l;
-	int rc;
-
-	for (; h <= NODE_HEIGHT_MAX; h++) {
-		l = &w->levels[h];
-		if (!l->count) {
-			node_begin(&l->node);
-			l->size = 0;
-		}
-		node_add(&l->node, &child, size);
-		l->count++;
-		l->size += size;
-		if (!node_cuts(l->count, &child))
-			return buf_err(&l->node);
-		rc = finish_node(w, h, &node);
-		if (rc)
-			return rc;
-		child = node;
-		size = l->size;
-	}
-	return -EFBIG;
-}
-
-static int add_entry(struct blob_writer *w, const struct addr *a, uint64_t size)
-{
-	if (size > BLOB_SIZE_MAX - w->size)
-		return -EFBIG;
-	w->size += size;
-	if (!w->entries++)
-		w->only = *a;
-	return add_child(w, 1, a, size);
-}
-
-/* Closes the unfinished nodes from the bottom up, to the first height that has
- * one node only. */
-static int finish_tree(struct blob_writer *w, struct addr *ret)
-{
-	struct addr node;
-	struct level *l;
-	uint32_t h;
-	int rc;
-
-	if (!w->entries)
-		return put(w, OBJ_CHUNK, "", 0, ret);
-	if (w->entries == 1 && !addr_is_zero(&w->only)) {
-		*ret = w->only;
-		return 0;
-	}
-	for (h = 1; h <= NODE_HEIGHT_MAX; h++) {
-		l = &w->levels[h];
-		if (l->count) {
-			rc = finish_node(w, h, &node);
-			if (!rc && l->done > 1)
-				rc = add_child(w, h + 1, &node, l->size);
-			if (rc)
-				return rc;
-		}
-		if (l->done == 1) {
-			*ret = l->last;
-			return 0;
-		}
-	}
-	return -EFBIG;
+	w->tree.checked = true;
 }
 
 /* --- the stream ----------------------------------------------------------- */
@@ -178,22 +63,22 @@ static int end_hole(struct blob_writer *w)
 	uint64_t len = w->hole;
 
 	w->hole = 0;
-	return add_entry(w, &zero, len);
+	return blob_tree_add(&w->tree, &zero, len);
 }
 
 static int take_chunk(struct blob_writer *w, const uint8_t *p, size_t n)
 {
 	struct addr a;
-	int rc = put(w, OBJ_CHUNK, p, n, &a);
+	int rc = blob_tree_put(&w->tree, OBJ_CHUNK, p, n, &a);
 
-	return rc ? rc : add_entry(w, &a, n);
+	return rc ? rc : blob_tree_add(&w->tree, &a, n);
 }
 
 /* Takes the pieces that are decided off the front of n bytes; last: all. */
 static int take_pieces(struct blob_writer *w, const uint8_t *p, size_t n,
 		       bool last, size_t *ret_used)
 {
-	const struct chunker *c = store_chunker(w->s);
+	const struct chunker *c = store_chunker(w->tree.s);
 	enum piece piece;
 	size_t used = 0, len;
 	int rc = 0;
@@ -340,13 +225,13 @@ int blob_finish(struct blob_writer *w, struct addr *ret, uint64_t *ret_size)
 	if (!rc)
 		rc = take_pieces(w, p, w->to - w->from, true, &used);
 	if (!rc)
-		rc = finish_tree(w, &root);
+		rc = blob_tree_finish(&w->tree, &root);
 	if (rc)
 		return fail(w, rc);
 	w->rc = -EINVAL; /* finished: there is nothing to go on with */
 	*ret = root;
 	if (ret_size)
-		*ret_size = w->size;
+		*ret_size = w->tree.size;
 	return 0;
 }
 
@@ -441,7 +326,7 @@ int blob_put_fd(struct store *s, int fd, struct addr *ret, uint64_t *ret_size)
 
 int blob_put(struct store *s, const void *p, size_t n, struct addr *ret)
 {
-	struct blob_writer w = {.s = s};
+	struct blob_writer w = {.tree.s = s};
 	struct addr root;
 	size_t used;
 	int rc = account(&w, n);
@@ -449,7 +334,7 @@ int blob_put(struct store *s, const void *p, size_t n, struct addr *ret)
 	if (!rc)
 		rc = take_pieces(&w, p, n, true, &used);
 	if (!rc)
-		rc = finish_tree(&w, &root);
+		rc = blob_tree_finish(&w.tree, &root);
 	writer_done(&w);
 	if (!rc)
 		*ret = root;
