@@ -5,11 +5,9 @@
  * Zeros are held back in the buffer until there is enough in sight to tell
  * whether they are a hole; once they are, they are only counted.
  */
-#include "cas/blob.h"
+#include "cas/blob_writer.h"
 
 #include <errno.h>
-
-#include "cas/blob_tree.h"
 
 #define BUFFER MIB(2) /* a multiple of what the cutter wants in sight */
 
@@ -74,39 +72,53 @@ static int take_chunk(struct blob_writer *w, const uint8_t *p, size_t n)
 	return rc ? rc : blob_tree_add(&w->tree, &a, n);
 }
 
-/* Takes the pieces that are decided off the front of n bytes; last: all. */
+/* Takes one piece off the front of n bytes, or zeros that go on with a hole:
+ * 1; 0 when these do not decide it. last: they are all. */
+static int take_piece(struct blob_writer *w, const uint8_t *p, size_t n,
+		      bool last, size_t *ret_used)
+{
+	enum piece piece;
+	size_t len;
+	int rc;
+
+	if (w->hole) {
+		len = zeros_at(p, n);
+		w->hole += len;
+		*ret_used = len;
+		if (len == n && !last)
+			return 0;
+		rc = end_hole(w);
+		return rc ? rc : 1;
+	}
+	*ret_used = 0;
+	piece = cutter_next(&w->cutter, store_chunker(w->tree.s), p, n, last,
+			    &len);
+	if (piece == PIECE_MORE)
+		return 0;
+	*ret_used = len;
+	if (piece == PIECE_HOLE) {
+		w->hole = len;
+		return 1;
+	}
+	rc = take_chunk(w, p, len);
+	return rc ? rc : 1;
+}
+
+/* Takes the pieces that are decided off the front of n bytes; last: all. With
+ * less in sight than decides in any case nothing is tried, so that the cutter
+ * looks at few bytes twice. */
 static int take_pieces(struct blob_writer *w, const uint8_t *p, size_t n,
 		       bool last, size_t *ret_used)
 {
-	const struct chunker *c = store_chunker(w->tree.s);
-	enum piece piece;
 	size_t used = 0, len;
-	int rc = 0;
+	int rc = 1;
 
-	while (!rc) {
-		if (w->hole) {
-			len = used < n ? zeros_at(p + used, n - used) : 0;
-			used += len;
-			w->hole += len;
-			if (used == n && !last)
-				break;
-			rc = end_hole(w);
-			continue;
-		}
-		if (used == n)
-			break;
-		piece = cutter_next(&w->cutter, c, p + used, n - used, last,
-				    &len);
-		if (piece == PIECE_MORE)
-			break;
-		if (piece == PIECE_CHUNK)
-			rc = take_chunk(w, p + used, len);
-		else
-			w->hole = len;
+	while (rc > 0 && (w->hole || last || n - used >= CHUNKER_SIGHT)) {
+		rc = take_piece(w, p + used, n - used, last, &len);
 		used += len;
 	}
 	*ret_used = used;
-	return rc;
+	return MIN(rc, 0);
 }
 
 static int fail(struct blob_writer *w, int rc)
@@ -213,6 +225,56 @@ int blob_write_zeros(struct blob_writer *w, uint64_t n)
 		rc = filled(w, len);
 	}
 	return rc ? fail(w, rc) : 0;
+}
+
+/* --- for blob_splice.c ---------------------------------------------------- */
+
+int blob_writer_step(struct blob_writer *w)
+{
+	size_t used;
+	int rc = w->rc;
+
+	/* in a hole there may be nothing left to look at */
+	while (!rc && w->from < w->to) {
+		rc = take_piece(w, w->buf + w->from, w->to - w->from, false,
+				&used);
+		w->from += used;
+		if (rc <= 0)
+			break;
+		if (!w->hole)
+			return 1;
+		rc = 0; /* it has only begun */
+	}
+	return rc ? fail(w, rc) : 0;
+}
+
+bool blob_writer_boundary(const struct blob_writer *w, uint64_t *ret_off)
+{
+	*ret_off = w->taken - (w->to - w->from);
+	return !w->hole;
+}
+
+int blob_writer_skip(struct blob_writer *w, uint64_t n, struct blob_tree **ret)
+{
+	int rc;
+
+	w->taken -= w->to - w->from;
+	w->from = w->to = 0;
+	w->cutter.settled = 0;
+	rc = account(w, n);
+	if (!rc)
+		*ret = &w->tree;
+	return rc;
+}
+
+struct store *blob_writer_store(const struct blob_writer *w)
+{
+	return w->tree.s;
+}
+
+int blob_writer_fail(struct blob_writer *w, int rc)
+{
+	return fail(w, rc);
 }
 
 int blob_finish(struct blob_writer *w, struct addr *ret, uint64_t *ret_size)

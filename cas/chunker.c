@@ -32,11 +32,15 @@ void chunker_init(struct chunker *c)
 	}
 }
 
-size_t chunker_cut(const struct chunker *c, const uint8_t *p, size_t n)
+/* ret_decided: the chunk ends there whatever follows the n bytes, if no hole
+ * begins in it. */
+static size_t cut(const struct chunker *c, const uint8_t *p, size_t n,
+		  bool *ret_decided)
 {
 	size_t normal, i;
 	uint64_t h = 0;
 
+	*ret_decided = n >= CHUNK_MAX;
 	if (n <= CHUNK_MIN)
 		return n;
 	n = MIN(n, CHUNK_MAX);
@@ -44,24 +48,37 @@ size_t chunker_cut(const struct chunker *c, const uint8_t *p, size_t n)
 	for (i = CHUNK_MIN; i < normal; i++) {
 		h = (h << 1) + c->gear[p[i]];
 		if (h < BELOW_STRICT)
-			return i + 1;
+			goto found;
 	}
 	for (; i < n; i++) {
 		h = (h << 1) + c->gear[p[i]];
 		if (h < BELOW_LOOSE)
-			return i + 1;
+			goto found;
 	}
 	return n;
+found:
+	*ret_decided = true;
+	return i + 1;
+}
+
+size_t chunker_cut(const struct chunker *c, const uint8_t *p, size_t n)
+{
+	bool decided;
+
+	return cut(c, p, n, &decided);
 }
 
 enum piece cutter_next(struct cutter *t, const struct chunker *c,
 		       const uint8_t *p, size_t n, bool last, size_t *ret_len)
 {
 	size_t len, from, to;
+	bool decided;
 
-	if (!n || (!last && n < CHUNKER_SIGHT))
+	if (!n)
 		return PIECE_MORE;
-	len = chunker_cut(c, p, n);
+	len = cut(c, p, n, &decided);
+	if (!decided && !last)
+		return PIECE_MORE;
 	if (len > t->settled && !p[len - 1]) {
 		from = len - zeros_before(p, len);
 		to = len + zeros_at(p + len, n - len);
@@ -70,6 +87,8 @@ enum piece cutter_next(struct cutter *t, const struct chunker *c,
 			*ret_len = from ? from : to;
 			return from ? PIECE_CHUNK : PIECE_HOLE;
 		}
+		if (to == n && !last)
+			return PIECE_MORE; /* it may be longer than that */
 		t->settled = to;
 	}
 	t->settled -= MIN(t->settled, len);
