@@ -104,19 +104,15 @@ static void reply_attr(struct fs *fs, fuse_req_t req, struct node *n)
 		fuse_reply_attr(req, &st, attr_timeout(fs, n));
 }
 
-static void reply_open(struct fs *fs, fuse_req_t req, struct node *n,
-		       struct fuse_file_info *fi)
+static void reply_value_open(struct fs *fs, fuse_req_t req, struct node *n,
+			     struct fuse_file_info *fi)
 {
 	int r = open_content(fs, n, &n->addr, fi);
 
 	if (r < 0)
 		fuse_reply_err(req, -r);
-	else if (fuse_reply_open(req, fi) == -ENOENT) {
-		/* the caller was interrupted and will not release it */
-		free((struct handle *)(uintptr_t)fi->fh);
-		n->opens--;
-		node_drop(fs, n);
-	}
+	else
+		reply_open(req, fi);
 }
 
 static bool same_value(const struct node *n, const struct eval_value *v)
@@ -205,7 +201,7 @@ static void reply_value(struct fs *fs, struct parked *p, int rc,
 		break;
 	case PARK_OPEN:
 		if (same_value(n, v)) {
-			reply_open(fs, p->req, n, &p->fi);
+			reply_value_open(fs, p->req, n, &p->fi);
 			return;
 		}
 		if (v->error && v->error != ENOENT && n->kind == NODE_PLACE) {
@@ -346,35 +342,48 @@ void derived_getattr(struct fs *fs, fuse_req_t req, struct node *n)
 {
 	int pid = fuse_req_ctx(req)->pid;
 
+	struct stat st;
+	bool serve;
+	int r = 0;
+
 	db_lock(fs->db);
-	if (may_serve(fs, n, pid) || (n->kind == NODE_PLACE && lazy(fs, n))) {
-		reply_attr(fs, req, n);
-		db_unlock(fs->db);
-		return;
-	}
-	if (n->kind == NODE_PLACE)
+	serve = may_serve(fs, n, pid) || (n->kind == NODE_PLACE && lazy(fs, n));
+	if (serve)
+		r = node_attr(fs, n, &st);
+	else if (n->kind == NODE_PLACE)
 		ahead_wanted(fs, n, pid);
 	db_unlock(fs->db);
-	evaluate(fs, req, n, PARK_GETATTR, NULL, 0);
+	if (!serve)
+		evaluate(fs, req, n, PARK_GETATTR, NULL, 0);
+	else if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_attr(req, &st, attr_timeout(fs, n));
 }
 
 void derived_open(struct fs *fs, fuse_req_t req, struct node *n,
 		  const struct fuse_file_info *fi)
 {
 	struct fuse_file_info copy = *fi;
+	bool serve;
+	int r = 0;
 
 	if ((fi->flags & O_ACCMODE) != O_RDONLY || (fi->flags & O_TRUNC)) {
 		fuse_reply_err(req, EPERM);
 		return;
 	}
 	db_lock(fs->db);
-	if (may_serve(fs, n, fuse_req_ctx(req)->pid)) {
-		reply_open(fs, req, n, &copy);
-		db_unlock(fs->db);
-		return;
-	}
+	serve = may_serve(fs, n, fuse_req_ctx(req)->pid);
+	if (serve)
+		r = open_content(fs, n, &n->addr, &copy);
 	db_unlock(fs->db);
-	evaluate(fs, req, n, PARK_OPEN, fi, 0);
+	/* answered without the lock: who is woken by it may want it */
+	if (!serve)
+		evaluate(fs, req, n, PARK_OPEN, fi, 0);
+	else if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		reply_open(req, &copy);
 }
 
 void derived_state(struct fs *fs, fuse_req_t req, struct node *n, size_t size)

@@ -215,11 +215,11 @@ static void read_dir(fuse_req_t req, size_t size, off_t off,
 			break;
 		len += used;
 	}
+	db_unlock(fs->db);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
 		fuse_reply_buf(req, buf, len);
-	db_unlock(fs->db);
 	free(buf);
 }
 

@@ -385,5 +385,7 @@ extern const struct fuse_lowlevel_ops fs_ops;
 /* Answers OPEN of what never changes. */
 int open_content(struct fs *fs, struct node *n, const struct addr *a,
 		 struct fuse_file_info *fi) MUST_USE;
+/* With or without db_lock. Takes back what nobody will release. */
+void reply_open(fuse_req_t req, struct fuse_file_info *fi);
 
 #endif

@@ -60,7 +60,7 @@ static void release(struct fs *fs, struct handle *h)
 }
 
 /* The caller may have been interrupted, and then nobody will release it. */
-static void reply_open(fuse_req_t req, struct fuse_file_info *fi)
+void reply_open(fuse_req_t req, struct fuse_file_info *fi)
 {
 	struct fs *fs = fs_of(req);
 	struct handle *h = handle_of(fi);
