@@ -1,6 +1,10 @@
 /* Bytes go into a buffer; what the cutter decides leaves it as chunks and
- * holes, the entries of the tree (blob_tree.h). Nothing but the buffer and one
- * unfinished node a height is kept, whatever the file's size.
+ * holes, the entries of the tree (blob_tree.h). Nothing but a few buffers and
+ * one unfinished node a height is kept, whatever the file's size.
+ *
+ * A content that fits into one buffer, more or less, is put where it is. From
+ * a full buffer on there is a line (cas/ingest.h): chunks go into it, holes
+ * too for the sake of the order, and what comes out is an entry.
  *
  * Zeros are held back in the buffer until there is enough in sight to tell
  * whether they are a hole; once they are, they are only counted.
@@ -9,14 +13,20 @@
 
 #include <errno.h>
 
-#define BUFFER MIB(2) /* a multiple of what the cutter wants in sight */
+#include "cas/ingest.h"
 
-_Static_assert(BUFFER > CHUNKER_SIGHT, "else the cutter never decides");
+#define BUFFER INGEST_BUFFER
+#define SMALL  KIB(512) /* not worth waking other threads for */
+
+/* What is left undecided in a buffer leaves room for half of one more. */
+_Static_assert(BUFFER / 2 > CHUNKER_SIGHT, "else the cutter never decides");
 
 struct blob_writer {
 	int rc; /* the error that stays */
 
-	uint8_t *buf; /* BUFFER bytes, of which from..to are undecided */
+	struct ingest_line *line; /* NULL: none yet */
+	struct ingest_buffer *buffer;
+	uint8_t *buf; /* its BUFFER bytes, of which from..to are undecided */
 	size_t from, to;
 	struct cutter cutter;
 	uint64_t hole; /* length so far of the hole being counted, or 0 */
@@ -36,8 +46,9 @@ struct blob_writer *blob_writer_new(struct store *s)
 
 static void writer_done(struct blob_writer *w)
 {
+	ingest_line_free(w->line); /* nobody works in the buffer any more */
+	ingest_buffer_free(w->buffer);
 	blob_tree_done(&w->tree);
-	free(w->buf);
 }
 
 void blob_writer_free(struct blob_writer *w)
@@ -55,20 +66,48 @@ void blob_writer_check(struct blob_writer *w)
 
 /* --- the stream ----------------------------------------------------------- */
 
+/* Entries that have come out of the line; all: until it is empty, else until
+ * there is room in it. */
+static int take_entries(struct blob_writer *w, bool all)
+{
+	struct addr a;
+	uint64_t size;
+	int rc;
+
+	for (;;) {
+		rc = ingest_take(w->line, all || ingest_full(w->line), &a,
+				 &size);
+		if (rc <= 0)
+			return rc;
+		rc = blob_tree_add(&w->tree, &a, size);
+		if (rc)
+			return rc;
+	}
+}
+
 static int end_hole(struct blob_writer *w)
 {
 	static const struct addr zero;
 	uint64_t len = w->hole;
+	int rc;
 
 	w->hole = 0;
-	return blob_tree_add(&w->tree, &zero, len);
+	if (!w->line)
+		return blob_tree_add(&w->tree, &zero, len);
+	rc = take_entries(w, false);
+	return rc ? rc : ingest_pass(w->line, len);
 }
 
 static int take_chunk(struct blob_writer *w, const uint8_t *p, size_t n)
 {
 	struct addr a;
-	int rc = blob_tree_put(&w->tree, OBJ_CHUNK, p, n, &a);
+	int rc;
 
+	if (w->line) {
+		rc = take_entries(w, false);
+		return rc ? rc : ingest_put(w->line, w->buffer, p, n);
+	}
+	rc = blob_tree_put(&w->tree, OBJ_CHUNK, p, n, &a);
 	return rc ? rc : blob_tree_add(&w->tree, &a, n);
 }
 
@@ -128,18 +167,46 @@ static int fail(struct blob_writer *w, int rc)
 	return rc;
 }
 
+static int begin_line(struct blob_writer *w)
+{
+	if (!w->line)
+		w->line = ingest_line_new(w->tree.s, w->tree.checked);
+	return w->line ? 0 : -ENOMEM;
+}
+
+/* Goes on in another buffer, or in this one where nothing is under way. */
+static int turn_buffer(struct blob_writer *w)
+{
+	int rc = 0;
+
+	if (w->line)
+		rc = ingest_turn(w->line, &w->buffer, w->buf + w->from,
+				 w->to - w->from);
+	else
+		memmove(w->buf, w->buf + w->from, w->to - w->from);
+	if (rc)
+		return rc;
+	w->buf = ingest_bytes(w->buffer);
+	w->to -= w->from;
+	w->from = 0;
+	return 0;
+}
+
 /* Room for more bytes in the buffer, at least one. */
 static int room(struct blob_writer *w, uint8_t **ret, size_t *ret_n)
 {
+	int rc;
+
 	if (!w->buf) {
-		w->buf = malloc(BUFFER);
-		if (!w->buf)
-			return -ENOMEM;
+		rc = ingest_buffer_new(&w->buffer);
+		if (rc)
+			return rc;
+		w->buf = ingest_bytes(w->buffer);
 	}
 	if (w->from && BUFFER - w->to < BUFFER / 2) {
-		memmove(w->buf, w->buf + w->from, w->to - w->from);
-		w->to -= w->from;
-		w->from = 0;
+		rc = turn_buffer(w);
+		if (rc)
+			return rc;
 	}
 	*ret = w->buf + w->to;
 	*ret_n = BUFFER - w->to;
@@ -156,13 +223,14 @@ static int filled(struct blob_writer *w, size_t n)
 	w->to += n;
 	if (w->to < BUFFER && !w->hole)
 		return 0;
-	rc = take_pieces(w, w->buf + w->from, w->to - w->from, false, &used);
+	rc = w->hole ? 0 : begin_line(w);
+	if (!rc)
+		rc = take_pieces(w, w->buf + w->from, w->to - w->from, false,
+				 &used);
 	if (rc)
 		return rc;
 	w->from += used;
-	if (w->from == w->to)
-		w->from = w->to = 0;
-	return 0;
+	return w->from == w->to ? turn_buffer(w) : 0;
 }
 
 /* Counts what is asked to be written, so that no sum ever overflows. */
@@ -258,6 +326,10 @@ int blob_writer_skip(struct blob_writer *w, uint64_t n, struct blob_tree **ret)
 {
 	int rc;
 
+	/* what comes next in the tree comes behind all that is under way */
+	rc = w->line ? take_entries(w, true) : 0;
+	if (rc)
+		return fail(w, rc);
 	w->taken -= w->to - w->from;
 	w->from = w->to = 0;
 	w->cutter.settled = 0;
@@ -284,8 +356,12 @@ int blob_finish(struct blob_writer *w, struct addr *ret, uint64_t *ret_size)
 	size_t used;
 	int rc = w->rc;
 
+	if (!rc && w->to - w->from > SMALL)
+		rc = begin_line(w);
 	if (!rc)
 		rc = take_pieces(w, p, w->to - w->from, true, &used);
+	if (!rc && w->line)
+		rc = take_entries(w, true);
 	if (!rc)
 		rc = blob_tree_finish(&w->tree, &root);
 	if (rc)
@@ -393,8 +469,12 @@ int blob_put(struct store *s, const void *p, size_t n, struct addr *ret)
 	size_t used;
 	int rc = account(&w, n);
 
+	if (!rc && n > SMALL)
+		rc = begin_line(&w);
 	if (!rc)
 		rc = take_pieces(&w, p, n, true, &used);
+	if (!rc && w.line)
+		rc = take_entries(&w, true);
 	if (!rc)
 		rc = blob_tree_finish(&w.tree, &root);
 	writer_done(&w);

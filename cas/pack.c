@@ -1,5 +1,6 @@
 #include "cas/pack.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -213,17 +214,23 @@ void pack_writer_free(struct pack_writer *w)
 }
 
 int pack_append(struct pack_writer *w, const struct record *r,
-		const void *payload, uint64_t *ret_offset)
+		const void *const *payloads, size_t n, uint64_t *ret_offset)
 {
-	uint8_t header[RECORD_HEADER_LEN];
-	struct iovec iov[2] = {
-		{header, sizeof(header)},
-		{(void *)(uintptr_t)payload, r->stored},
-	};
+	uint8_t headers[PACK_RUN][RECORD_HEADER_LEN];
+	struct iovec iov[2 * PACK_RUN];
+	uint64_t end = w->end;
+	size_t i;
 	int rc;
 
-	record_encode(w->id, r, header);
-	rc = write_at(w->fd, iov, 2, w->end);
+	assert(n <= PACK_RUN);
+	for (i = 0; i < n; i++) {
+		record_encode(w->id, &r[i], headers[i]);
+		iov[2 * i] = (struct iovec){headers[i], RECORD_HEADER_LEN};
+		iov[2 * i + 1] = (struct iovec){(void *)(uintptr_t)payloads[i],
+						r[i].stored};
+		end += RECORD_HEADER_LEN + (uint64_t)r[i].stored;
+	}
+	rc = write_at(w->fd, iov, (int)(2 * n), w->end);
 	if (rc) {
 		/* what got there is no harm: the next record goes over it, and
 		 * a torn one at the end is stepped over */
@@ -233,6 +240,6 @@ int pack_append(struct pack_writer *w, const struct record *r,
 		return rc;
 	}
 	*ret_offset = w->end;
-	w->end += RECORD_HEADER_LEN + (uint64_t)r->stored;
+	w->end = end;
 	return 0;
 }

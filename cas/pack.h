@@ -29,6 +29,7 @@
 
 #define OBJ_MAX		  MIB(16) /* before compression */
 #define PACK_SEAL	  MIB(256)
+#define PACK_RUN	  32 /* records that are appended with one write */
 #define PACK_HEADER_LEN	  32
 #define PACK_NAME_LEN	  38 /* 32 digits, ".pack" and NUL */
 #define RECORD_HEADER_LEN 52
@@ -72,9 +73,11 @@ int pack_create(int packs_fd, struct pack_writer **ret) MUST_USE;
 /* Closes; says nothing about what is on disk. */
 void pack_writer_free(struct pack_writer *w);
 CLEANUP_FN(struct pack_writer, pack_writer_free)
-/* A failure leaves the pack as it was. */
+/* n records, at most PACK_RUN, one behind the other; the place of the first. A
+ * failure leaves the pack as it was. */
 int pack_append(struct pack_writer *w, const struct record *r,
-		const void *payload, uint64_t *ret_offset) MUST_USE;
+		const void *const *payloads, size_t n,
+		uint64_t *ret_offset) MUST_USE;
 
 /* --- walking ------------------------------------------------------------- */
 

@@ -98,7 +98,8 @@ static int retire(struct packset *s)
 }
 
 static int append(struct packset *s, const struct record *r,
-		  const void *payload, uint32_t *ret_own, uint64_t *ret_offset)
+		  const void *const *payloads, size_t n, uint32_t *ret_own,
+		  uint64_t *ret_offset)
 {
 	int rc;
 
@@ -112,19 +113,20 @@ static int append(struct packset *s, const struct record *r,
 		if (rc)
 			return rc;
 	}
-	rc = pack_append(s->current, r, payload, ret_offset);
+	rc = pack_append(s->current, r, payloads, n, ret_offset);
 	if (!rc)
 		*ret_own = s->own_count - 1;
 	return rc;
 }
 
 int packset_append(struct packset *s, const struct record *r,
-		   const void *payload, uint32_t *ret_own, uint64_t *ret_offset)
+		   const void *const *payloads, size_t n, uint32_t *ret_own,
+		   uint64_t *ret_offset)
 {
 	int rc;
 
 	pthread_mutex_lock(&s->append_lock);
-	rc = append(s, r, payload, ret_own, ret_offset);
+	rc = append(s, r, payloads, n, ret_own, ret_offset);
 	pthread_mutex_unlock(&s->append_lock);
 	return rc;
 }

@@ -18,10 +18,11 @@ int packset_open(int packs_fd, struct packset **ret) MUST_USE;
 void packset_close(struct packset *s);
 CLEANUP_FN(struct packset, packset_close)
 
-/* Into this process's current pack, a new one when it is full. ret_own counts
- * this process's packs from 0. */
+/* n records, at most PACK_RUN, one behind the other into this process's current
+ * pack, a new one when it is full: all or none. ret_own counts this process's
+ * packs from 0; ret_offset is the place of the first. */
 int packset_append(struct packset *s, const struct record *r,
-		   const void *payload, uint32_t *ret_own,
+		   const void *const *payloads, size_t n, uint32_t *ret_own,
 		   uint64_t *ret_offset) MUST_USE;
 /* The id of one of this process's packs. */
 int packset_own_id(struct packset *s, uint32_t own,

@@ -22,6 +22,7 @@
 
 #include "cas/cache.h"
 #include "cas/codec.h"
+#include "cas/ingest.h"
 #include "cas/layout.h"
 #include "cas/pack_cache.h"
 #include "cas/packset.h"
@@ -38,6 +39,7 @@ struct store {
 	struct pending *pending;
 	struct pack_cache *files;
 	struct codec_pool *codecs;
+	struct ingest *ingest;
 	struct cache *chunks, *nodes;
 	struct chunker chunker;
 	int lock_fd;
@@ -102,56 +104,141 @@ bool store_pending(struct store *s)
 
 /* --- putting -------------------------------------------------------------- */
 
-static int append(struct store *s, enum obj_kind kind, const struct addr *a,
-		  const void *p, size_t n, struct object_loc *ret)
+/* Whether it is there: 0 or 1; replace: there, and damaged. */
+static int look_up(struct store *s, const struct addr *a, bool checked,
+		   bool *ret_replace)
 {
-	struct codec *codec = codec_take(s->codecs);
-	struct record r = {.kind = kind, .raw = (uint32_t)n, .addr = *a};
-	struct object_loc loc = {.kind = kind, .raw = (uint32_t)n};
-	enum codec_id id;
-	const void *payload;
-	size_t stored;
-	int rc;
-
-	if (!codec)
-		return -ENOMEM;
-	rc = codec_encode(codec, p, n, &id, &payload, &stored);
-	if (!rc) {
-		r.codec = loc.codec = (uint8_t)id;
-		r.stored = loc.stored = (uint32_t)stored;
-		rc = packset_append(s->packs, &r, payload, &loc.pack,
-				    &loc.offset);
-	}
-	codec_give(s->codecs, codec);
-	if (!rc)
-		*ret = loc;
-	return rc;
-}
-
-static int put_new(struct store *s, enum obj_kind kind, const struct addr *a,
-		   const void *p, size_t n, bool replace)
-{
+	CLEANUP_BUF struct buf b = BUF_INIT;
 	struct object_loc loc;
 	int rc;
 
-	if (!record_length_valid(kind, n))
+	*ret_replace = false;
+	rc = checked ? store_get(s, a, NULL, &b) : store_find(s, a, &loc);
+	if (rc != -ENOENT && rc != -EBADMSG)
+		return rc < 0 ? rc : 1;
+	*ret_replace = rc == -EBADMSG;
+	return 0;
+}
+
+int store_prepare(struct store *s, const void *p, bool checked,
+		  struct store_new *o)
+{
+	enum codec_id id;
+	size_t stored;
+	int rc;
+
+	if (!record_length_valid(o->kind, o->raw))
 		return -EFBIG;
-	rc = append(s, kind, a, p, n, &loc);
-	if (rc)
+	rc = look_up(s, &o->addr, checked, &o->replace);
+	if (rc < 0)
 		return rc;
-	rc = pending_add(s->pending, a, &loc, replace);
+	o->present = rc;
+	if (o->present)
+		return 0;
+	o->holder = codec_take(s->codecs);
+	if (!o->holder)
+		return -ENOMEM;
+	rc = codec_encode(o->holder, p, o->raw, &id, &o->payload, &stored);
+	o->codec = (uint8_t)id;
+	o->stored = (uint32_t)stored;
+	return rc;
+}
+
+void store_prepared(struct store *s, struct store_new *o)
+{
+	codec_give(s->codecs, steal(&o->holder));
+}
+
+/* The same object may have come in since it was looked up, also with the run
+ * that is being made. */
+static bool came_meanwhile(struct store *s, struct store_new *o,
+			   struct store_new *const *run, size_t n)
+{
+	struct object_loc loc;
+
+	if (o->present || o->replace || !o->late)
+		return o->present;
+	while (n--)
+		if (addr_eq(&run[n]->addr, &o->addr))
+			return true;
+	return !store_find(s, &o->addr, &loc);
+}
+
+/* Remembers where they lie, from that place on. */
+static int add_run(struct store *s, struct store_new *const *o, size_t n,
+		   uint32_t own, uint64_t offset)
+{
+	struct object_loc loc = {.pack = own, .offset = offset};
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < n; i++) {
+		loc.kind = o[i]->kind;
+		loc.codec = o[i]->codec;
+		loc.stored = o[i]->stored;
+		loc.raw = o[i]->raw;
+		rc = pending_add(s->pending, &o[i]->addr, &loc, o[i]->replace);
+		loc.offset += RECORD_HEADER_LEN + (uint64_t)loc.stored;
+	}
 	if (!rc && pthread_equal(s->committer, pthread_self()))
 		rc = pending_write(s->pending, s->objects);
+	return rc;
+}
+
+int store_append(struct store *s, struct store_new *const *o, size_t n)
+{
+	struct record records[PACK_RUN];
+	const void *payloads[PACK_RUN];
+	struct store_new *run[PACK_RUN];
+	uint64_t offset;
+	uint32_t own;
+	size_t i = 0, k;
+	int rc = 0;
+
+	while (!rc && i < n) {
+		for (k = 0; i < n && k < PACK_RUN; i++) {
+			if (came_meanwhile(s, o[i], run, k))
+				continue;
+			run[k] = o[i];
+			payloads[k] = o[i]->payload;
+			records[k++] = (struct record){
+				.kind = o[i]->kind,
+				.codec = o[i]->codec,
+				.stored = o[i]->stored,
+				.raw = o[i]->raw,
+				.addr = o[i]->addr,
+			};
+		}
+		if (!k)
+			break;
+		rc = packset_append(s->packs, records, payloads, k, &own,
+				    &offset);
+		if (!rc)
+			rc = add_run(s, run, k, own, offset);
+	}
+	return rc;
+}
+
+static int put(struct store *s, enum obj_kind kind, const struct addr *a,
+	       const void *p, size_t n, bool checked)
+{
+	struct store_new o = {.kind = kind, .addr = *a, .raw = (uint32_t)n};
+	struct store_new *one = &o;
+	int rc;
+
+	if (n > OBJ_MAX)
+		return -EFBIG;
+	rc = store_prepare(s, p, checked, &o);
+	if (!rc)
+		rc = store_append(s, &one, 1);
+	store_prepared(s, &o);
 	return rc;
 }
 
 int store_put_as(struct store *s, enum obj_kind kind, const struct addr *a,
 		 const void *p, size_t n)
 {
-	struct object_loc loc;
-	int rc = store_find(s, a, &loc);
-
-	return rc == -ENOENT ? put_new(s, kind, a, p, n, false) : rc;
+	return put(s, kind, a, p, n, false);
 }
 
 int store_put(struct store *s, enum obj_kind kind, const void *p, size_t n,
@@ -170,14 +257,7 @@ int store_put(struct store *s, enum obj_kind kind, const void *p, size_t n,
 int store_put_checked(struct store *s, enum obj_kind kind, const struct addr *a,
 		      const void *p, size_t n)
 {
-	CLEANUP_BUF struct buf b = BUF_INIT;
-	int rc = store_get(s, a, NULL, &b);
-
-	if (rc == -ENOENT)
-		return put_new(s, kind, a, p, n, false);
-	if (rc == -EBADMSG)
-		return put_new(s, kind, a, p, n, true);
-	return rc;
+	return put(s, kind, a, p, n, true);
 }
 
 /* --- getting -------------------------------------------------------------- */
@@ -354,9 +434,11 @@ static int open_parts(struct store *s, struct err *err)
 	s->pending = pending_new(own_id, s);
 	s->files = pack_cache_new(s->layout.packs_fd, any_id, s);
 	s->codecs = codec_pool_new();
+	s->ingest = ingest_new(s);
 	s->chunks = cache_new(CHUNK_CACHE);
 	s->nodes = cache_new(NODE_CACHE);
-	if (!s->pending || !s->files || !s->codecs || !s->chunks || !s->nodes)
+	if (!s->pending || !s->files || !s->codecs || !s->ingest ||
+	    !s->chunks || !s->nodes)
 		return err_set(err, -ENOMEM, "%s", err_name(-ENOMEM));
 	rc = packset_open(s->layout.packs_fd, &s->packs);
 	if (rc)
@@ -373,6 +455,7 @@ static void store_free(struct store *s)
 {
 	if (!s)
 		return;
+	ingest_free(s->ingest);
 	objects_close(s->objects);
 	db_close(s->db);
 	pending_free(s->pending);
@@ -442,6 +525,11 @@ const char *store_path(const struct store *s)
 int store_drafts_fd(const struct store *s)
 {
 	return s->layout.drafts_fd;
+}
+
+struct ingest *store_ingest(struct store *s)
+{
+	return s->ingest;
 }
 
 int store_packs_fd(const struct store *s)

@@ -88,6 +88,32 @@ bool store_has(struct store *s, const struct addr *a);
  * durable: packs with unsynced bytes, packs/ itself, the database's log. */
 int store_sync(struct store *s) MUST_USE;
 
+/* For cas itself: an object on its way in, in two steps, so that many can be
+ * prepared at once and then appended in order with one write. kind, addr and
+ * raw are the caller's; what prepare finds out is the rest. */
+struct codec;
+struct store_new {
+	enum obj_kind kind;
+	struct addr addr;
+	uint32_t raw;
+	bool present; /* nothing is to be appended */
+	bool replace; /* the one that is there is damaged */
+	bool late;    /* look again before it is appended */
+	uint8_t codec;
+	uint32_t stored;
+	const void *payload;  /* p, or the codec's until it is given back */
+	struct codec *holder; /* until store_prepared() */
+};
+/* Looks it up and compresses it; checked: as store_put_checked(). */
+int store_prepare(struct store *s, const void *p, bool checked,
+		  struct store_new *o) MUST_USE;
+void store_prepared(struct store *s, struct store_new *o);
+/* Appends what is not there yet, in that order. */
+int store_append(struct store *s, struct store_new *const *o,
+		 size_t n) MUST_USE;
+struct ingest;
+struct ingest *store_ingest(struct store *s);
+
 /* For cas itself: the directory of the packs; the gear table; what was decoded
  * a moment ago (chunks as their bytes, nodes as struct node). */
 int store_packs_fd(const struct store *s);

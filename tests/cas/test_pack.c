@@ -19,6 +19,12 @@ static struct record raw_record(const void *p, uint32_t n)
 	return r;
 }
 
+static int append(struct pack_writer *w, const struct record *r,
+		  const void *payload, uint64_t *ret_offset)
+{
+	return pack_append(w, r, &payload, 1, ret_offset);
+}
+
 /* A pack of the objects "object 0", "object 1", ..., and where they lie. */
 static int new_pack(const char *dir, unsigned count, uint64_t *ret_at,
 		    uint8_t ret_id[PACK_ID_LEN])
@@ -35,7 +41,7 @@ static int new_pack(const char *dir, unsigned count, uint64_t *ret_at,
 	for (i = 0; i < count; i++) {
 		snprintf(text, sizeof(text), "object %u", i);
 		r = raw_record(text, (uint32_t)strlen(text));
-		ck_assert_int_eq(pack_append(w, &r, text, &ret_at[i]), 0);
+		ck_assert_int_eq(append(w, &r, text, &ret_at[i]), 0);
 	}
 	memcpy(ret_id, w->id, PACK_ID_LEN);
 	fd = dup(w->fd);
@@ -236,7 +242,7 @@ START_TEST(pack_scan_takes_no_records_out_of_a_payload)
 	packs = open(dir, O_RDONLY | O_DIRECTORY);
 	ck_assert_int_eq(pack_create(packs, &w), 0);
 	r = raw_record(inner.data, (uint32_t)inner.len);
-	ck_assert_int_eq(pack_append(w, &r, inner.data, &off), 0);
+	ck_assert_int_eq(append(w, &r, inner.data, &off), 0);
 	flip_byte(w->fd, off + 20, 1);
 	ck_assert_int_eq(pack_scan_new(w->fd, w->id, &scan), 0);
 	ck_assert_int_eq(pack_scan_next(scan, &r, &off), 0);
