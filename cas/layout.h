@@ -11,6 +11,8 @@ struct layout {
 	bool fresh; /* not a store until layout_seal() */
 };
 
+#define LAYOUT_NONE ((struct layout){NULL, -1, -1, -1, false})
+
 /* Opens the directories of a store, or with create makes them where there are
  * none. Messages name the path and the remedy. */
 int layout_open(const char *path, bool create, struct layout *ret,

@@ -81,8 +81,9 @@ int pack_append(struct pack_writer *w, const struct record *r,
 
 /* --- walking ------------------------------------------------------------- */
 
-/* Every record of a pack in order, also of a damaged one: what is no record is
- * stepped over up to the next that is. Payloads are not looked at. */
+/* Every record of a pack in order, also of a damaged one: what is no record, or
+ * cannot be read from the disk, is stepped over up to the next that is.
+ * Payloads are not looked at. */
 struct pack_scan;
 
 /* id: from the file's name. The descriptor stays the caller's. */
@@ -98,6 +99,7 @@ int pack_scan_next(struct pack_scan *s, struct record *ret,
 struct pack_damage {
 	bool header; /* the pack's own is damaged */
 	uint64_t bytes, torn;
+	uint64_t unreadable; /* the disk failed; what was looked at of them */
 };
 void pack_scan_damage(const struct pack_scan *s, struct pack_damage *ret);
 

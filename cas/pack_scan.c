@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #define WINDOW KIB(256)
+#define BLOCK  KIB(4) /* what a disk loses at once, at least */
 
 struct pack_scan {
 	int fd;
@@ -11,26 +12,58 @@ struct pack_scan {
 	uint64_t size; /* of the file, when the scan began */
 	uint64_t off;  /* where the next record should begin */
 	struct pack_damage damage;
-	uint8_t *win; /* WINDOW bytes of the file from win_off on */
+	uint64_t lost_end; /* unreadable up to here is counted */
+	uint8_t *win;	   /* WINDOW bytes of the file from win_off on */
 	uint64_t win_off;
 	size_t win_len;
 };
+
+/* After a failure of the disk: one block, as zeros when it is that one. */
+static ssize_t read_block(struct pack_scan *s, uint8_t *to, size_t room,
+			  uint64_t off)
+{
+	size_t n = MIN(room, (size_t)(BLOCK - off % BLOCK));
+	ssize_t got;
+
+	if (off >= s->size)
+		return 0;
+	n = MIN(n, s->size - off);
+	got = pread(s->fd, to, n, (off_t)off);
+	if (got >= 0 || errno != EIO)
+		return got;
+	memset(to, 0, n);
+	if (off + n > s->lost_end) {
+		s->damage.unreadable += off + n - MAX(off, s->lost_end);
+		s->lost_end = off + n;
+	}
+	return (ssize_t)n;
+}
 
 /* At least n bytes at off, unless the file ends; how many in *ret_n. */
 static int window(struct pack_scan *s, uint64_t off, size_t n,
 		  const uint8_t **ret, size_t *ret_n)
 {
+	bool careful = false;
 	ssize_t got;
 
 	if (off < s->win_off || off + n > s->win_off + s->win_len) {
 		s->win_off = off;
 		s->win_len = 0;
 		while (s->win_len < WINDOW) {
-			got = pread(s->fd, s->win + s->win_len,
-				    WINDOW - s->win_len,
-				    (off_t)(off + s->win_len));
+			if (careful)
+				got = read_block(s, s->win + s->win_len,
+						 WINDOW - s->win_len,
+						 off + s->win_len);
+			else
+				got = pread(s->fd, s->win + s->win_len,
+					    WINDOW - s->win_len,
+					    (off_t)(off + s->win_len));
 			if (got < 0 && errno == EINTR)
 				continue;
+			if (got < 0 && errno == EIO && !careful) {
+				careful = true;
+				continue;
+			}
 			if (got < 0)
 				return -errno;
 			if (!got)

@@ -13,7 +13,18 @@
  * remembered for ever, except those that were added in a batch that then
  * failed: their numbers will be given away anew. */
 
-enum { ADD, REPLACE, ALL, TOTALS, PACK_ADD, PACK_COUNT, MAIN_STMTS };
+enum {
+	ADD,
+	REPLACE,
+	REMOVE,
+	ALL,
+	IN_PACKS,
+	TOTALS,
+	PACK_ADD,
+	PACK_COUNT,
+	PACK_ALL,
+	MAIN_STMTS
+};
 
 static const char *const main_sql[MAIN_STMTS] = {
 	[ADD] = "INSERT INTO object(addr, kind, codec, pack, offset, stored,"
@@ -22,10 +33,16 @@ static const char *const main_sql[MAIN_STMTS] = {
 		    " offset, stored, raw) VALUES (?, ?, ?, ?, ?, ?, ?)",
 	[ALL] = "SELECT kind, codec, pack, offset, stored, raw, addr"
 		" FROM object ORDER BY addr",
+	[REMOVE] = "DELETE FROM object WHERE addr = ?",
+	[IN_PACKS] = "SELECT kind, codec, pack, offset, stored, raw, addr"
+		     " FROM object WHERE pack BETWEEN ? AND ?",
 	[TOTALS] = "SELECT count(*), coalesce(sum(raw), 0),"
 		   " coalesce(sum(stored), 0) FROM object",
 	[PACK_ADD] = "INSERT INTO pack(name) VALUES (?) RETURNING id",
 	[PACK_COUNT] = "SELECT count(*) FROM pack",
+	[PACK_ALL] = "SELECT p.id, p.name, coalesce(n, 0) FROM pack AS p"
+		     " LEFT JOIN (SELECT pack, count(*) AS n FROM object"
+		     " GROUP BY pack) AS o ON o.pack = p.id ORDER BY p.id",
 };
 
 enum { FIND, PACK_NAME, READ_STMTS };
@@ -145,6 +162,22 @@ static int visit(struct stmt *s,
 	return rc < 0 ? rc : fn(ctx, &a, &loc);
 }
 
+static int visit_all(struct stmt *s,
+		     int (*fn)(void *ctx, const struct addr *a,
+			       const struct object_loc *loc),
+		     void *ctx)
+{
+	int rc;
+
+	while ((rc = stmt_step(s)) > 0) {
+		rc = visit(s, fn, ctx);
+		if (rc)
+			break;
+	}
+	stmt_free(s);
+	return rc;
+}
+
 /* A statement of its own, so that the callback may iterate too. */
 int objects_iterate(struct objects *o,
 		    int (*fn)(void *ctx, const struct addr *a,
@@ -154,15 +187,33 @@ int objects_iterate(struct objects *o,
 	int rc;
 	struct stmt *s = db_prepare(o->db, main_sql[ALL], &rc);
 
+	return s ? visit_all(s, fn, ctx) : rc;
+}
+
+int objects_in_packs(struct objects *o, uint32_t from, uint32_t upto,
+		     int (*fn)(void *ctx, const struct addr *a,
+			       const struct object_loc *loc),
+		     void *ctx)
+{
+	int rc;
+	struct stmt *s = db_prepare(o->db, main_sql[IN_PACKS], &rc);
+
 	if (!s)
 		return rc;
-	while ((rc = stmt_step(s)) > 0) {
-		rc = visit(s, fn, ctx);
-		if (rc)
-			break;
-	}
-	stmt_free(s);
-	return rc;
+	stmt_int(s, 1, from);
+	stmt_int(s, 2, upto);
+	return visit_all(s, fn, ctx);
+}
+
+int objects_remove(struct objects *o, const struct addr *a)
+{
+	struct stmt *s = o->stmts[REMOVE];
+	int rc = db_begin(o->db);
+
+	if (rc < 0)
+		return rc;
+	stmt_blob(s, 1, a->b, ADDR_LEN);
+	return stmt_run(s);
 }
 
 /* --- packs ---------------------------------------------------------------- */
@@ -291,6 +342,42 @@ int packs_id(struct objects *o, uint32_t pack, uint8_t ret_id[PACK_ID_LEN])
 	if (rc >= 0)
 		memcpy(ret_id, p->id, PACK_ID_LEN);
 	db_unlock(o->reader);
+	return rc;
+}
+
+static int visit_pack(struct stmt *s,
+		      int (*fn)(void *ctx, uint32_t pack,
+				const uint8_t id[PACK_ID_LEN],
+				uint64_t objects),
+		      void *ctx)
+{
+	int64_t number = stmt_col_int(s, 0), n = stmt_col_int(s, 2);
+	const void *id;
+	size_t len;
+
+	id = stmt_col_blob(s, 1, &len);
+	if (len != PACK_ID_LEN || number <= 0 || number > UINT32_MAX)
+		return -EUCLEAN;
+	return fn(ctx, (uint32_t)number, id, (uint64_t)n);
+}
+
+int packs_iterate(struct objects *o,
+		  int (*fn)(void *ctx, uint32_t pack,
+			    const uint8_t id[PACK_ID_LEN], uint64_t objects),
+		  void *ctx)
+{
+	struct stmt *s;
+	int rc;
+
+	s = db_prepare(o->db, main_sql[PACK_ALL], &rc);
+	if (!s)
+		return rc;
+	while ((rc = stmt_step(s)) > 0) {
+		rc = visit_pack(s, fn, ctx);
+		if (rc)
+			break;
+	}
+	stmt_free(s);
 	return rc;
 }
 

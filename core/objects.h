@@ -44,11 +44,25 @@ int objects_iterate(struct objects *o,
 			      const struct object_loc *loc),
 		    void *ctx) MUST_USE;
 
+/* Those in packs from..upto, in any order. */
+int objects_in_packs(struct objects *o, uint32_t from, uint32_t upto,
+		     int (*fn)(void *ctx, const struct addr *a,
+			       const struct object_loc *loc),
+		     void *ctx) MUST_USE;
+/* Takes the row away: nothing of the object is known any more. */
+int objects_remove(struct objects *o, const struct addr *a) MUST_USE;
+
 int packs_add(struct objects *o, const uint8_t id[PACK_ID_LEN],
 	      uint32_t *ret_pack) MUST_USE;
 /* From any thread, as objects_find; also rows of the open batch. */
 int packs_id(struct objects *o, uint32_t pack,
 	     uint8_t ret_id[PACK_ID_LEN]) MUST_USE;
+
+/* Every pack that has a row, with the number of objects in it. */
+int packs_iterate(struct objects *o,
+		  int (*fn)(void *ctx, uint32_t pack,
+			    const uint8_t id[PACK_ID_LEN], uint64_t objects),
+		  void *ctx) MUST_USE;
 
 struct object_totals {
 	uint64_t objects, raw, stored, packs;

@@ -16,8 +16,14 @@ enum {
 	DERIVED_PUT,
 	DERIVED_GET,
 	DERIVED_HISTORY,
+	RESULT_ALL,
+	DERIVED_ALL,
 	N_STMTS,
 };
+
+#define RESULT_COLUMNS                                                       \
+	"error, executable, reproducible, address, size, wall, cpu, memory," \
+	" time, text, text_size, uses, last_use, message"
 
 #define DERIVED_COLUMNS                                                    \
 	"recipe, error, address, size, executable, ran, seq, since, last," \
@@ -35,9 +41,7 @@ static const char *const sql[N_STMTS] = {
 		" text_size, uses, last_use, message) VALUES (?1, ?2, ?3, ?4,"
 		" ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
 	[RESULT_GET] =
-		"SELECT error, executable, reproducible, address, size, wall,"
-		" cpu, memory, time, text, text_size, uses, last_use, message"
-		" FROM result WHERE recipe = ?1",
+		"SELECT " RESULT_COLUMNS " FROM result WHERE recipe = ?1",
 	[RESULT_USED] =
 		"UPDATE result SET uses = uses + 1, last_use = ?2"
 		" WHERE recipe = ?1 RETURNING uses",
@@ -61,6 +65,12 @@ static const char *const sql[N_STMTS] = {
 	[DERIVED_HISTORY] =
 		"SELECT " DERIVED_COLUMNS " FROM derived WHERE branch = 1"
 		" AND dir = ?1 AND name = ?2 ORDER BY seq",
+
+	[RESULT_ALL] =
+		"SELECT " RESULT_COLUMNS ", recipe FROM result ORDER BY recipe",
+	[DERIVED_ALL] =
+		"SELECT " DERIVED_COLUMNS ", dir, name FROM derived"
+		" WHERE branch = 1 ORDER BY dir, name, seq",
 };
 /* clang-format on */
 
@@ -440,5 +450,57 @@ int results_derived_history(struct results *r, uint64_t dir, const char *name,
 			break;
 	}
 	stmts_give(&r->stmts, DERIVED_HISTORY, st);
+	return rc;
+}
+
+int results_each(struct results *r,
+		 int (*fn)(void *ctx, const struct result *res), void *ctx)
+{
+	struct result res;
+	struct stmt *st;
+	int rc;
+
+	st = stmts_take(&r->stmts, RESULT_ALL, &rc);
+	if (!st)
+		return rc;
+	while ((rc = stmt_step(st)) > 0) {
+		rc = column_result(st, &res);
+		if (rc == 0)
+			rc = column_addr(st, 14, &res.recipe);
+		if (rc == 0)
+			rc = fn(ctx, &res);
+		if (rc != 0)
+			break;
+	}
+	stmts_give(&r->stmts, RESULT_ALL, st);
+	return rc;
+}
+
+int results_each_derived(struct results *r,
+			 int (*fn)(void *ctx, const struct derived *d),
+			 void *ctx)
+{
+	const char *name;
+	struct derived d;
+	struct stmt *st;
+	size_t len;
+	int rc;
+
+	st = stmts_take(&r->stmts, DERIVED_ALL, &rc);
+	if (!st)
+		return rc;
+	while ((rc = stmt_step(st)) > 0) {
+		name = stmt_col_blob(st, 11, &len);
+		rc = len && len <= NS_NAME_MAX
+			     ? column_derived(st,
+					      (uint64_t)stmt_col_int(st, 10),
+					      name, len, &d)
+			     : -EUCLEAN;
+		if (rc == 0)
+			rc = fn(ctx, &d);
+		if (rc != 0)
+			break;
+	}
+	stmts_give(&r->stmts, DERIVED_ALL, st);
 	return rc;
 }

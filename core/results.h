@@ -80,6 +80,15 @@ int results_derived_history(struct results *r, uint64_t dir, const char *name,
 			    int (*fn)(void *ctx, const struct derived *d),
 			    void *ctx) MUST_USE;
 
+/* Every result; every row of every derived name, by name, oldest first. A
+ * callback's non-zero ends it and is returned. */
+int results_each(struct results *r,
+		 int (*fn)(void *ctx, const struct result *res),
+		 void *ctx) MUST_USE;
+int results_each_derived(struct results *r,
+			 int (*fn)(void *ctx, const struct derived *d),
+			 void *ctx) MUST_USE;
+
 struct result_totals {
 	uint64_t results, failures, bytes, uses;
 	int64_t wall_ns, saved_ns; /* cost of all runs; uses times cost */
