@@ -58,20 +58,48 @@ void progress_format(const struct progress *p, int64_t elapsed_ns,
 	snprintf(ret, MIN(size, (size_t)columns), "%s%s", bar, text);
 }
 
-void progress_draw(struct progress *p)
+/* Whether it is time to draw, and for how many columns. */
+static bool is_time(struct progress *p, int64_t now, unsigned *ret_columns)
 {
-	int64_t now = clock_mono_ns();
 	struct winsize ws = {.ws_col = 80};
-	char line[256];
 
 	if (!p->terminal || now - p->started_ns < QUIET_NS ||
 	    now - p->drawn_ns < EVERY_NS)
-		return;
+		return false;
 	p->drawn_ns = now;
 	p->shown = true;
 	ioctl(STDERR_FILENO, TIOCGWINSZ, &ws);
-	progress_format(p, now - p->started_ns, ws.ws_col ? ws.ws_col : 80,
-			line, sizeof(line));
+	*ret_columns = ws.ws_col ? ws.ws_col : 80;
+	return true;
+}
+
+void progress_part(struct progress *p, const char *doing, uint64_t done,
+		   uint64_t total)
+{
+	unsigned columns;
+	char line[256];
+
+	if (!is_time(p, clock_mono_ns(), &columns))
+		return;
+	if (total)
+		snprintf(line, MIN(sizeof(line), (size_t)columns),
+			 "%s: %.0f %%", doing,
+			 100.0 * (double)MIN(done, total) / (double)total);
+	else
+		snprintf(line, MIN(sizeof(line), (size_t)columns), "%s", doing);
+	fprintf(stderr, "\r\033[K%s", line);
+	fflush(stderr);
+}
+
+void progress_draw(struct progress *p)
+{
+	int64_t now = clock_mono_ns();
+	unsigned columns;
+	char line[256];
+
+	if (!is_time(p, now, &columns))
+		return;
+	progress_format(p, now - p->started_ns, columns, line, sizeof(line));
 	fprintf(stderr, "\r\033[K%s", line);
 	fflush(stderr);
 }

@@ -18,6 +18,10 @@ struct progress {
 };
 
 void progress_init(struct progress *p, size_t total);
+/* The same for work in parts of another kind: what is being done, and how much
+ * of it (total 0: not known). */
+void progress_part(struct progress *p, const char *doing, uint64_t done,
+		   uint64_t total);
 void progress_draw(struct progress *p); /* if it is time to */
 void progress_clear(struct progress *p);
 /* The line as text, for a terminal of that many columns. */
