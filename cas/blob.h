@@ -53,12 +53,19 @@ int blob_open(struct store *s, const struct addr *a,
 void blob_close(struct blob *b);
 CLEANUP_FN(struct blob, blob_close)
 uint64_t blob_size(const struct blob *b);
+void blob_addr(const struct blob *b, struct addr *ret);
 /* As pread(2): short only at the end. Chunks just decoded are kept in a small
  * cache shared by all blobs of the store. */
 ssize_t blob_pread(struct blob *b, void *p, size_t n, uint64_t off) MUST_USE;
 /* As lseek(2) with SEEK_DATA and SEEK_HOLE; -ENXIO at or behind the end. */
 int blob_seek(struct blob *b, uint64_t off, bool hole,
 	      uint64_t *ret_off) MUST_USE;
+/* The chunk or hole that holds an offset; -ENXIO at or behind the end. */
+struct blob_entry {
+	uint64_t start, end;
+	struct addr addr; /* zero: a hole */
+};
+int blob_entry(struct blob *b, uint64_t off, struct blob_entry *ret) MUST_USE;
 /* Calls back for every entry at height 1: a chunk, or a hole (addr zero). The
  * callback's non-zero ends it and is returned. */
 int blob_each(struct blob *b,

@@ -6,20 +6,10 @@
  * An object says what it is by its address alone; that it is the one its
  * parent means (kind, height, size) is checked here.
  */
-#include "cas/blob.h"
+#include "cas/blob_reader.h"
 
 #include <errno.h>
 #include <limits.h>
-
-#include "cas/cache.h"
-#include "cas/node.h"
-
-struct blob {
-	struct store *s;
-	struct addr root;
-	uint64_t size;
-	const struct cached *node; /* NULL: the root is a chunk */
-};
 
 /* --- objects -------------------------------------------------------------- */
 
@@ -69,14 +59,13 @@ static int get_node(struct store *s, const struct addr *a,
 	return cache_get(store_node_cache(s), a, load_node, s, ret);
 }
 
-static void put_node(struct store *s, const struct cached *n)
+void blob_put_node(struct store *s, const struct cached *n)
 {
 	cache_put(store_node_cache(s), n);
 }
 
-/* The node that is the i-th child. */
-static int get_child(struct store *s, const struct node *parent, uint32_t i,
-		     const struct cached **ret)
+int blob_child(struct store *s, const struct node *parent, uint32_t i,
+	       const struct cached **ret)
 {
 	const struct node_entry *e = &parent->e[i];
 	const struct cached *c;
@@ -87,7 +76,7 @@ static int get_child(struct store *s, const struct node *parent, uint32_t i,
 		return rc;
 	n = c->data;
 	if (n->height != parent->height - 1 || n->size != e->size) {
-		put_node(s, c);
+		blob_put_node(s, c);
 		return -EBADMSG;
 	}
 	*ret = c;
@@ -147,13 +136,18 @@ void blob_close(struct blob *b)
 {
 	if (!b)
 		return;
-	put_node(b->s, b->node);
+	blob_put_node(b->s, b->node);
 	free(b);
 }
 
 uint64_t blob_size(const struct blob *b)
 {
 	return b->size;
+}
+
+void blob_addr(const struct blob *b, struct addr *ret)
+{
+	*ret = b->root;
 }
 
 /* --- reading -------------------------------------------------------------- */
@@ -172,9 +166,9 @@ static int leaf_at(struct blob *b, uint64_t off, const struct cached **ret,
 
 	while (n = c->data, n->height > 1) {
 		i = node_find(n, off - base);
-		rc = get_child(b->s, n, i, &child);
+		rc = blob_child(b->s, n, i, &child);
 		base += node_start(n, i);
-		put_node(b->s, c);
+		blob_put_node(b->s, c);
 		if (rc)
 			return rc;
 		c = child;
@@ -251,7 +245,7 @@ ssize_t blob_pread(struct blob *b, void *p, size_t n, uint64_t off)
 			return rc;
 		got = read_leaf(b->s, leaf->data, (char *)p + done, n - done,
 				off + done - base);
-		put_node(b->s, leaf);
+		blob_put_node(b->s, leaf);
 		if (got < 0)
 			return got;
 	}
@@ -282,9 +276,34 @@ int blob_each(struct blob *b,
 			rc = fn(ctx, &n->e[i].addr, base + node_start(n, i),
 				n->e[i].size);
 		off = base + n->size;
-		put_node(b->s, c);
+		blob_put_node(b->s, c);
 	}
 	return rc;
+}
+
+int blob_entry(struct blob *b, uint64_t off, struct blob_entry *ret)
+{
+	const struct cached *c;
+	const struct node *n;
+	uint64_t base;
+	uint32_t i;
+	int rc;
+
+	if (off >= b->size)
+		return -ENXIO;
+	if (!b->node) {
+		*ret = (struct blob_entry){0, b->size, b->root};
+		return 0;
+	}
+	rc = leaf_at(b, off, &c, &base);
+	if (rc)
+		return rc;
+	n = c->data;
+	i = node_find(n, off - base);
+	*ret = (struct blob_entry){base + node_start(n, i), base + n->e[i].end,
+				   n->e[i].addr};
+	blob_put_node(b->s, c);
+	return 0;
 }
 
 /* In this leaf, from its offset off on: 1 and where, or 0. */
@@ -316,7 +335,7 @@ int blob_seek(struct blob *b, uint64_t off, bool hole, uint64_t *ret_off)
 			return rc;
 		rc = seek_leaf(c->data, off - base, hole, &at);
 		size = ((const struct node *)c->data)->size;
-		put_node(b->s, c);
+		blob_put_node(b->s, c);
 		if (rc) {
 			*ret_off = base + at;
 			return 0;
@@ -349,11 +368,11 @@ static int walk(struct store *s, const struct node *n, blob_walk_fn fn,
 			return rc;
 		if (rc || kind == OBJ_CHUNK)
 			continue;
-		rc = get_child(s, n, i, &child);
+		rc = blob_child(s, n, i, &child);
 		if (rc)
 			return rc;
 		rc = walk(s, child->data, fn, ctx);
-		put_node(s, child);
+		blob_put_node(s, child);
 		if (rc)
 			return rc;
 	}

@@ -15,8 +15,9 @@
 
 #include "cas/ingest.h"
 
-#define BUFFER INGEST_BUFFER
-#define SMALL  KIB(512) /* not worth waking other threads for */
+#define BUFFER	 INGEST_BUFFER
+#define SMALL	 KIB(512) /* not worth waking other threads for */
+#define MIN_HOLE (HOLE_MORE_THAN + 1)
 
 /* What is left undecided in a buffer leaves room for half of one more. */
 _Static_assert(BUFFER / 2 > CHUNKER_SIGHT, "else the cutter never decides");
@@ -273,6 +274,20 @@ int blob_write(struct blob_writer *w, const void *p, size_t n)
 	return rc ? fail(w, rc) : 0;
 }
 
+/* All that is decided, with as little in sight as that takes. */
+static int take_decided(struct blob_writer *w)
+{
+	size_t used;
+	int rc = 1;
+
+	while (rc > 0 && w->from < w->to) {
+		rc = take_piece(w, w->buf + w->from, w->to - w->from, false,
+				&used);
+		w->from += used;
+	}
+	return MIN(rc, 0);
+}
+
 int blob_write_zeros(struct blob_writer *w, uint64_t n)
 {
 	uint8_t *to;
@@ -287,15 +302,24 @@ int blob_write_zeros(struct blob_writer *w, uint64_t n)
 		rc = room(w, &to, &len);
 		if (rc)
 			break;
+		len = MIN(len, MIN_HOLE);
 		len = MIN(len, n);
 		memset(to, 0, len);
 		n -= len;
 		rc = filled(w, len);
+		/* with so many it is a hole, and the others are only counted */
+		if (!rc && n && len == MIN_HOLE)
+			rc = take_decided(w);
 	}
 	return rc ? fail(w, rc) : 0;
 }
 
 /* --- for blob_splice.c ---------------------------------------------------- */
+
+uint64_t blob_writer_written(const struct blob_writer *w)
+{
+	return w->taken;
+}
 
 int blob_writer_step(struct blob_writer *w)
 {
@@ -337,11 +361,6 @@ int blob_writer_skip(struct blob_writer *w, uint64_t n, struct blob_tree **ret)
 	if (!rc)
 		*ret = &w->tree;
 	return rc;
-}
-
-struct store *blob_writer_store(const struct blob_writer *w)
-{
-	return w->tree.s;
 }
 
 int blob_writer_fail(struct blob_writer *w, int rc)

@@ -10,6 +10,8 @@
 #include "cas/blob.h"
 #include "cas/blob_tree.h"
 
+/* How many bytes it was given. */
+uint64_t blob_writer_written(const struct blob_writer *w);
 /* Takes off the next piece if what was written decides it: 1; 0: not so, more
  * has to be written first. */
 int blob_writer_step(struct blob_writer *w) MUST_USE;
@@ -20,7 +22,6 @@ bool blob_writer_boundary(const struct blob_writer *w, uint64_t *ret_off);
  * as entries and nodes, which the caller adds to the tree. */
 int blob_writer_skip(struct blob_writer *w, uint64_t n,
 		     struct blob_tree **ret) MUST_USE;
-struct store *blob_writer_store(const struct blob_writer *w);
 /* An error of the caller's becomes the writer's. */
 int blob_writer_fail(struct blob_writer *w, int rc);
 

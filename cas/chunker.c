@@ -76,6 +76,13 @@ enum piece cutter_next(struct cutter *t, const struct chunker *c,
 
 	if (!n)
 		return PIECE_MORE;
+	if (!p[0] && !t->settled) { /* a hole is seen at once */
+		to = zeros_at(p, n);
+		if (to > HOLE_MORE_THAN) {
+			*ret_len = to;
+			return PIECE_HOLE;
+		}
+	}
 	len = cut(c, p, n, &decided);
 	if (!decided && !last)
 		return PIECE_MORE;

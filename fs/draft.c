@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cas/blob_splice.h"
+
 #define SMALL	   KIB(256) /* up to here the whole content is in memory */
 #define PIECE	   MIB(1)
 #define SIZE_LIMIT ((uint64_t)INT64_MAX)
@@ -367,30 +369,18 @@ int draft_truncate(struct draft *d, uint64_t size)
 static int copy_part(struct draft *d, struct blob_writer *w, enum where where,
 		     uint64_t off, uint64_t end, uint8_t *piece)
 {
-	uint64_t data, n;
+	uint64_t n;
 	int r = 0;
 
 	if (where == IN_NOTHING)
 		return blob_write_zeros(w, end - off);
-	while (r >= 0 && off < end) {
-		if (where == IN_BASE) {
-			r = blob_seek(d->base, off, false, &data);
-			if (r == -ENXIO)
-				data = end;
-			else if (r < 0)
-				return r;
-			data = MIN(data, end);
-			if (data > off) { /* a hole of the base */
-				r = blob_write_zeros(w, data - off);
-				off = data;
-				continue;
-			}
-		}
+	if (where == IN_BASE)
+		return blob_write_blob(w, d->base, off, end - off);
+	for (; r >= 0 && off < end; off += n) {
 		n = MIN(end - off, PIECE);
 		r = read_part(d, where, piece, n, off);
 		if (r >= 0)
 			r = blob_write(w, piece, n);
-		off += n;
 	}
 	return r;
 }
