@@ -1,6 +1,7 @@
 #include "cli/command.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,6 +31,28 @@ static void print_inputs(const struct function *f)
 		printf("Inputs: %zu to %zu\n", f->min_inputs, f->max_inputs);
 }
 
+/* What it may be, and what it is when it is not given. */
+static void print_param(const struct fn_param *p)
+{
+	printf("    %-14s %s (", p->name, p->help);
+	if (p->type == FN_BOOL)
+		printf("true or false; ");
+	else if (p->type == FN_CHOICE)
+		printf("one of: %s; ", p->choices);
+	else if (p->type == FN_INT && p->min > -LONG_MAX && p->max < LONG_MAX)
+		printf("%ld to %ld; ", p->min, p->max);
+	else if (p->type == FN_INT && p->min > -LONG_MAX)
+		printf("a number from %ld on; ", p->min);
+	else if (p->type == FN_INT)
+		printf("a number; ");
+	if (!p->value)
+		printf("required)\n");
+	else if (!*p->value)
+		printf("not set by default)\n");
+	else
+		printf("default: \"%s\")\n", p->value);
+}
+
 static void print_one(const struct function *f)
 {
 	const struct fn_param *p;
@@ -39,24 +62,29 @@ static void print_one(const struct function *f)
 	if (f->params && f->params->name)
 		printf("Params:\n");
 	for (p = f->params; p && p->name; p++)
-		if (p->value)
-			printf("    %-12s %s (default: \"%s\")\n", p->name,
-			       p->help, p->value);
-		else
-			printf("    %-12s %s (required)\n", p->name, p->help);
+		print_param(p);
+	if (f->any_param)
+		printf("    %-14s %s\n", "any other", "a text");
 	if (f->example) {
 		printf("\nExample:\n");
 		print_indented(f->example);
 	}
 }
 
+/* For people with headings; one line a function for who reads it otherwise. */
 static void print_list(void)
 {
-	const struct function *f;
-	size_t i;
+	const struct fn_family *family;
+	bool headings = isatty(STDOUT_FILENO);
+	size_t i, k;
 
-	for (i = 0; (f = function_at(i)); i++)
-		printf("%-14s %s\n", f->name, f->help);
+	for (i = 0; (family = fn_family_at(i)); i++) {
+		if (headings)
+			printf("%s%s:\n", i ? "\n" : "", family->name);
+		for (k = 0; k < family->count; k++)
+			printf("%s%-10s %s\n", headings ? "  " : "",
+			       family->rows[k].name, family->rows[k].help);
+	}
 }
 
 static void string_field(struct buf *b, const char *name, const char *value)
@@ -66,6 +94,16 @@ static void string_field(struct buf *b, const char *name, const char *value)
 		buf_json(b, value, strlen(value));
 	else
 		buf_str(b, "null");
+}
+
+static const char *type_name(const struct fn_param *p)
+{
+	static const char *const names[] = {
+		[FN_TEXT] = "text",	[FN_BOOL] = "bool", [FN_INT] = "int",
+		[FN_CHOICE] = "choice", [FN_BYTE] = "byte",
+	};
+
+	return names[p->type];
 }
 
 static void json_one(struct buf *b, const struct function *f)
@@ -81,6 +119,8 @@ static void json_one(struct buf *b, const struct function *f)
 		buf_str(b, "null");
 	else
 		buf_fmt(b, "%zu", f->max_inputs);
+	buf_fmt(b, ",\"version\":%u,\"makes_dir\":%s", f->version,
+		f->makes_dir ? "true" : "false");
 	buf_str(b, ",\"params\":[");
 	for (p = f->params; p && p->name; p++) {
 		buf_str(b, p == f->params ? "{" : ",{");
@@ -89,6 +129,14 @@ static void json_one(struct buf *b, const struct function *f)
 		string_field(b, "help", p->help);
 		buf_str(b, ",");
 		string_field(b, "default", p->value);
+		buf_str(b, ",");
+		string_field(b, "type", type_name(p));
+		if (p->type == FN_INT)
+			buf_fmt(b, ",\"min\":%ld,\"max\":%ld", p->min, p->max);
+		if (p->type == FN_CHOICE) {
+			buf_str(b, ",");
+			string_field(b, "choices", p->choices);
+		}
 		buf_str(b, "}");
 	}
 	buf_str(b, "],");

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 
 #include "cas/blob.h"
 #include "core/clock.h"
@@ -97,11 +98,31 @@ static struct fn_input *fn_inputs(const struct task *j, size_t *ret_count)
 	for (i = 0; v && i < j->ninputs; i++) {
 		in = &j->inputs[i];
 		if (!in->empty)
-			v[n++] = (struct fn_input){in->name, in->path, in->addr,
-						   in->size};
+			v[n++] = (struct fn_input){
+				.name = in->name,
+				.path = in->path,
+				.addr = in->addr,
+				.size = in->size,
+				.dir = in->dir,
+				.executable = in->executable,
+			};
 	}
 	*ret_count = n;
 	return v;
+}
+
+/* Of this thread, which computes functions. */
+static int64_t thread_cpu_ns(void)
+{
+	struct timespec t = {0};
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
+}
+
+static bool was_stopped(const struct task *j)
+{
+	return __atomic_load_n(&j->stop, __ATOMIC_ACQUIRE);
 }
 
 static int run_function(struct eval *ev, struct task *j, struct result *ret,
@@ -113,12 +134,16 @@ static int run_function(struct eval *ev, struct task *j, struct result *ret,
 	CLEANUP(scratch_done) struct scratch s = SCRATCH_INIT(ev->store);
 	CLEANUP_BUF struct buf text = BUF_INIT;
 	struct err why = {{0}};
+	int64_t cpu = thread_cpu_ns();
+	char limit[32];
 	struct fn_call call = {
+		.fn = f,
 		.store = ev->store,
 		.params = j->params,
 		.nparams = j->nparams,
 		.out = out,
 		.stop = &j->stop,
+		.deadline_ns = clock_mono_ns() + j->def->timeout_ns,
 		.text = &text,
 	};
 	CLEANUP_FREE struct fn_input *inputs = fn_inputs(j, &call.ninputs);
@@ -130,7 +155,16 @@ static int run_function(struct eval *ev, struct task *j, struct result *ret,
 		r = f->run(&call, &why);
 	if (r >= 0)
 		r = blob_finish(out, &ret->addr, &ret->size);
+	ret->cpu_ns = thread_cpu_ns() - cpu;
 	ret->reproducible = true;
+	if (r == -ECANCELED && !was_stopped(j)) {
+		duration_format(j->def->timeout_ns, limit, sizeof(limit));
+		ret->error = ETIMEDOUT;
+		snprintf(ret->message, sizeof(ret->message),
+			 "%s:%u: `%s` ran longer than its timeout of %s",
+			 j->label, j->def->run_line, f->name, limit);
+		return 0;
+	}
 	if (r == -EINVAL || r == -EILSEQ || r == -E2BIG) {
 		/* the input's fault: a result like any other */
 		ret->error = EIO;

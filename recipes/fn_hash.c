@@ -34,18 +34,6 @@ static int sha256(struct fn_call *call, struct err *err)
 	return fn_write_line(call, hex, err);
 }
 
-const struct function fn_sha256 = {
-	.name = "sha256",
-	.help = "SHA-256 of the input (FIPS 180-4): 64 hex digits and a "
-		"newline",
-	.version = 1,
-	.params = none,
-	.min_inputs = 1,
-	.max_inputs = 1,
-	.example = "in: [disk.img]\nfn: sha256\n",
-	.run = sha256,
-};
-
 CLEANUP_FN(struct hasher, hasher_free)
 
 static int blake3(struct fn_call *call, struct err *err)
@@ -72,14 +60,41 @@ static int blake3(struct fn_call *call, struct err *err)
 	return fn_write_line(call, hex, err);
 }
 
-const struct function fn_blake3 = {
-	.name = "blake3",
-	.help = "BLAKE3 of the input, as b3sum prints it: 64 hex digits and a "
-		"newline",
-	.version = 1,
-	.params = none,
-	.min_inputs = 1,
-	.max_inputs = 1,
-	.example = "in: [disk.img]\nfn: blake3\n",
-	.run = blake3,
+#define EXAMPLE(fn, sum)      \
+	"== abc.txt\n"        \
+	"abc\n"               \
+	"== abc.sum.recipe\n" \
+	"in: [abc.txt]\n"     \
+	"fn: " fn "\n"        \
+	"== abc.sum\n" sum "\n"
+
+static const struct function rows[] = {
+	{
+		.name = "blake3",
+		.help = "BLAKE3 of the input, as b3sum prints it: 64 hex "
+			"digits and a newline",
+		.version = 1,
+		.params = none,
+		.min_inputs = 1,
+		.max_inputs = 1,
+		.example =
+			EXAMPLE("blake3", "aa95faeede7041e63c6056bdcf10e6fb"
+					  "f709a355e539259da51a067e5dd27802"),
+		.run = blake3,
+	},
+	{
+		.name = "sha256",
+		.help = "SHA-256 of the input (FIPS 180-4): 64 hex digits and "
+			"a newline",
+		.version = 1,
+		.params = none,
+		.min_inputs = 1,
+		.max_inputs = 1,
+		.example =
+			EXAMPLE("sha256", "edeaaff3f1774ad2888673770c6d6409"
+					  "7e391bc362d7d6fb34982ddf0efd18cb"),
+		.run = sha256,
+	},
 };
+
+const struct fn_family family_hash = {"Sums", rows, ARRAY_LEN(rows)};

@@ -206,11 +206,9 @@ static int sort(struct fn_call *call, struct err *err)
 		.call = call,
 		.order =
 			{
-				.numeric =
-					fn_is_true(call, &fn_sort, "numeric"),
-				.reverse =
-					fn_is_true(call, &fn_sort, "reverse"),
-				.unique = fn_is_true(call, &fn_sort, "unique"),
+				.numeric = fn_true(call, "numeric"),
+				.reverse = fn_true(call, "reverse"),
+				.unique = fn_true(call, "unique"),
 			},
 	};
 	CLEANUP_READER struct fn_reader r = {0};
@@ -228,23 +226,39 @@ static int sort(struct fn_call *call, struct err *err)
 }
 
 static const struct fn_param params[] = {
-	{"numeric", "compare by the number that a line begins with", "false",
-	 FN_BOOL, 0, 0},
-	{"reverse", "from the last to the first", "false", FN_BOOL, 0, 0},
-	{"unique", "of lines that compare equal, the first one alone", "false",
-	 FN_BOOL, 0, 0},
+	PARAM_BOOL("numeric", "false",
+		   "compare by the number that a line begins with"),
+	PARAM_BOOL("reverse", "false", "from the last to the first"),
+	PARAM_BOOL("unique", "false",
+		   "of lines that compare equal, the first one alone"),
 	{0},
 };
 
-const struct function fn_sort = {
-	.name = "sort",
-	.help = "the lines of all inputs in order of their bytes, as sort(1) "
-		"in the C locale",
-	.version = 1,
-	.params = params,
-	.min_inputs = 1,
-	.max_inputs = SIZE_MAX,
-	.example = "in: [names.txt, more.txt]\nfn: sort\n"
-		   "params: {unique: true}\n",
-	.run = sort,
+static const struct function rows[] = {
+	{
+		.name = "sort",
+		.help = "the lines of all inputs in order of their bytes, as "
+			"sort(1) in the C locale",
+		.version = 1,
+		.params = params,
+		.min_inputs = 1,
+		.max_inputs = SIZE_MAX,
+		.example = "== names.txt\n"
+			   "linus\n"
+			   "ada\n"
+			   "== more.txt\n"
+			   "grace\n"
+			   "ada\n"
+			   "== sorted.txt.recipe\n"
+			   "in: [names.txt, more.txt]\n"
+			   "fn: sort\n"
+			   "params: {unique: true}\n"
+			   "== sorted.txt\n"
+			   "ada\n"
+			   "grace\n"
+			   "linus\n",
+		.run = sort,
+	},
 };
+
+const struct fn_family family_sort = {"Ordering lines", rows, ARRAY_LEN(rows)};

@@ -1,50 +1,90 @@
 #include "recipes/function.h"
 
-#include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "recipes/fn.h"
 #include "recipes/word.h"
 
-static const struct function *const functions[] = {
-	&fn_blake3, &fn_concat, &fn_gunzip, &fn_gzip, &fn_lines,
-	&fn_sha256, &fn_sort,	&fn_unzstd, &fn_zstd,
+#define FAMILY(x) extern const struct fn_family family_##x;
+#include "recipes/families.h"
+#undef FAMILY
+
+static const struct fn_family *const families[] = {
+#define FAMILY(x) &family_##x,
+#include "recipes/families.h"
+#undef FAMILY
 };
+
+const struct fn_family *fn_family_at(size_t i)
+{
+	return i < ARRAY_LEN(families) ? families[i] : NULL;
+}
 
 const struct function *function_at(size_t i)
 {
-	return i < ARRAY_LEN(functions) ? functions[i] : NULL;
+	const struct fn_family *f;
+	size_t k;
+
+	for (k = 0; (f = fn_family_at(k)); i -= f->count, k++)
+		if (i < f->count)
+			return &f->rows[i];
+	return NULL;
 }
 
 const struct function *function_find(const char *name)
 {
-	size_t i;
+	const struct function *f;
+	size_t k, i;
 
-	for (i = 0; i < ARRAY_LEN(functions); i++)
-		if (!strcmp(functions[i]->name, name))
-			return functions[i];
+	for (k = 0; k < ARRAY_LEN(families); k++)
+		for (i = 0; i < families[k]->count; i++) {
+			f = &families[k]->rows[i];
+			if (!strcmp(f->name, name))
+				return f;
+		}
 	return NULL;
 }
 
+/* What people write who know other tools. */
+static const char *const others[][2] = {
+	{"cat", "concat"},	  {"wc", "count"},
+	{"gunzip2", "gunzip"},	  {"zcat", "gunzip"},
+	{"b3sum", "blake3"},	  {"zstdcat", "unzstd"},
+	{"sha256sum", "sha256"},  {"grep", "filter"},
+	{"egrep", "filter"},	  {"match", "filter"},
+	{"sed", "replace"},	  {"substitute", "replace"},
+	{"subst", "replace"},	  {"awk", "columns"},
+	{"fields", "cut"},	  {"xzcat", "unxz"},
+	{"lzma", "xz"},		  {"jq", "json"},
+	{"sqlite", "sql"},	  {"sqlite3", "sql"},
+	{"query", "sql"},	  {"select", "sql"},
+	{"xxd", "hex"},		  {"hexdump", "hex"},
+	{"decode64", "unbase64"}, {"b64", "base64"},
+	{"bsdtar", "tar"},	  {"lookup", "join"},
+	{"render", "template"},	  {"envsubst", "template"},
+	{"distinct", "uniq"},	  {"first", "head"},
+	{"last", "tail"},	  {"range", "slice"},
+};
+
 const char *function_near(const char *name)
 {
-	static const char *const others[][2] = {
-		{"cat", "concat"},	 {"wc", "lines"},
-		{"gunzip2", "gunzip"},	 {"zcat", "gunzip"},
-		{"b3sum", "blake3"},	 {"zstdcat", "unzstd"},
-		{"sha256sum", "sha256"},
-	};
-	const char *names[ARRAY_LEN(functions)];
-	size_t i;
+	CLEANUP_FREE const char **names = NULL;
+	const struct function *f;
+	size_t i, n = 0;
 
 	for (i = 0; i < ARRAY_LEN(others); i++)
-		if (!strcmp(name, others[i][0]))
+		if (!strcmp(name, others[i][0]) && function_find(others[i][1]))
 			return others[i][1];
-	for (i = 0; i < ARRAY_LEN(functions); i++)
-		names[i] = functions[i]->name;
-	return word_near(name, names, ARRAY_LEN(functions));
+	for (i = 0; i < ARRAY_LEN(families); i++)
+		n += families[i]->count;
+	names = calloc(n + 1, sizeof(*names));
+	if (!names)
+		return NULL;
+	for (i = 0; (f = function_at(i)); i++)
+		names[i] = f->name;
+	return word_near(name, names, n);
 }
 
 static size_t count_params(const struct function *f)
@@ -90,29 +130,72 @@ static int unknown_param(const struct function *f, const char *name,
 		       f->name, word_show(name).s);
 }
 
-static int check_value(const struct function *f, const struct fn_param *p,
-		       const char *value, struct err *err)
+static int check_int(const struct function *f, const struct fn_param *p,
+		     const char *value, struct err *err)
 {
 	char again[24];
 	long v;
 
-	if (p->type == FN_BOOL && strcmp(value, "true") != 0 &&
-	    strcmp(value, "false") != 0)
-		return err_set(err, -EINVAL,
-			       "`%s` of `%s` is `true` or `false`, not `%s`",
-			       p->name, f->name, word_show(value).s);
-	if (p->type != FN_INT)
-		return 0;
 	errno = 0;
 	v = strtol(value, NULL, 10);
 	snprintf(again, sizeof(again), "%ld", v);
 	/* one way to write a number, hence one address */
-	if (errno || v < p->min || v > p->max || strcmp(value, again) != 0)
+	if (!errno && v >= p->min && v <= p->max && !strcmp(value, again))
+		return 0;
+	if (p->max == LONG_MAX)
 		return err_set(err, -EINVAL,
-			       "`%s` of `%s` is a number from %ld to %ld, not "
-			       "`%s`",
-			       p->name, f->name, p->min, p->max,
-			       word_show(value).s);
+			       "`%s` of `%s` is a number from %ld on, not `%s`",
+			       p->name, f->name, p->min, word_show(value).s);
+	return err_set(err, -EINVAL,
+		       "`%s` of `%s` is a number from %ld to %ld, not `%s`",
+		       p->name, f->name, p->min, p->max, word_show(value).s);
+}
+
+static int check_choice(const struct function *f, const struct fn_param *p,
+			const char *value, struct err *err)
+{
+	char list[200] = "";
+	const char *c;
+	size_t n, at = 0;
+
+	for (c = p->choices; *c; c += n + (c[n] == ' ')) {
+		n = strcspn(c, " ");
+		if (strlen(value) == n && !memcmp(value, c, n))
+			return 0;
+		at += (size_t)snprintf(list + at, sizeof(list) - at, "%s`%.*s`",
+				       !at    ? ""
+				       : c[n] ? ", "
+					      : " or ",
+				       (int)n, c);
+		at = MIN(at, sizeof(list) - 1);
+	}
+	return err_set(err, -EINVAL, "`%s` of `%s` is %s, not `%s`", p->name,
+		       f->name, list, word_show(value).s);
+}
+
+static int check_value(const struct function *f, const struct fn_param *p,
+		       const char *value, struct err *err)
+{
+	switch (p->type) {
+	case FN_TEXT:
+		return 0;
+	case FN_BOOL:
+		if (!strcmp(value, "true") || !strcmp(value, "false"))
+			return 0;
+		return err_set(err, -EINVAL,
+			       "`%s` of `%s` is `true` or `false`, not `%s`",
+			       p->name, f->name, word_show(value).s);
+	case FN_INT:
+		return check_int(f, p, value, err);
+	case FN_CHOICE:
+		return check_choice(f, p, value, err);
+	case FN_BYTE:
+		if (strlen(value) == 1 || !strcmp(value, "tab"))
+			return 0;
+		return err_set(err, -EINVAL,
+			       "`%s` of `%s` is one byte, or `tab`, not `%s`",
+			       p->name, f->name, word_show(value).s);
+	}
 	return 0;
 }
 
@@ -121,14 +204,16 @@ int function_check_param(const struct function *f,
 {
 	const struct fn_param *p = find_param(f, param->name);
 
-	return p ? check_value(f, p, param->value, err)
-		 : unknown_param(f, param->name, err);
+	if (p)
+		return check_value(f, p, param->value, err);
+	return f->any_param ? 0 : unknown_param(f, param->name, err);
 }
 
 int function_check_params(const struct function *f,
 			  const struct canon_value *params, size_t nparams,
 			  struct err *err)
 {
+	struct fn_call call = {.fn = f, .params = params, .nparams = nparams};
 	const struct fn_param *p;
 	size_t i;
 	int rc;
@@ -149,7 +234,7 @@ int function_check_params(const struct function *f,
 				       "`%s` needs the param `%s`: %s", f->name,
 				       p->name, p->help);
 	}
-	return 0;
+	return f->check ? f->check(&call, err) : 0;
 }
 
 int function_check(const struct function *f, const struct canon_value *params,
@@ -166,18 +251,4 @@ int function_check(const struct function *f, const struct canon_value *params,
 							      : "at most ",
 			       bound, bound == 1 ? "" : "s", ninputs);
 	return function_check_params(f, params, nparams, err);
-}
-
-const char *fn_arg(const struct fn_call *call, const struct function *f,
-		   const char *name)
-{
-	const struct fn_param *p;
-	size_t i;
-
-	for (i = 0; i < call->nparams; i++)
-		if (!strcmp(call->params[i].name, name))
-			return call->params[i].value;
-	p = find_param(f, name);
-	assert(p);
-	return p->value;
 }

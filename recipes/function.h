@@ -1,16 +1,24 @@
 /* recipes/function.h - built-in functions: computed in the process.
  *
- * A function sees its inputs as blobs in order, its params by name, and writes
- * its output into a blob writer. It streams: memory does not grow with the
- * size of the input unless its row says so. It looks at *stop between blocks
- * and returns -ECANCELED.
+ * A function sees its inputs as blobs or directories in order, its params by
+ * name, and writes its output into a blob writer, or makes a directory
+ * (recipes/dir_out.h). It streams: memory does not grow with the size of the
+ * input unless its help says so. It looks between blocks whether it is to stop
+ * (fn_stopped in recipes/fn.h).
  *
- * A family of functions lies in one file, fn_FAMILY.c, which defines rows of
- * the table in function.c.
+ * A family of functions lies in one file, fn_FAMILY.c, as a table of rows;
+ * recipes/families.h names the families.
+ *
+ * What a function gives depends on what its address covers alone: its name and
+ * version, params, and the inputs' content, names and order; with `paths` also
+ * the paths under which the recipe names them. Not on the machine, the time or
+ * how blocks fall.
  *
  * Errors of run: -EILSEQ the input is not what the function takes (a corrupt
- *         gzip file): it fails for that input ever again; -ECANCELED; all else
- *         (-EBADMSG, -ENOSPC, -ENOMEM) is the store's or the moment's.
+ *         gzip file), -EINVAL params and inputs do not go together, -E2BIG over
+ *         a limit that the message names: it fails for that input ever again;
+ *         -ECANCELED stopped; all else (-EBADMSG, -ENOSPC, -ENOMEM) is the
+ *         store's or the moment's.
  */
 #ifndef RECIPES_FUNCTION_H
 #define RECIPES_FUNCTION_H
@@ -18,32 +26,49 @@
 #include "cas/blob.h"
 #include "recipes/canon.h"
 
+struct dir_out;
+struct function;
+
 struct fn_input {
 	const char *name; /* NULL in a plain list */
-	const char *path; /* for messages */
+	const char *path; /* as the recipe names it; for messages, or covered
+			   * (`paths` of the function) */
 	struct addr addr;
-	uint64_t size;
+	uint64_t size;	 /* of a file */
+	bool dir;	 /* a directory object */
+	bool executable; /* a file that is */
 };
 
 struct fn_call {
+	const struct function *fn;
 	struct store *store;
 	const struct fn_input *inputs;
 	size_t ninputs;
 	const struct canon_value *params;
 	size_t nparams;
-	struct blob_writer *out;
-	const bool *stop; /* read with __atomic_load_n */
+	struct blob_writer *out; /* of a function that makes a file */
+	struct dir_out *dir;	 /* of one that makes a directory */
+	const bool *stop;	 /* read with __atomic_load_n */
+	int64_t deadline_ns;	 /* of clock_mono_ns(), 0: none */
 	int scratch_fd;	  /* a directory for files of its own, -1: none */
+	size_t block;	  /* how much to read at a time, 0: as usual */
 	struct buf *text; /* what it wants to say, as a command's stderr */
 };
 
-enum fn_type { FN_TEXT, FN_BOOL, FN_INT };
+enum fn_type {
+	FN_TEXT,
+	FN_BOOL,   /* true or false */
+	FN_INT,	   /* min to max */
+	FN_CHOICE, /* one of choices */
+	FN_BYTE,   /* one byte that separates: itself, or the word "tab" */
+};
 
 struct fn_param {
 	const char *name, *help;
-	const char *value; /* the default; NULL: required */
-	enum fn_type type; /* FN_BOOL: true or false */
-	long min, max;	   /* of FN_INT */
+	const char *value; /* the default, "": not set; NULL: required */
+	enum fn_type type;
+	long min, max;
+	const char *choices; /* words with a blank between them */
 };
 
 struct function {
@@ -52,13 +77,28 @@ struct function {
 			   * gives another output than before */
 	const struct fn_param *params; /* ends with name NULL */
 	size_t min_inputs, max_inputs; /* SIZE_MAX: any number */
-	const char *example;	       /* a recipe file */
+	bool any_param; /* takes params of other names, too, as texts */
+	bool paths;	/* sees the paths of its inputs: they are covered */
+	bool dirs;	/* inputs may be directories */
+	bool makes_dir; /* its output is a directory: `out: dir` */
+	/* Files, each below a line `== NAME`: recipes and what they take, and
+	 * as the last one what comes out of it. The tests run it. */
+	const char *example;
+	/* What single params do not say; sees params alone. May be NULL. */
+	int (*check)(const struct fn_call *call, struct err *err);
 	/* 0 or -errno with a message for the reader. */
 	int (*run)(struct fn_call *call, struct err *err);
 };
 
+struct fn_family {
+	const char *name; /* heading */
+	const struct function *rows;
+	size_t count;
+};
+
 const struct function *function_find(const char *name);
 const struct function *function_at(size_t i); /* NULL behind the last */
+const struct fn_family *fn_family_at(size_t i);
 /* Unknown, missing and ill-formed params, number of inputs: -EINVAL. */
 int function_check(const struct function *f, const struct canon_value *params,
 		   size_t nparams, size_t ninputs, struct err *err) MUST_USE;
@@ -69,9 +109,6 @@ int function_check_param(const struct function *f,
 int function_check_params(const struct function *f,
 			  const struct canon_value *params, size_t nparams,
 			  struct err *err) MUST_USE;
-/* Value of a param, or its default. */
-const char *fn_arg(const struct fn_call *call, const struct function *f,
-		   const char *name);
 /* The nearest known name for "did you mean", NULL when none is near. */
 const char *function_near(const char *name);
 

@@ -29,9 +29,10 @@ die()
 # shellcheck disable=SC2034 # used by those who source this
 {
 BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkg-config libfuse3-dev \
-libsqlite3-dev libzstd-dev zlib1g-dev libyaml-dev libsodium-dev check scdoc"
+libsqlite3-dev libzstd-dev zlib1g-dev liblzma-dev libpcre2-dev \
+libarchive-dev libyaml-dev libsodium-dev check scdoc"
 RUN_PACKAGES="fuse3 bubblewrap"
-TEST_PACKAGES="b3sum rsync attr python3 git zip zstd clang-format shellcheck \
+TEST_PACKAGES="b3sum rsync attr python3 git zip unzip jq xz-utils zstd clang-format shellcheck \
 valgrind vim-tiny util-linux procps"
 BENCH_PACKAGES="python3 ccache util-linux"
 }
@@ -48,6 +49,9 @@ fuse3.pc libfuse3-dev fuse3-devel fuse3
 sqlite3.pc libsqlite3-dev sqlite-devel sqlite
 libzstd.pc libzstd-dev libzstd-devel zstd
 zlib.pc zlib1g-dev zlib-devel zlib
+liblzma.pc liblzma-dev xz-devel xz
+libpcre2-8.pc libpcre2-dev pcre2-devel pcre2
+libarchive.pc libarchive-dev libarchive-devel libarchive
 yaml-0.1.pc libyaml-dev libyaml-devel libyaml
 libsodium.pc libsodium-dev libsodium-devel libsodium
 libblake3.pc libzstd-dev blake3-devel libblake3
@@ -60,6 +64,9 @@ getfattr attr attr attr
 python3 python3 python3 python
 git git git git
 zip zip zip zip
+unzip unzip unzip unzip
+jq jq jq jq
+xz xz-utils xz xz
 zstd zstd zstd zstd
 clang-format clang-format clang-tools-extra clang
 shellcheck shellcheck ShellCheck shellcheck

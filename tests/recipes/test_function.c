@@ -1,210 +1,8 @@
-#include "tests/lib/harness.h"
+#include "tests/recipes/fn_fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-
-#include "cas/store.h"
-#include "recipes/function.h"
-
-/* A store, a scratch directory and one call, the output of which is read back
- * and compared with what the system's own tools say. */
-struct bench {
-	char *dir;
-	struct store *store;
-	int scratch;
-	bool stop;
-};
-
-static void setup(struct bench *b)
-{
-	struct err err = {""};
-	char *path = NULL;
-
-	*b = (struct bench){.dir = test_dir()};
-	ck_assert_int_gt(asprintf(&path, "%s/store", b->dir), 0);
-	ck_assert_msg(store_open(path, STORE_CREATE, &b->store, &err) == 0,
-		      "%s", err.msg);
-	free(path);
-	ck_assert_int_gt(asprintf(&path, "%s/scratch", b->dir), 0);
-	ck_assert_int_eq(mkdir(path, 0700), 0);
-	b->scratch = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	ck_assert_int_ge(b->scratch, 0);
-	free(path);
-}
-
-static void teardown(struct bench *b)
-{
-	close(b->scratch);
-	ck_assert_int_eq(store_close(b->store), 0);
-	remove_tree(b->dir);
-	free(b->dir);
-}
-#define BENCH CLEANUP(teardown) struct bench
-
-static void read_back(struct bench *b, const struct addr *a, struct buf *ret)
-{
-	struct blob *blob = NULL;
-	uint64_t size;
-
-	ck_assert_int_eq(blob_open(b->store, a, &blob), 0);
-	size = blob_size(blob);
-	while (ret->len < size) {
-		void *to = buf_room(ret, size - ret->len);
-		ssize_t n = blob_pread(blob, to, size - ret->len, ret->len);
-
-		ck_assert_int_gt(n, 0);
-		ret->len += (size_t)n;
-	}
-	buf_add(ret, "", 0); /* its NUL */
-	blob_close(blob);
-}
-
-static void put(struct bench *b, const void *p, size_t n, struct fn_input *ret)
-{
-	*ret = (struct fn_input){.path = "in.txt", .size = n};
-	ck_assert_int_eq(blob_put(b->store, p, n, &ret->addr), 0);
-}
-
-/* Params as "name", "value", ..., NULL. */
-#define PARAMS_MAX 4
-static int call_fn(struct bench *b, const char *name,
-		   const struct fn_input *inputs, size_t n,
-		   const char *const *params, struct buf *ret, struct err *err)
-{
-	const struct function *f = function_find(name);
-	CLEANUP(blob_writer_freep)
-	struct blob_writer *out = blob_writer_new(b->store);
-	struct canon_value v[PARAMS_MAX];
-	struct fn_call call = {.store = b->store,
-			       .inputs = inputs,
-			       .ninputs = n,
-			       .params = v,
-			       .out = out,
-			       .stop = &b->stop,
-			       .scratch_fd = b->scratch};
-	struct addr addr;
-	uint64_t size;
-	int rc;
-
-	ck_assert_ptr_nonnull(f);
-	ck_assert_ptr_nonnull(out);
-	for (; params && *params; params += 2)
-		v[call.nparams++] = (struct canon_value){params[0], params[1]};
-	rc = function_check(f, v, call.nparams, n, err);
-	if (rc >= 0)
-		rc = f->run(&call, err);
-	if (rc < 0)
-		return rc;
-	ck_assert_int_eq(blob_finish(out, &addr, &size), 0);
-	read_back(b, &addr, ret);
-	ck_assert_uint_eq(size, ret->len);
-	return 0;
-}
-
-static void run_fn(struct bench *b, const char *name, const void *p, size_t n,
-		   const char *const *params, struct buf *ret)
-{
-	struct fn_input in;
-	struct err err = {""};
-
-	put(b, p, n, &in);
-	ck_assert_msg(call_fn(b, name, &in, 1, params, ret, &err) == 0,
-		      "%s: %s", name, err.msg);
-}
-
-/* Bytes through a shell command. */
-static void run_tool(struct bench *b, const char *command, const void *p,
-		     size_t n, struct buf *ret)
-{
-	CLEANUP_FREE char *from = NULL, *line = NULL;
-	FILE *f;
-	size_t got;
-
-	ck_assert_int_gt(asprintf(&from, "%s/tool-input", b->dir), 0);
-	f = fopen(from, "w");
-	ck_assert_ptr_nonnull(f);
-	ck_assert_uint_eq(n ? fwrite(p, 1, n, f) : 0, n);
-	ck_assert_int_eq(fclose(f), 0);
-	ck_assert_int_gt(asprintf(&line, "LC_ALL=C; export LC_ALL; (%s) < %s",
-				  command, from),
-			 0);
-	f = popen(line, "r");
-	ck_assert_ptr_nonnull(f);
-	do {
-		void *to = buf_room(ret, 65536);
-
-		ck_assert_ptr_nonnull(to);
-		got = fread(to, 1, 65536, f);
-		ret->len += got;
-	} while (got);
-	buf_add(ret, "", 0);
-	ck_assert_int_eq(pclose(f), 0);
-}
-
-static void check_against(struct bench *b, const char *name,
-			  const char *const *params, const char *command,
-			  const void *p, size_t n)
-{
-	CLEANUP_BUF struct buf ours = BUF_INIT, theirs = BUF_INIT;
-
-	run_fn(b, name, p, n, params, &ours);
-	run_tool(b, command, p, n, &theirs);
-	ck_assert_msg(ours.len == theirs.len, "%s: %zu bytes, `%s`: %zu", name,
-		      ours.len, command, theirs.len);
-	ck_assert_msg(!ours.len || !memcmp(ours.data, theirs.data, ours.len),
-		      "%s differs from `%s`", name, command);
-}
-
-static uint64_t random_next(uint64_t *state) /* xorshift64 (Marsaglia 2003) */
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
-enum style { WORDS, NUMBERS, BYTES };
-
-static uint8_t random_byte(enum style style, uint64_t *seed)
-{
-	static const char number[] = " -00123456789..x\n\n";
-	static const char word[] = "aaabcd Z\n\n";
-	uint64_t r = random_next(seed) >> 7;
-
-	if (style == WORDS)
-		return (uint8_t)word[r % (sizeof(word) - 1)];
-	if (style == NUMBERS)
-		return (uint8_t)number[r % (sizeof(number) - 1)];
-	/* sort -n of coreutils 9.1 takes 0x80 for a thousands separator */
-	return (uint8_t)r == 0x80 ? 0x81 : (uint8_t)r;
-}
-
-static void fill(struct buf *b, enum style style, size_t n, uint64_t seed)
-{
-	while (b->len < n)
-		buf_u8(b, random_byte(style, &seed));
-	ck_assert_int_eq(buf_err(b), 0);
-}
-
-static const size_t sizes[] = {0, 1, 2, 100, 4096, 70000, 700000};
-
-/* Every size in every style, and a text without a last newline. */
-static void check_all(struct bench *b, const char *name,
-		      const char *const *params, const char *command)
-{
-	size_t i, style;
-
-	for (i = 0; i < ARRAY_LEN(sizes); i++)
-		for (style = WORDS; style <= BYTES; style++) {
-			CLEANUP_BUF struct buf t = BUF_INIT;
-
-			fill(&t, (enum style)style, sizes[i], i + style + 1);
-			check_against(b, name, params, command, t.data, t.len);
-		}
-	check_against(b, name, params, command, "b\na", 3);
-	check_against(b, name, params, command, "\n\n\n", 3);
-}
 
 START_TEST(sort_is_sort)
 {
@@ -427,12 +225,12 @@ static void check_codec(const char *pack, const char *unpack,
 	size_t i;
 
 	setup(&b);
-	for (i = 0; i < ARRAY_LEN(sizes); i++) {
+	for (i = 0; i < FN_SIZES; i++) {
 		CLEANUP_BUF struct buf t = BUF_INIT, packed = BUF_INIT;
 		CLEANUP_BUF struct buf by_fn = BUF_INIT, by_tool = BUF_INIT;
 		CLEANUP_BUF struct buf theirs = BUF_INIT, again = BUF_INIT;
 
-		fill(&t, i % 2 ? WORDS : BYTES, sizes[i], i + 1);
+		fill(&t, i % 2 ? WORDS : BYTES, fn_sizes[i], i + 1);
 		run_fn(&b, pack, t.data, t.len, params, &packed);
 		run_fn(&b, unpack, packed.data, packed.len, NULL, &by_fn);
 		run_tool(&b, untool, packed.data, packed.len, &by_tool);
@@ -582,6 +380,27 @@ START_TEST(unzstd_refuses_huge_windows)
 }
 END_TEST
 
+/* Of functions that take more than one input, or need params. */
+static const char *const *needed_params(const char *name)
+{
+	static const struct {
+		const char *name, *params[5];
+	} table[] = {
+		{"filter", {"literal", "a"}},
+		{"replace", {"literal", "a", "with", "b"}},
+		{"cut", {"bytes", "1"}},
+		{"columns", {"fields", "1"}},
+		{"sql", {"query", "SELECT * FROM t1"}},
+		{"split", {"lines", "5"}},
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(table); i++)
+		if (!strcmp(name, table[i].name))
+			return table[i].params;
+	return NULL;
+}
+
 START_TEST(stopped_function_is_ecanceled)
 {
 	CLEANUP_BUF struct buf packed = BUF_INIT;
@@ -594,13 +413,16 @@ START_TEST(stopped_function_is_ecanceled)
 	b.stop = true;
 	for (i = 0; (f = function_at(i)); i++) {
 		CLEANUP_BUF struct buf out = BUF_INIT;
-		struct fn_input in;
+		struct fn_input in[2];
 		struct err err = {""};
+		int rc;
 
-		put(&b, packed.data, packed.len, &in);
-		ck_assert_msg(call_fn(&b, f->name, &in, 1, NULL, &out, &err) ==
-				      -ECANCELED,
-			      "%s", f->name);
+		put(&b, packed.data, packed.len, &in[0]);
+		put(&b, packed.data, packed.len, &in[1]);
+		rc = call_fn(&b, f->name, in, MAX(f->min_inputs, (size_t)1),
+			     needed_params(f->name), &out, &err);
+		ck_assert_msg(rc == -ECANCELED, "%s: %d %s", f->name, rc,
+			      err.msg);
 	}
 }
 END_TEST
@@ -608,7 +430,10 @@ END_TEST
 START_TEST(missing_input_names_its_path)
 {
 	CLEANUP_BUF struct buf out = BUF_INIT;
-	struct fn_input in = {.path = "gone.txt", .addr = {{1}}, .size = 5};
+	struct fn_input in[2] = {
+		{.path = "gone.txt", .addr = {{1}}, .size = 5},
+		{.path = "gone.txt", .addr = {{1}}, .size = 5},
+	};
 	const struct function *f;
 	BENCH b;
 	size_t i;
@@ -616,9 +441,10 @@ START_TEST(missing_input_names_its_path)
 	setup(&b);
 	for (i = 0; (f = function_at(i)); i++) {
 		struct err err = {""};
+		int rc = call_fn(&b, f->name, in, MAX(f->min_inputs, (size_t)1),
+				 needed_params(f->name), &out, &err);
 
-		ck_assert_int_eq(call_fn(&b, f->name, &in, 1, NULL, &out, &err),
-				 -ENOENT);
+		ck_assert_msg(rc == -ENOENT, "%s: %d %s", f->name, rc, err.msg);
 		ck_assert_msg(!strncmp(err.msg, "gone.txt: ", 10), "%s",
 			      err.msg);
 	}
@@ -627,37 +453,50 @@ END_TEST
 
 START_TEST(function_rows_are_whole)
 {
-	const struct function *f, *before = NULL;
+	const struct function *f;
 	const struct fn_param *p;
 	size_t i;
 
 	for (i = 0; (f = function_at(i)); i++) {
-		ck_assert(!before || strcmp(before->name, f->name) < 0);
 		ck_assert_ptr_eq(function_find(f->name), f);
 		ck_assert(f->help && f->example && f->params && f->run);
 		ck_assert_uint_ge(f->version, 1);
 		ck_assert_uint_le(f->min_inputs, f->max_inputs);
 		for (p = f->params; p->name; p++)
 			ck_assert_ptr_nonnull(p->help);
-		before = f;
 	}
 	ck_assert_ptr_null(function_at(i + 1));
 }
 END_TEST
 
+/* The parts of an example: "== NAME" lines and what stands below each. */
 START_TEST(function_examples_are_recipes)
 {
 	const struct function *f;
 	size_t i;
 
 	for (i = 0; (f = function_at(i)); i++) {
-		CLEANUP(recipe_def_freep) struct recipe_def *d = NULL;
-		struct err err = {""};
+		const char *p = f->example, *name, *body, *next;
+		unsigned recipes = 0, uses = 0;
 
-		ck_assert_msg(recipe_parse(f->example, strlen(f->example), &d,
-					   &err) == 0,
-			      "%s: %s", f->name, err.msg);
-		ck_assert_str_eq(d->fn, f->name);
+		for (; p && *p; p = next) {
+			CLEANUP(recipe_def_freep) struct recipe_def *d = NULL;
+			struct err err = {""};
+
+			ck_assert_msg(!strncmp(p, "== ", 3), "%s", f->name);
+			name = p + 3;
+			body = strchr(name, '\n') + 1;
+			next = strstr(body, "\n== ");
+			next = next ? next + 1 : body + strlen(body);
+			if (strncmp(body - 8, ".recipe\n", 8) != 0)
+				continue;
+			ck_assert_msg(recipe_parse(body, (size_t)(next - body),
+						   &d, &err) == 0,
+				      "%s: %s", f->name, err.msg);
+			recipes++;
+			uses += !strcmp(d->fn, f->name);
+		}
+		ck_assert_msg(recipes && uses, "%s", f->name);
 	}
 }
 END_TEST
