@@ -239,12 +239,17 @@ static void *resolver(void *arg)
 
 /* --- executing ---------------------------------------------------------- */
 
+/* The computation is a row, to be found, and an object, so that the packs alone
+ * say what made a result. */
 static int keep_result(struct eval *ev, struct task *j,
 		       const struct result *res)
 {
-	int r = results_put_recipe(ev->results, &j->recipe, j->canon.data,
-				   j->canon.len);
+	int r = store_put_as(ev->store, OBJ_RECIPE, &j->recipe, j->canon.data,
+			     j->canon.len);
 
+	if (r >= 0)
+		r = results_put_recipe(ev->results, &j->recipe, j->canon.data,
+				       j->canon.len);
 	if (r >= 0)
 		r = results_put(ev->results, res);
 	ev->host.wrote(ev->host.ctx);

@@ -35,6 +35,28 @@ START_TEST(eval_computes_once_and_keeps_it)
 }
 END_TEST
 
+START_TEST(eval_keeps_the_computation_as_an_object)
+{
+	CLEANUP_BUF struct buf row = BUF_INIT;
+	CLEANUP_BUF struct buf object = BUF_INIT;
+	struct eval_value v;
+	enum obj_kind kind;
+	LAB l;
+
+	lab_setup(&l);
+	lab_write(&l, NS_ROOT, "x", "one\n");
+	concat(&l, "a", "x");
+	ck_assert_int_eq(lab_value(&l, NS_NOW, "a", &v), 0);
+	ck_assert_int_eq(store_get(l.store, &v.recipe, &kind, &object), 0);
+	ck_assert_int_eq(kind, OBJ_RECIPE);
+	db_lock(l.db);
+	ck_assert_int_eq(results_get_recipe(l.results, &v.recipe, &row), 0);
+	db_unlock(l.db);
+	ck_assert_uint_eq(row.len, object.len);
+	ck_assert_mem_eq(row.data, object.data, row.len);
+}
+END_TEST
+
 START_TEST(eval_same_computation_is_found_under_another_name)
 {
 	LAB l;
@@ -457,6 +479,7 @@ START_TEST(eval_inputs_are_read_with_the_owners_rights)
 END_TEST
 
 TESTS("eval", eval_computes_once_and_keeps_it,
+      eval_keeps_the_computation_as_an_object,
       eval_same_computation_is_found_under_another_name,
       eval_change_is_seen_and_undone_for_nothing,
       eval_stops_where_content_is_the_same, eval_diamond_computes_its_base_once,
