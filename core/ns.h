@@ -191,11 +191,15 @@ int ns_write(struct ns *ns, const struct ns_by *by, uint64_t ino,
 	     const struct addr *addr, uint64_t size, int64_t mtime_ns,
 	     struct ns_attr *ret) MUST_USE;
 
-/* Extended attributes of the present. */
+/* Extended attributes of the present; the _at ones of any moment. */
 int ns_xattr_get(struct ns *ns, uint64_t ino, const char *name,
 		 struct buf *ret) MUST_USE; /* -ENODATA */
 int ns_xattr_list(struct ns *ns, uint64_t ino,
 		  struct buf *ret) MUST_USE; /* names, each with its NUL */
+int ns_xattr_get_at(struct ns *ns, uint64_t at, uint64_t ino, const char *name,
+		    struct buf *ret) MUST_USE;
+int ns_xattr_list_at(struct ns *ns, uint64_t at, uint64_t ino,
+		     struct buf *ret) MUST_USE;
 /* value NULL removes; flags XATTR_CREATE, XATTR_REPLACE. */
 int ns_xattr_set(struct ns *ns, const struct ns_by *by, uint64_t ino,
 		 const char *name, const void *value, size_t len,

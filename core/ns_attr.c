@@ -190,6 +190,86 @@ int ns_xattr_list(struct ns *ns, uint64_t ino, struct buf *ret)
 	return rc < 0 ? rc : buf_err(ret);
 }
 
+/* What it was at a moment: 1, or 0 for none; value may be NULL. */
+static int past_xattr(struct ns *ns, uint64_t at, uint64_t ino,
+		      const void *name, size_t len, struct buf *value)
+{
+	struct stmt *st;
+	const void *p;
+	size_t n;
+	int rc;
+
+	st = stmts_get(&ns->stmts, NS_XATTR_AT, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)ino);
+	stmt_blob(st, 2, name, len);
+	stmt_int(st, 3, (int64_t)MIN(at, (uint64_t)INT64_MAX));
+	rc = stmt_step(st);
+	if (rc <= 0)
+		return rc;
+	rc = stmt_col_is_null(st, 1) || (uint64_t)stmt_col_int(st, 1) > at;
+	p = stmt_col_blob(st, 0, &n);
+	if (rc && value)
+		buf_add(value, p, n);
+	stmt_reset(st);
+	return value && buf_err(value) < 0 ? -ENOMEM : rc;
+}
+
+int ns_xattr_get_at(struct ns *ns, uint64_t at, uint64_t ino, const char *name,
+		    struct buf *ret)
+{
+	int rc;
+
+	if (at == NS_NOW)
+		return ns_xattr_get(ns, ino, name, ret);
+	rc = past_xattr(ns, at, ino, name, strlen(name), ret);
+	return rc > 0 ? 0 : rc < 0 ? rc : -ENODATA;
+}
+
+/* The first name behind *name, which it replaces: 1, or 0. */
+static int next_xattr(struct ns *ns, uint64_t ino, struct buf *name)
+{
+	struct stmt *st;
+	const void *p;
+	size_t n;
+	int rc;
+
+	st = stmts_get(&ns->stmts, NS_XATTR_NEXT, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)ino);
+	stmt_blob(st, 2, name->data, name->len);
+	rc = stmt_step(st);
+	if (rc <= 0)
+		return rc;
+	p = stmt_col_blob(st, 0, &n);
+	buf_reset(name);
+	buf_add(name, p, n);
+	stmt_reset(st);
+	return buf_err(name) < 0 ? -ENOMEM : 1;
+}
+
+/* From name to name, however often each was set. */
+int ns_xattr_list_at(struct ns *ns, uint64_t at, uint64_t ino, struct buf *ret)
+{
+	CLEANUP_BUF struct buf name = BUF_INIT;
+	int rc, held;
+
+	if (at == NS_NOW)
+		return ns_xattr_list(ns, ino, ret);
+	while ((rc = next_xattr(ns, ino, &name)) > 0) {
+		held = past_xattr(ns, at, ino, name.data, name.len, NULL);
+		if (held < 0)
+			return held;
+		if (!held)
+			continue;
+		buf_add(ret, name.data, name.len);
+		buf_u8(ret, '\0');
+	}
+	return rc < 0 ? rc : buf_err(ret);
+}
+
 static int kill_xattr(struct ns *ns, const struct ns_work *w, uint64_t ino,
 		      const char *name, uint64_t born)
 {

@@ -157,6 +157,13 @@ const char *const ns_sql[NS_STMTS] = {
 	[NS_XATTR_LIST] =
 		"SELECT name FROM xattr INDEXED BY xattr_present"
 		" WHERE branch = 1 AND ino = ?1 AND died IS NULL ORDER BY name",
+	/* The primary key, up to the newest that was set by then. */
+	[NS_XATTR_AT] =
+		"SELECT value, died FROM xattr WHERE branch = 1 AND ino = ?1"
+		" AND name = ?2 AND born <= ?3 ORDER BY born DESC LIMIT 1",
+	[NS_XATTR_NEXT] =
+		"SELECT name FROM xattr WHERE branch = 1 AND ino = ?1"
+		" AND name > ?2 ORDER BY name LIMIT 1",
 	[NS_XATTR_ADD] =
 		"INSERT INTO xattr(branch, ino, name, born, value)"
 		" VALUES (1, ?1, ?2, ?3, ?4)",

@@ -20,6 +20,11 @@ static bool ours(const char *name)
 	return !strncmp(name, OURS, strlen(OURS));
 }
 
+static uint64_t moment_of(const struct node *n)
+{
+	return n->kind == NODE_PAST ? n->at : NS_NOW;
+}
+
 static void reply_bytes(fuse_req_t req, const void *p, size_t n, size_t size)
 {
 	if (!size)
@@ -100,7 +105,7 @@ static bool is_recipe_of_blocked(struct fs *fs, const struct node *n)
 static int source_value(struct fs *fs, const struct node *n, const char *what,
 			struct buf *b)
 {
-	uint64_t at = n->kind == NODE_PAST ? n->at : NS_NOW;
+	uint64_t at = moment_of(n);
 	struct ns_attr a;
 	int r;
 
@@ -193,11 +198,12 @@ void op_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
 		fuse_reply_err(req, ENOTSUP); /* no ACLs */
 		return;
 	}
-	if (n->kind == NODE_SOURCE) {
+	if (n->kind == NODE_SOURCE || n->kind == NODE_PAST) {
 		db_lock(fs->db);
 		r = strncmp(name, "user.", 5) ? 0 : may(fs, n, R_OK);
 		if (r >= 0)
-			r = ns_xattr_get(fs->ns, n->ino, name, &b);
+			r = ns_xattr_get_at(fs->ns, moment_of(n), n->ino, name,
+					    &b);
 		db_unlock(fs->db);
 	}
 	if (r < 0)
@@ -213,9 +219,9 @@ void op_listxattr(fuse_req_t req, fuse_ino_t id, size_t size)
 	struct node *n = node_of(fs, id);
 	int r = 0;
 
-	if (n->kind == NODE_SOURCE) {
+	if (n->kind == NODE_SOURCE || n->kind == NODE_PAST) {
 		db_lock(fs->db);
-		r = ns_xattr_list(fs->ns, n->ino, &b);
+		r = ns_xattr_list_at(fs->ns, moment_of(n), n->ino, &b);
 		db_unlock(fs->db);
 	}
 	if (r < 0)

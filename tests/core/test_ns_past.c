@@ -1,5 +1,6 @@
 #include "core/ns_internal.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -28,6 +29,58 @@ START_TEST(ns_fork_node_is_the_topmost_within_the_interval)
 	ck_assert_uint_eq(ns_fork_node(1, INT64_MAX), UINT64_C(1) << 62);
 	ck_assert_uint_eq(ns_fork_node(INT64_MAX - 1, INT64_MAX),
 			  INT64_MAX - 1);
+}
+END_TEST
+
+/* What the attribute user.a was, and the names, comma after each. */
+static const char *xattrs_at(uint64_t at, uint64_t ino)
+{
+	CLEANUP_BUF struct buf names = BUF_INIT;
+	CLEANUP_BUF struct buf value = BUF_INIT;
+	static char said[200];
+	size_t i;
+	int rc;
+
+	ck_assert_int_eq(ns_xattr_list_at(f.ns, at, ino, &names), 0);
+	for (i = 0; i < names.len; i++)
+		if (!names.data[i])
+			names.data[i] = ',';
+	rc = ns_xattr_get_at(f.ns, at, ino, "user.a", &value);
+	ck_assert(rc == 0 || rc == -ENODATA);
+	snprintf(said, sizeof(said), "%s%s", buf_cstr(&names),
+		 rc ? "none" : buf_cstr(&value));
+	return said;
+}
+
+static uint64_t set_xattr(uint64_t ino, const char *name, const char *value)
+{
+	ck_assert_int_eq(ns_xattr_set(f.ns, &by, ino, name, value,
+				      value ? strlen(value) : 0, 0),
+			 0);
+	return ns_last_change(f.ns);
+}
+
+START_TEST(ns_past_has_the_extended_attributes_of_then)
+{
+	uint64_t ino, none, one, two, both, gone;
+
+	fixture_open(&f);
+	ino = make_file(&f, NS_ROOT, "a");
+	none = ns_last_change(f.ns);
+	one = set_xattr(ino, "user.a", "1");
+	two = set_xattr(ino, "user.a", "2");
+	both = set_xattr(ino, "user.b", "");
+	gone = set_xattr(ino, "user.a", NULL);
+	ck_assert_str_eq(xattrs_at(none, ino), "none");
+	ck_assert_str_eq(xattrs_at(one, ino), "user.a,1");
+	ck_assert_str_eq(xattrs_at(two, ino), "user.a,2");
+	ck_assert_str_eq(xattrs_at(both, ino), "user.a,user.b,2");
+	ck_assert_str_eq(xattrs_at(gone, ino), "user.b,none");
+	ck_assert_str_eq(xattrs_at(NS_NOW, ino), "user.b,none");
+	remove_name(&f, NS_ROOT, "a");
+	ck_assert_str_eq(xattrs_at(both, ino), "user.a,user.b,2");
+	ck_assert_str_eq(xattrs_at(ns_last_change(f.ns), ino), "none");
+	fixture_done(&f);
 }
 END_TEST
 
@@ -247,7 +300,8 @@ START_TEST(ns_change_keeps_who_and_why_and_cuts_at_a_character)
 }
 END_TEST
 
-TESTS("ns_past", ns_fork_node_is_the_topmost_within_the_interval,
+TESTS("ns_past", ns_past_has_the_extended_attributes_of_then,
+      ns_fork_node_is_the_topmost_within_the_interval,
       ns_past_listing_holds_what_lived_then_among_many_dead,
       ns_past_attributes_are_those_of_then,
       ns_time_never_falls_when_the_clock_jumps_back,

@@ -108,6 +108,22 @@ test_modes_and_times_of_before()
 	eq "751 978307200" "$(stat -c '%a %Y' "$(at "$t1")/f")"
 }
 
+test_extended_attributes_of_before()
+{
+	local t1
+
+	echo x >"$M/f"
+	setfattr -n user.a -v one "$M/f"
+	setfattr -n user.b -v other "$M/f"
+	t1=$(moment)
+	setfattr -n user.a -v two "$M/f"
+	setfattr -x user.b "$M/f"
+	eq $'user.a="one"\nuser.b="other"' \
+		"$(getfattr -d --absolute-names "$(at "$t1")/f" | grep =)"
+	eq 'user.a="two"' "$(getfattr -d --absolute-names "$M/f" | grep =)"
+	not setfattr -n user.a -v three "$(at "$t1")/f"
+}
+
 test_past_and_present_are_not_the_same_file()
 {
 	local t1
