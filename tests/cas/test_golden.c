@@ -1,7 +1,7 @@
 /* Addresses and bytes that will never change: who breaks one of these breaks
  * every store there is. Random bytes are those of splitmix64, little-endian
  * (tests/cas/util.h). That the values are those of the manual page, and not
- * just what this program does, is tests/cas/format.py's business. */
+ * just what this program does, is tests/format/compare.py's business. */
 #include "cas/blob.h"
 #include "cas/codec.h"
 #include "cas/dir.h"

@@ -1,6 +1,6 @@
 /* Puts standard input into a store, and prints the address: as a file, or as a
  * directory whose entries are lines "NAME TYPE SIZE DEVICE ADDRESS TARGET",
- * name and target in hex ("-": none). For tests/cas/format.py, which then
+ * name and target in hex ("-": none). For tests/format/compare.py, which then
  * makes the same from the manual page alone. */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,0 +1,265 @@
+"""deriva-store(5), JOURNALS: the chain, its records, and the names, attributes
+and results that follow from them."""
+
+import collections
+
+from common import MIB, ZERO, Bad, Reader, blake3_many, must
+
+SALT = "deriva salt v1"
+MAIN = 1
+ROOT = 1
+FORGOTTEN = "forgotten"
+DONE = {1: "create", 2: "write", 3: "set attributes", 4: "link", 5: "unlink",
+        6: "rename", 7: "extended attribute", 8: "result", 9: "rollback"}
+
+Journal = collections.namedtuple(
+    "Journal", "address last before clear first records")
+# program and message: bytes, None, or FORGOTTEN, as all values
+Change = collections.namedtuple(
+    "Change", "number time done branch uid pid program message effects")
+
+Made = collections.namedtuple("Made", "parent ino name")
+Removed = collections.namedtuple("Removed", "parent ino name")
+Inode = collections.namedtuple(
+    "Inode", "ino mode uid gid device size mtime value")
+Set = collections.namedtuple("Set", "ino name value")
+Unset = collections.namedtuple("Unset", "ino name")
+Result = collections.namedtuple(
+    "Result", "parent name recipe error executable address size duration")
+
+
+def is_journal(data):
+    return data[:2] == b"J\x01"
+
+
+def is_clear(data):
+    return data[:2] == b"V\x01"
+
+
+# --- reading ------------------------------------------------------------------
+
+def journal_read(address, data):
+    """A journal whose records are byte strings still."""
+    must(len(data) <= MIB, "length of a journal")
+    r = Reader(data)
+    must(r.take(2) == b"J\x01", "start of a journal")
+    flags = r.u8()
+    must(flags <= 1, "flags of a journal")
+    before, clear, first = r.address(), r.address(), r.u64()
+    records = [r.take(r.u32()) for _ in range(r.u32())]
+    must(records, "a journal without records")
+    r.end()
+    return Journal(address, flags == 1, before, clear, first, records)
+
+
+def clear_read(data):
+    """(salt, value) each, or FORGOTTEN."""
+    must(len(data) <= MIB, "length of a clear object")
+    r = Reader(data)
+    must(r.take(2) == b"V\x01", "start of a clear object")
+    values = []
+    for _ in range(r.u32()):
+        length = r.u32()
+        if length == 0xffffffff:
+            values.append(FORGOTTEN)
+        else:
+            salt = r.take(16)
+            values.append((salt, r.take(length)))
+    r.end()
+    return values
+
+
+class Values:
+    """Hands the values out in the order of the hashes, which are checked all
+    at once by done()."""
+
+    def __init__(self, clear):
+        self.clear = iter(clear)
+        self.salted = []
+        self.hashes = []
+
+    def next(self, hash_):
+        if hash_ == ZERO:
+            return None
+        found = next(self.clear, None)
+        must(found is not None, "a value is missing")
+        if found == FORGOTTEN:
+            return FORGOTTEN
+        self.salted.append(found[0] + found[1])
+        self.hashes.append(hash_)
+        return found[1]
+
+    def done(self):
+        must(next(self.clear, None) is None, "a value too many")
+
+
+def effect_read(r, values):
+    def value(needed=False):
+        hash_ = r.address()
+        must(hash_ != ZERO or not needed, "a value must not be absent")
+        return values.next(hash_)
+
+    kind = r.u8()
+    if kind in (1, 2):
+        parent, ino = r.u64(), r.u64()
+        return (Made if kind == 1 else Removed)(parent, ino, value(True))
+    if kind == 3:
+        fields = (r.u64(), r.u32(), r.u32(), r.u32(), r.u64(), r.u64(),
+                  r.i64())
+        effect = Inode(*fields, value())
+        is_value = effect.mode & 0o170000 in (0o100000, 0o120000)
+        must(is_value == (effect.value is not None), "value of an inode")
+        return effect
+    if kind == 4:
+        return Set(r.u64(), value(True), value(True))
+    if kind == 5:
+        return Unset(r.u64(), value(True))
+    must(kind == 6, "type of an effect")
+    parent, name, recipe = r.u64(), value(True), value(True)
+    error, executable = r.u32(), r.u8()
+    must(error < 2**31 and executable <= 1, "fields of a result")
+    return Result(parent, name, recipe, error, executable == 1, value(),
+                  r.u64(), r.i64())
+
+
+def record_read(data, values):
+    r = Reader(data)
+    number, time, done, branch = r.u64(), r.i64(), r.u16(), r.u32()
+    uid, pid = r.u32(), r.u32()
+    program, message = values.next(r.address()), values.next(r.address())
+    must(number and done and branch, "fields of a record")
+    effects = [effect_read(r, values) for _ in range(r.u32())]
+    r.end()
+    return Change(number, time, done, branch, uid, pid, program, message,
+                  effects)
+
+
+def changes_read(get, journals):
+    """The records of journals, whose values are checked."""
+    changes = []
+    salted = []
+    hashes = []
+    for journal in journals:
+        values = Values(clear_read(get(journal.clear, "journal")))
+        changes += [record_read(data, values) for data in journal.records]
+        values.done()
+        must(u64_of(journal.records[0]) == journal.first,
+             "number of a journal's first change")
+        salted += values.salted
+        hashes += values.hashes
+    must(blake3_many(salted, SALT) == hashes, "hash of a value")
+    check_order(changes)
+    return changes
+
+
+def u64_of(record):
+    return Reader(record).u64()
+
+
+def goes_on(before, change):
+    return (change.number == before.number and change[:6] == before[:6] and
+            change.program is None and change.message is None)
+
+
+def check_order(changes):
+    for before, change in zip(changes, changes[1:]):
+        must(change.number > before.number or goes_on(before, change),
+             "order of numbers")
+        must(change.time >= before.time, "order of times")
+
+
+# --- the chain ----------------------------------------------------------------
+
+def chain(packs):
+    """The journals that count, oldest first."""
+    journals = {a: journal_read(a, data) for a, data in packs.all("journal")
+                if is_journal(data)}
+    marked = [j for j in journals.values() if j.last]
+    found = []
+    at = max(marked, key=lambda j: j.first).address if marked else ZERO
+    while at != ZERO:
+        must(at in journals, "journal %s is missing" % at.hex())
+        found.append(journals[at])
+        at = journals[at].before
+    return found[::-1]
+
+
+def history(packs):
+    return changes_read(packs.get, chain(packs))
+
+
+# --- what follows -------------------------------------------------------------
+
+class Names:
+    """A branch as it was after some change."""
+
+    def __init__(self):
+        self.children = collections.defaultdict(dict)  # parent -> name -> ino
+        self.inodes = {}
+        self.xattrs = collections.defaultdict(dict)
+        # what each name held last; it is there while a recipe defines it
+        self.derived = collections.defaultdict(dict)
+
+    def apply(self, change):
+        for e in change.effects:
+            getattr(self, type(e).__name__.lower())(e)
+
+    def made(self, e):
+        must(e.name not in self.children[e.parent], "a name is made twice")
+        self.children[e.parent][e.name] = e.ino
+
+    def removed(self, e):
+        must(self.children[e.parent].pop(e.name, None) == e.ino,
+             "a name is removed that was not there")
+
+    def inode(self, e):
+        self.inodes[e.ino] = e
+
+    def set(self, e):
+        self.xattrs[e.ino][e.name] = e.value
+
+    def unset(self, e):
+        must(self.xattrs[e.ino].pop(e.name, None) is not None,
+             "an attribute is removed that was not there")
+
+    def result(self, e):
+        self.derived[e.parent][e.name] = e
+
+    def path(self, ino):
+        """Of a directory, from the root."""
+        parts = []
+        while ino != ROOT:
+            parent, name = next((p, name) for p, d in self.children.items()
+                                for name, child in d.items() if child == ino)
+            parts.append(name)
+            ino = parent
+        return b"/".join(parts[::-1])
+
+    def walk(self, ino=ROOT, path=b""):
+        """(path, inode) of all below a directory, by name."""
+        for name, child in sorted(self.children[ino].items()):
+            yield path + name, self.inodes[child]
+            if self.inodes[child].mode & 0o170000 == 0o040000:
+                yield from self.walk(child, path + name + b"/")
+
+
+def moments(changes, branch=MAIN):
+    """(number, names, effects) after each change; names is one object, which
+    changes."""
+    names = Names()
+    effects = []
+    for i, change in enumerate(changes):
+        if change.branch == branch:
+            names.apply(change)
+            effects += change.effects
+        if i + 1 == len(changes) or changes[i + 1].number != change.number:
+            yield change.number, names, effects
+            effects = []
+
+
+def names_at(changes, number):
+    names = Names()
+    for change in changes:
+        if change.number <= number and change.branch == MAIN:
+            names.apply(change)
+    return names
