@@ -10,9 +10,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "cas/store.h"
 
@@ -232,6 +230,15 @@ void layout_done(struct layout *l)
 	*l = (struct layout){NULL, -1, -1, -1, false};
 }
 
+int layout_look_again(struct layout *l, struct err *err)
+{
+	int rc = check_format(l->path, l->dir_fd, err);
+
+	if (rc >= 0)
+		l->fresh = rc;
+	return rc < 0 ? rc : 0;
+}
+
 static int write_format(struct layout *l)
 {
 	CLEANUP_CLOSE int fd = -1;
@@ -262,89 +269,5 @@ int layout_seal(struct layout *l, struct err *err)
 		return err_set(err, rc, "%s/format: cannot be written: %s",
 			       l->path, err_name(rc));
 	l->fresh = false;
-	return 0;
-}
-
-/* --- the lock ------------------------------------------------------------- */
-
-/* Who only asks whether the lock is held takes it for a moment, shared: that
- * is no reason to give up. */
-#define LOCK_TRIES 20
-#define PAUSE	   (&(struct timespec){.tv_nsec = 2000000})
-
-static int read_text(int fd, struct buf *b)
-{
-	char text[512];
-	ssize_t n = pread(fd, text, sizeof(text), 0);
-
-	if (n < 0)
-		return -errno;
-	buf_reset(b);
-	buf_add(b, text, (size_t)n);
-	return buf_err(b);
-}
-
-static int lock_busy(struct layout *l, int fd, struct err *err)
-{
-	CLEANUP_BUF struct buf b = BUF_INIT;
-
-	if (read_text(fd, &b))
-		buf_reset(&b);
-	while (b.len && b.data[b.len - 1] == '\n')
-		b.data[--b.len] = '\0';
-	return err_set(err, -EBUSY, "%s: the store is in use%s%s", l->path,
-		       b.len ? ": " : "", buf_cstr(&b));
-}
-
-int layout_lock(struct layout *l, const char *text, int *ret_fd,
-		struct err *err)
-{
-	CLEANUP_CLOSE int fd = -1;
-	int i, rc;
-
-	fd = openat(l->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return err_set(err, -errno, "%s/lock: %s", l->path,
-			       err_name(errno));
-	for (i = 0; (rc = flock(fd, LOCK_EX | LOCK_NB)) < 0; i++) {
-		if (errno == EINTR)
-			continue;
-		if (errno != EWOULDBLOCK)
-			return err_set(err, -errno, "%s/lock: %s", l->path,
-				       err_name(errno));
-		if (i >= LOCK_TRIES)
-			return lock_busy(l, fd, err);
-		nanosleep(PAUSE, NULL);
-	}
-	if (ftruncate(fd, 0) < 0 ||
-	    pwrite(fd, text, strlen(text), 0) != (ssize_t)strlen(text))
-		return err_set(err, errno ? -errno : -EIO,
-			       "%s/lock: cannot be written: %s", l->path,
-			       err_name(errno));
-	*ret_fd = steal_fd(&fd);
-	return 0;
-}
-
-int store_lock_holder(const char *path, struct buf *ret)
-{
-	CLEANUP_FREE char *name = NULL;
-	CLEANUP_CLOSE int fd = -1;
-	int i, rc;
-
-	if (asprintf(&name, "%s/lock", path) < 0)
-		return -ENOMEM;
-	fd = open(name, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	for (i = 0; i < LOCK_TRIES; i++) {
-		if (!flock(fd, LOCK_SH | LOCK_NB))
-			return -ENOENT;
-		if (errno != EWOULDBLOCK)
-			return -errno;
-		rc = read_text(fd, ret);
-		if (rc || ret->len)
-			return rc;
-		nanosleep(PAUSE, NULL); /* the holder is about to write it */
-	}
 	return 0;
 }

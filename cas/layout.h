@@ -1,4 +1,4 @@
-/* cas/layout.h - the directory of a store: recognised, made, its lock. */
+/* cas/layout.h - the directory of a store: recognised and made. */
 #ifndef CAS_LAYOUT_H
 #define CAS_LAYOUT_H
 
@@ -18,11 +18,9 @@ struct layout {
 int layout_open(const char *path, bool create, struct layout *ret,
 		struct err *err) MUST_USE;
 void layout_done(struct layout *l);
+/* Another process may have finished making it since. */
+int layout_look_again(struct layout *l, struct err *err) MUST_USE;
 /* Writes the format file, durably: from then on it is a store. */
 int layout_seal(struct layout *l, struct err *err) MUST_USE;
-
-/* See store_lock(); the descriptor holds the lock. */
-int layout_lock(struct layout *l, const char *text, int *ret_fd,
-		struct err *err) MUST_USE;
 
 #endif

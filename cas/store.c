@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <sys/uio.h>
 
+#include "cas/attach.h"
 #include "cas/cache.h"
 #include "cas/codec.h"
 #include "cas/ingest.h"
@@ -42,7 +43,7 @@ struct store {
 	struct ingest *ingest;
 	struct cache *chunks, *nodes;
 	struct chunker chunker;
-	int lock_fd;
+	struct attach *attach;
 	_Atomic(pthread_t) committer; /* thread between our hooks, or 0 */
 };
 
@@ -412,16 +413,33 @@ int store_sync(struct store *s)
 
 /* --- the whole ------------------------------------------------------------ */
 
+/* Who may be in the way. */
+static void name_others(struct store *s, struct err *err)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+	size_t n = err ? strlen(err->msg) : 0;
+
+	if (n && attach_others(s->layout.dir_fd, &b) >= 0 && b.len)
+		snprintf(err->msg + n, sizeof(err->msg) - n, " (%s)",
+			 buf_cstr(&b));
+}
+
 static int open_rows(struct store *s, struct err *err)
 {
 	CLEANUP_FREE char *path = NULL;
-	int rc;
+	int rc, flags = 0;
 
 	if (asprintf(&path, "%s/deriva.db", s->layout.path) < 0) {
 		path = NULL;
 		return -ENOMEM;
 	}
-	rc = db_open(path, s->layout.fresh ? DB_CREATE : 0, &s->db, err);
+	if (s->layout.fresh)
+		flags = DB_CREATE;
+	else if (!attach_alone(s->attach))
+		flags = DB_SHARED;
+	rc = db_open(path, flags, &s->db, err);
+	if (rc == -EBUSY)
+		name_others(s, err);
 	if (!rc)
 		rc = objects_open(s->db, path, &s->objects, err);
 	return rc;
@@ -446,8 +464,10 @@ static int open_parts(struct store *s, struct err *err)
 			       err_name(rc));
 	rc = open_rows(s, err);
 	if (!rc)
-		rc = db_add_hook(s->db, (struct db_hook){before_commit,
-							 after_commit, s});
+		rc = db_add_hook(s->db,
+				 (struct db_hook){.before = before_commit,
+						  .after = after_commit,
+						  .ctx = s});
 	return rc;
 }
 
@@ -465,7 +485,7 @@ static void store_free(struct store *s)
 	cache_free(s->chunks);
 	cache_free(s->nodes);
 	layout_done(&s->layout);
-	close_fdp(&s->lock_fd);
+	attach_close(s->attach);
 	free(s);
 }
 CLEANUP_FN(struct store, store_free)
@@ -478,13 +498,20 @@ int store_open(const char *path, int flags, struct store **ret, struct err *err)
 	if (!s)
 		return err_set(err, -ENOMEM, "%s", err_name(-ENOMEM));
 	s->layout = (struct layout){NULL, -1, -1, -1, false};
-	s->lock_fd = -1;
 	chunker_init(&s->chunker);
 	rc = layout_open(path, flags & STORE_CREATE, &s->layout, err);
+	if (!rc)
+		rc = attach_open(s->layout.dir_fd, s->layout.path, &s->attach,
+				 err);
+	if (!rc)
+		rc = layout_look_again(&s->layout, err);
 	if (!rc)
 		rc = open_parts(s, err);
 	if (!rc && s->layout.fresh)
 		rc = layout_seal(&s->layout, err);
+	/* up to here, what only one process may do is done by who is alone */
+	if (!rc)
+		rc = attach_share(s->attach);
 	if (rc)
 		return rc;
 	*ret = steal(&s);
@@ -502,9 +529,9 @@ int store_close(struct store *s)
 	return rc;
 }
 
-int store_lock(struct store *s, const char *text, struct err *err)
+struct attach *store_attach(struct store *s)
 {
-	return layout_lock(&s->layout, text, &s->lock_fd, err);
+	return s->attach;
 }
 
 struct db *store_db(struct store *s)

@@ -5,8 +5,10 @@
  *	format		"deriva store 1\n": refused when the number is higher
  *	deriva.db	rows (core), with its -wal and -shm
  *	packs/ID.pack	objects
- *	drafts/		files being written; what a crash left is swept
- *	lock		flock(2): shared by every process, see store_lock
+ *	drafts/		files being written: whose flock(2) nobody holds was
+ *			left by a process that ended, and is swept
+ *	lock		locked by every process that has it open, see
+ *			cas/attach.h
  *
  * An object that is put lies in a pack at once and in the index when the batch
  * of the db is committed; until then the store itself knows where it lies.
@@ -36,6 +38,7 @@
  * yet; the rest is this process's own number for it. */
 #define PACK_LOCAL UINT32_C(0x80000000)
 
+struct attach;
 struct store;
 struct cache;
 
@@ -44,7 +47,8 @@ enum store_flags {
 };
 
 /* Opens it, also while other processes use it. Messages name the path and
- * the remedy: missing, not empty and no store, not writable, newer format. */
+ * the remedy: missing, not empty and no store, not writable, newer format; or
+ * of an older one, and in use, so that it cannot be brought up to date. */
 int store_open(const char *path, int flags, struct store **ret,
 	       struct err *err) MUST_USE;
 /* Commits the batch, makes all of it durable, closes. Says how that went; the
@@ -57,11 +61,9 @@ struct objects *store_objects(struct store *s);
 const char *store_path(const struct store *s); /* absolute */
 int store_drafts_fd(const struct store *s);    /* the drafts/ directory */
 
-/* One mount at a time serves a store: an exclusive lock on `lock`, which holds
- * the text given (pid, mountpoint). -EBUSY: err and the text of the holder. */
-int store_lock(struct store *s, const char *text, struct err *err) MUST_USE;
-/* What the holder wrote, -ENOENT when nobody holds the lock now. */
-int store_lock_holder(const char *path, struct buf *ret) MUST_USE;
+/* Which other processes have it open, and what this one is to them; alone only
+ * while it is being opened, see store.c. */
+struct attach *store_attach(struct store *s);
 
 /* Address of the object; stored only when it is not there yet. */
 int store_put(struct store *s, enum obj_kind kind, const void *p, size_t n,

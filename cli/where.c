@@ -41,24 +41,19 @@ static int status_store(const char *root, struct buf *ret)
 	return rc < 0 ? rc : json_string(buf_cstr(&status), "store", ret);
 }
 
-/* The mount that serves the store now; *ret stays NULL when none does. A
- * store in use by a mount that cannot be seen from here is -EBUSY. */
+/* A mount that serves the store and can be reached from here; *ret stays NULL
+ * when there is none. */
 static int find_mount(const char *store, char **ret, struct err *err)
 {
 	CLEANUP(mount_table_done) struct mount_table t = {0};
-	CLEANUP_BUF struct buf holder = BUF_INIT, other = BUF_INIT;
+	CLEANUP_BUF struct buf other = BUF_INIT;
 	size_t i;
 	int rc;
 
-	rc = store_lock_holder(store, &holder);
-	if (rc == -ENOENT)
-		return 0;
-	if (rc >= 0)
-		rc = mount_table_read(&t);
+	rc = mount_table_read(&t);
 	if (rc < 0)
-		return err_set(err, rc, "%s: %s", store, err_name(rc));
-	for (; holder.len && holder.data[holder.len - 1] == '\n'; holder.len--)
-		holder.data[holder.len - 1] = '\0';
+		return err_set(err, rc, "/proc/self/mountinfo: %s",
+			       err_name(rc));
 	for (i = 0; i < t.count; i++) {
 		const struct mount_entry *e = &t.entries[i];
 
@@ -70,10 +65,7 @@ static int find_mount(const char *store, char **ret, struct err *err)
 		*ret = strdup(e->dir);
 		return *ret ? 0 : -ENOMEM;
 	}
-	return err_set(err, -EBUSY,
-		       "%s is in use by a mount that cannot be reached from "
-		       "here (%s); try again when it has ended",
-		       store, buf_cstr(&holder));
+	return 0;
 }
 
 /* As root nobody else has to see the mount. Where that is not permitted (some

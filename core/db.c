@@ -125,6 +125,7 @@ void db_drop_hooks(struct db *db, const void *ctx)
 
 int db_begin(struct db *db)
 {
+	size_t i;
 	int rc;
 
 	if (db->readonly)
@@ -139,7 +140,10 @@ int db_begin(struct db *db)
 	if (rc < 0)
 		return rc;
 	db->batch = true;
-	return 0;
+	for (i = 0; i < db->n_hooks; i++)
+		if (db->hooks[i].began)
+			db->hooks[i].began(db->hooks[i].ctx);
+	return db->broken;
 }
 
 bool db_in_batch(const struct db *db)

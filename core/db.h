@@ -33,6 +33,8 @@ struct stmt;
 enum db_flags {
 	DB_CREATE = 1,	 /* make and migrate it if there is none */
 	DB_READONLY = 2, /* a second connection, reads committed rows only */
+	DB_SHARED = 4,	 /* other processes may have it open: tables of an
+			  * older version stay as they are (-EBUSY) */
 };
 
 int db_open(const char *path, int flags, struct db **ret,
@@ -45,13 +47,15 @@ CLEANUP_FN(struct db, db_close)
 void db_lock(struct db *db);
 void db_unlock(struct db *db);
 
-/* Called around the end of each batch, in order of registration. before may
- * write rows; its failure rolls the batch back. after learns whether the
- * batch is in the database. */
+/* Called around each batch, in order of registration. began comes before
+ * anything is written, and may read; what other processes committed before is
+ * there. before the end, rows may be written; its failure rolls the batch
+ * back. after learns whether the batch is in the database. */
 struct db_hook {
 	int (*before)(void *ctx);
 	void (*after)(void *ctx, bool committed);
 	void *ctx;
+	void (*began)(void *ctx);
 };
 int db_add_hook(struct db *db, struct db_hook hook) MUST_USE;
 void db_drop_hooks(struct db *db, const void *ctx); /* all with that ctx */

@@ -59,6 +59,12 @@ struct journal {
 	bool open;    /* there is a record being written */
 	int failed;   /* -errno: this batch cannot be recorded */
 
+	journal_news_fn news;
+	void *news_ctx;
+	struct addr known;   /* the head, as of the last look or own batch */
+	struct addr written; /* the head that the open batch makes */
+	bool wrote;
+
 	struct mark mark;
 	struct part *parts;
 	size_t n_parts, cap; /* parts above n_parts keep their memory */
@@ -410,6 +416,47 @@ static int put_part(struct journal *j, const struct part *p, bool last,
 	return rc;
 }
 
+/* The head of the chain may be another process's. */
+int journal_look(struct journal *j)
+{
+	struct addr head = {0}, known = j->known;
+	int rc;
+
+	if (!j->news)
+		return 0;
+	rc = journal_head(j, &head, NULL);
+	if (rc < 0 && rc != -ENOENT)
+		return rc;
+	if (addr_eq(&head, &known))
+		return 0;
+	j->known = head;
+	j->news(j->news_ctx, &known, &head);
+	return 0;
+}
+
+int journal_set_news(struct journal *j, journal_news_fn fn, void *ctx)
+{
+	int rc = journal_head(j, &j->known, NULL);
+
+	if (rc < 0 && rc != -ENOENT)
+		return rc;
+	j->news = fn;
+	j->news_ctx = ctx;
+	return 0;
+}
+
+/* From here on nobody else can commit: what is there now is theirs, what comes
+ * is ours. */
+static void batch_began(void *ctx)
+{
+	struct journal *j = ctx;
+	int rc = journal_look(j);
+
+	j->wrote = false;
+	if (rc < 0)
+		j->failed = rc;
+}
+
 static int before_commit(void *ctx)
 {
 	struct journal *j = ctx;
@@ -430,12 +477,18 @@ static int before_commit(void *ctx)
 		if (rc < 0)
 			return rc;
 	}
+	j->written = head;
+	j->wrote = true;
 	return set_head(j, &head);
 }
 
 static void after_commit(void *ctx, bool committed)
 {
 	struct journal *j = ctx;
+
+	if (committed && j->wrote)
+		j->known = j->written;
+	j->wrote = false;
 
 	j->open = false;
 	j->failed = 0;
@@ -456,7 +509,8 @@ int journal_open(struct db *db, struct journal **ret)
 		db_lock(db);
 		rc = db_add_hook(db, (struct db_hook){.before = before_commit,
 						      .after = after_commit,
-						      .ctx = j});
+						      .ctx = j,
+						      .began = batch_began});
 		db_unlock(db);
 	}
 	if (rc < 0) {

@@ -66,6 +66,22 @@ void journal_undo(struct journal *j);
 int journal_head(struct journal *j, struct addr *ret,
 		 uint64_t *ret_seq) MUST_USE;
 
+/* --- what other processes did -----------------------------------------------
+ * The chain is all processes': each journal names the one before, whoever
+ * wrote that. */
+
+/* Journals of other processes have been committed: those after `from` (zero:
+ * from the first) up to `to`. Told once of each, when a batch begins or
+ * journal_look() is called, in order; db_lock() held, perhaps deep inside an
+ * operation. */
+typedef void (*journal_news_fn)(void *ctx, const struct addr *from,
+				const struct addr *to);
+/* From now on; what is there already is no news. */
+int journal_set_news(struct journal *j, journal_news_fn fn,
+		     void *ctx) MUST_USE;
+/* Looks whether there are news now. */
+int journal_look(struct journal *j) MUST_USE;
+
 /* --- decoding, for checking and rebuilding -------------------------------
  * Strict: what is accepted encodes to the same bytes again. -EBADMSG else. A
  * callback returns 0 to go on; anything else is returned. */

@@ -10,6 +10,7 @@
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 
+#include "cas/attach.h"
 #include "core/clock.h"
 #include "fs/ender.h"
 #include "fs/fs.h"
@@ -173,18 +174,17 @@ static int open_rows(struct fs *fs, struct err *err)
 	return r;
 }
 
-static int lock_store(struct fs *fs, struct err *err)
+static int tell_others(struct fs *fs)
 {
 	CLEANUP_FREE char *text = NULL;
 
-	if (asprintf(&text,
-		     "process %d has it mounted at %s (`deriva umount` ends "
-		     "that)\n",
-		     (int)getpid(), fs->mountpoint) < 0) {
+	if (asprintf(&text, "process %d has it mounted at %s", (int)getpid(),
+		     fs->mountpoint) < 0) {
 		text = NULL;
 		return -ENOMEM;
 	}
-	return store_lock(fs->store, text, err);
+	attach_say(store_attach(fs->store), text);
+	return 0;
 }
 
 static int open_eval(struct fs *fs)
@@ -400,7 +400,7 @@ static int start(struct mount *m, const char *store, const char *dir,
 	fs->db = store_db(fs->store);
 	r = check_apart(store_path(fs->store), fs->mountpoint, err);
 	if (r >= 0)
-		r = lock_store(fs, err);
+		r = tell_others(fs);
 	if (r >= 0)
 		r = eval_sweep(fs->store);
 	if (r >= 0)

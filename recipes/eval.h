@@ -46,8 +46,7 @@ struct eval_host {
 	void (*hide)(void *ctx, uint64_t id);
 };
 
-/* Removes what runs of a process that crashed left in drafts/. The caller
- * holds the store's mount lock. */
+/* Removes what runs of processes that are gone left in drafts/. */
 int eval_sweep(struct store *store) MUST_USE;
 
 struct eval_options {

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "recipes/eval.h"
@@ -101,9 +102,44 @@ static void empty(int top)
 	}
 }
 
+/* What somebody who lives has there is locked by him. */
+static void sweep_one(int top, const char *name)
+{
+	CLEANUP_CLOSE int fd = -1;
+	struct stat st;
+
+	if (fstatat(top, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+		unlinkat(top, name, 0);
+		return;
+	}
+	fd = openat(top, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == EACCES && S_ISDIR(st.st_mode)) {
+		/* nobody makes one of his own that he cannot open */
+		fchmodat(top, name, 0700, 0);
+		fd = openat(top, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	}
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return;
+	if (S_ISDIR(st.st_mode)) {
+		fchmod(fd, 0700);
+		empty(fd);
+	}
+	unlinkat(top, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);
+}
+
 int eval_sweep(struct store *store)
 {
-	empty(store_drafts_fd(store));
+	int top = store_drafts_fd(store);
+	DIR *d = open_listing(top);
+	struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		if (!is_dot(e->d_name))
+			sweep_one(top, e->d_name);
+	if (d)
+		closedir(d);
 	return 0;
 }
 
@@ -118,18 +154,50 @@ void scratch_done(struct scratch *s)
 	free(s->path);
 }
 
+/* A directory of that name, locked: 1. 0: it is somebody else's, who may even
+ * have swept it away a moment after it was made. */
+static int try_name(struct scratch *s, int drafts)
+{
+	CLEANUP_CLOSE int fd = -1;
+	struct stat st;
+
+	if (mkdirat(drafts, s->name, 0700) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	fd = openat(drafts, s->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? 0 : -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!st.st_nlink)
+		return 0;
+	s->fd = steal_fd(&fd);
+	return 1;
+}
+
+/* Processes that do not see each other may have the same number. */
+static int make_locked(struct scratch *s, uint64_t number)
+{
+	int drafts = store_drafts_fd(s->store), i, r = 0;
+
+	for (i = 0; !r && i < 1000; i++) {
+		snprintf(s->name, sizeof(s->name), "run-%d-%llu-%d",
+			 (int)getpid(), (unsigned long long)number, i);
+		r = try_name(s, drafts);
+	}
+	if (r <= 0)
+		s->name[0] = '\0';
+	return r < 0 ? r : r ? 0 : -EEXIST;
+}
+
 int scratch_make(struct scratch *s, uint64_t number)
 {
-	int drafts = store_drafts_fd(s->store);
+	int r = make_locked(s, number);
 
-	snprintf(s->name, sizeof(s->name), "run-%d-%llu", (int)getpid(),
-		 (unsigned long long)number);
-	if (mkdirat(drafts, s->name, 0700) < 0) {
-		s->name[0] = '\0';
-		return -errno;
-	}
-	s->fd = openat(drafts, s->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (s->fd < 0 || mkdirat(s->fd, "o", 0700) < 0)
+	if (r < 0)
+		return r;
+	if (mkdirat(s->fd, "o", 0700) < 0)
 		return -errno;
 	if (asprintf(&s->path, "%s/drafts/%s", store_path(s->store), s->name) <
 	    0) {

@@ -19,7 +19,8 @@ struct scratch {
 		.store = (s), .fd = -1 \
 	}
 
-/* The number is different for each run of this process. */
+/* The number is different for each run of this process. Locked with flock(2) as
+ * long as it is used, so that no other process sweeps it. */
 int scratch_make(struct scratch *s, uint64_t number) MUST_USE;
 /* Removes it with all that is in it, however deep and with whatever modes. */
 void scratch_done(struct scratch *s);

@@ -178,32 +178,6 @@ START_TEST(store_open_not_writable_says_so)
 }
 END_TEST
 
-START_TEST(store_lock_is_one_holders_and_names_it)
-{
-	struct buf b = BUF_INIT;
-	struct store *s, *t;
-	struct err err;
-	char *dir;
-
-	s = new_store(&dir);
-	ck_assert_int_eq(store_open(dir, 0, &t, &err), 0);
-	ck_assert_int_eq(store_lock_holder(dir, &b), -ENOENT);
-	ck_assert_int_eq(store_lock(s, "pid 123 on /mnt/a longer text", &err),
-			 0);
-	ck_assert_int_eq(store_lock_holder(dir, &b), 0);
-	ck_assert_str_eq(buf_cstr(&b), "pid 123 on /mnt/a longer text");
-	ck_assert_int_eq(store_lock(t, "me", &err), -EBUSY);
-	ck_assert_msg(strstr(err.msg, "pid 123 on /mnt/a"), "%s", err.msg);
-	ck_assert_int_eq(store_close(s), 0);
-	ck_assert_int_eq(store_lock_holder(dir, &b), -ENOENT);
-	ck_assert_int_eq(store_lock(t, "me", &err), 0);
-	ck_assert_int_eq(store_lock_holder(dir, &b), 0);
-	ck_assert_str_eq(buf_cstr(&b), "me");
-	buf_done(&b);
-	drop_store(t, dir);
-}
-END_TEST
-
 START_TEST(store_open_by_several_at_once_makes_one)
 {
 	char *dir = test_dir();
@@ -240,5 +214,5 @@ TESTS("layout", store_open_makes_the_last_component_only,
       store_open_refuses_a_newer_or_damaged_format,
       store_open_refuses_a_store_that_lost_a_part,
       store_open_finishes_what_a_crash_left_of_making_one,
-      store_open_not_writable_says_so, store_lock_is_one_holders_and_names_it,
+      store_open_not_writable_says_so,
       store_open_by_several_at_once_makes_one)

@@ -83,7 +83,7 @@ START_TEST(scratch_goes_with_all_that_is_in_it)
 }
 END_TEST
 
-START_TEST(scratch_of_the_same_number_is_refused)
+START_TEST(scratch_of_the_same_number_is_another)
 {
 	struct store *store;
 	char *dir;
@@ -94,8 +94,9 @@ START_TEST(scratch_of_the_same_number_is_refused)
 		CLEANUP(scratch_done) struct scratch b = SCRATCH_INIT(store);
 
 		ck_assert_int_eq(scratch_make(&a, 1), 0);
-		ck_assert_int_eq(scratch_make(&b, 1), -EEXIST);
-		ck_assert_uint_eq(drafts(store), 1);
+		ck_assert_int_eq(scratch_make(&b, 1), 0);
+		ck_assert_str_ne(a.path, b.path);
+		ck_assert_uint_eq(drafts(store), 2);
 	}
 	teardown(dir, store);
 }
@@ -119,5 +120,33 @@ START_TEST(scratch_of_a_crash_is_swept)
 }
 END_TEST
 
+START_TEST(scratch_in_use_is_not_swept)
+{
+	struct store *store;
+	char *dir;
+
+	setup(&dir, &store);
+	{
+		CLEANUP(scratch_done) struct scratch a = SCRATCH_INIT(store);
+		int file;
+
+		ck_assert_int_eq(scratch_make(&a, 1), 0);
+		file = openat(a.fd, "o/x", O_CREAT | O_WRONLY, 0600);
+		ck_assert_int_ge(file, 0);
+		close(file);
+		file = openat(store_drafts_fd(store), "left", O_CREAT, 0600);
+		ck_assert_int_ge(file, 0);
+		close(file);
+		ck_assert_uint_eq(drafts(store), 2);
+		ck_assert_int_eq(eval_sweep(store), 0);
+		ck_assert_uint_eq(drafts(store), 1);
+		ck_assert_int_eq(faccessat(a.fd, "o/x", F_OK, 0), 0);
+	}
+	ck_assert_uint_eq(drafts(store), 0);
+	teardown(dir, store);
+}
+END_TEST
+
 TESTS("scratch", scratch_goes_with_all_that_is_in_it,
-      scratch_of_the_same_number_is_refused, scratch_of_a_crash_is_swept)
+      scratch_of_the_same_number_is_another, scratch_of_a_crash_is_swept,
+      scratch_in_use_is_not_swept)
