@@ -464,10 +464,8 @@ static int open_parts(struct store *s, struct err *err)
 			       err_name(rc));
 	rc = open_rows(s, err);
 	if (!rc)
-		rc = db_add_hook(s->db,
-				 (struct db_hook){.before = before_commit,
-						  .after = after_commit,
-						  .ctx = s});
+		rc = db_add_hook(s->db, (struct db_hook){before_commit,
+							 after_commit, s});
 	return rc;
 }
 

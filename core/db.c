@@ -112,15 +112,31 @@ int db_add_hook(struct db *db, struct db_hook hook)
 	return 0;
 }
 
+int db_add_begun(struct db *db, void (*fn)(void *ctx), void *ctx)
+{
+	struct begun_hook *p;
+
+	p = realloc(db->begun, (db->n_begun + 1) * sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	p[db->n_begun++] = (struct begun_hook){fn, ctx};
+	db->begun = p;
+	return 0;
+}
+
 void db_drop_hooks(struct db *db, const void *ctx)
 {
-	size_t i, n = 0;
+	size_t i, n = 0, m = 0;
 
 	assert(!db->ending);
 	for (i = 0; i < db->n_hooks; i++)
 		if (db->hooks[i].ctx != ctx)
 			db->hooks[n++] = db->hooks[i];
 	db->n_hooks = n;
+	for (i = 0; i < db->n_begun; i++)
+		if (db->begun[i].ctx != ctx)
+			db->begun[m++] = db->begun[i];
+	db->n_begun = m;
 }
 
 int db_begin(struct db *db)
@@ -140,9 +156,8 @@ int db_begin(struct db *db)
 	if (rc < 0)
 		return rc;
 	db->batch = true;
-	for (i = 0; i < db->n_hooks; i++)
-		if (db->hooks[i].began)
-			db->hooks[i].began(db->hooks[i].ctx);
+	for (i = 0; i < db->n_begun; i++)
+		db->begun[i].fn(db->begun[i].ctx);
 	return db->broken;
 }
 

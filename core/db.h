@@ -47,17 +47,18 @@ CLEANUP_FN(struct db, db_close)
 void db_lock(struct db *db);
 void db_unlock(struct db *db);
 
-/* Called around each batch, in order of registration. began comes before
- * anything is written, and may read; what other processes committed before is
- * there. before the end, rows may be written; its failure rolls the batch
- * back. after learns whether the batch is in the database. */
+/* Called around the end of each batch, in order of registration. before may
+ * write rows; its failure rolls the batch back. after learns whether the
+ * batch is in the database. */
 struct db_hook {
 	int (*before)(void *ctx);
 	void (*after)(void *ctx, bool committed);
 	void *ctx;
-	void (*began)(void *ctx);
 };
 int db_add_hook(struct db *db, struct db_hook hook) MUST_USE;
+/* At the start of each batch, before anything of it is written: what other
+ * processes committed is there, and no more of theirs comes until it ends. */
+int db_add_begun(struct db *db, void (*fn)(void *ctx), void *ctx) MUST_USE;
 void db_drop_hooks(struct db *db, const void *ctx); /* all with that ctx */
 
 /* Opens the batch when none is open. Every mutator of core calls it. */

@@ -19,6 +19,11 @@ struct db {
 
 	struct db_hook *hooks;
 	size_t n_hooks;
+	struct begun_hook {
+		void (*fn)(void *ctx);
+		void *ctx;
+	} *begun;
+	size_t n_begun;
 	bool batch;
 	bool ending; /* hooks run: no commit from there */
 	int broken;  /* why SQLite undid the batch */

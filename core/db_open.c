@@ -386,6 +386,7 @@ void db_close(struct db *db)
 	pthread_mutex_destroy(&db->mutex);
 	pthread_mutex_destroy(&db->sync_mutex);
 	free(db->hooks);
+	free(db->begun);
 	free(db->path);
 	free(db);
 }

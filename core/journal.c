@@ -509,8 +509,9 @@ int journal_open(struct db *db, struct journal **ret)
 		db_lock(db);
 		rc = db_add_hook(db, (struct db_hook){.before = before_commit,
 						      .after = after_commit,
-						      .ctx = j,
-						      .began = batch_began});
+						      .ctx = j});
+		if (rc == 0)
+			rc = db_add_begun(db, batch_began, j);
 		db_unlock(db);
 	}
 	if (rc < 0) {

@@ -1,4 +1,4 @@
-#include "tests/cas/util.h"
+#include "tests/lib/harness.h"
 
 #include <errno.h>
 #include <fcntl.h>
