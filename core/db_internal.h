@@ -22,7 +22,7 @@ struct db {
 	struct begun_hook {
 		void (*fn)(void *ctx);
 		void *ctx;
-	} *begun;
+	} * begun;
 	size_t n_begun;
 	bool batch;
 	bool ending; /* hooks run: no commit from there */

@@ -77,8 +77,7 @@ int journal_head(struct journal *j, struct addr *ret,
 typedef void (*journal_news_fn)(void *ctx, const struct addr *from,
 				const struct addr *to);
 /* From now on; what is there already is no news. */
-int journal_set_news(struct journal *j, journal_news_fn fn,
-		     void *ctx) MUST_USE;
+int journal_set_news(struct journal *j, journal_news_fn fn, void *ctx) MUST_USE;
 /* Looks whether there are news now. */
 int journal_look(struct journal *j) MUST_USE;
 

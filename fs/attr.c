@@ -20,6 +20,10 @@
 #define PROGRAM_NS (10 * NSEC_PER_SEC / 1000)
 #define NO_TIME	   (INT64_C(315532800) * NSEC_PER_SEC)
 
+/* Seconds for names that another process may take away, where the kernel cannot
+ * forget them. */
+#define FOLLOWED 0.05
+
 static struct timespec timespec_of(int64_t ns)
 {
 	struct timespec ts = {ns / NSEC_PER_SEC, ns % NSEC_PER_SEC};
@@ -87,6 +91,35 @@ static void set_blocks(struct stat *st, uint64_t data)
 	st->st_blocks = (blkcnt_t)((data + 511) / 512);
 }
 
+/* What the row says, and the kernel is going to be told. From then on the
+ * content is the node's own, until it is written here. */
+static void note_row(struct node *n, const struct ns_attr *a)
+{
+	n->mode = a->mode;
+	n->uid = a->uid;
+	n->gid = a->gid;
+	if (n->version && (n->lookups || n->opens)) {
+		n->stale = S_ISREG(a->mode) && a->version != n->version;
+		return;
+	}
+	n->stale = false;
+	n->version = a->version;
+	n->addr = a->addr;
+	n->size = a->size;
+	n->since_ns = a->mtime_ns;
+}
+
+/* Another process removed it, and it is gone there. */
+static void gone_row(const struct node *n, struct ns_attr *ret)
+{
+	*ret = (struct ns_attr){
+		.ino = n->ino,
+		.mode = n->mode,
+		.uid = n->uid,
+		.gid = n->gid,
+	};
+}
+
 static int source_attr(struct fs *fs, struct node *n, struct stat *ret)
 {
 	struct file *f = n->file;
@@ -94,9 +127,19 @@ static int source_attr(struct fs *fs, struct node *n, struct stat *ret)
 	int64_t mtime;
 	struct ns_attr a;
 	int r = ns_getattr(fs->ns, NS_NOW, n->ino, &a);
+	bool gone = r == -ENOENT && n->version && n->opens;
 
-	if (r < 0)
+	if (gone)
+		gone_row(n, &a);
+	else if (r < 0)
 		return r;
+	else
+		note_row(n, &a);
+	if (n->old || gone) {
+		a.addr = n->addr;
+		a.size = n->size;
+		a.atime_ns = a.mtime_ns = n->since_ns;
+	}
 	data = S_ISREG(a.mode) ? content_data(fs, &a.addr, a.size) : a.size;
 	if (f && __atomic_load_n(&f->drafted, __ATOMIC_ACQUIRE)) {
 		a.size = __atomic_load_n(&f->size, __ATOMIC_ACQUIRE);
@@ -264,6 +307,8 @@ double entry_timeout(struct fs *fs, const struct node *n)
 		return n->control == CTL_WHY || n->control == CTL_OUTPUT
 			       ? 0
 			       : FOREVER;
+	case NODE_SOURCE:
+		return fs->epoch ? FOREVER : FOLLOWED;
 	default:
 		return FOREVER;
 	}
@@ -271,13 +316,21 @@ double entry_timeout(struct fs *fs, const struct node *n)
 
 int node_entry(struct fs *fs, struct node *n, struct fuse_entry_param *ret)
 {
-	struct fuse_entry_param e = {.ino = node_id(fs, n)};
+	struct fuse_entry_param e = {0};
 	int r = node_attr(fs, n, &e.attr);
 
+	if (r >= 0 && (n->old || n->stale)) {
+		node_supersede(fs, n);
+		derived_told(fs);
+		n = node_source(fs, n->ino);
+		r = n ? node_attr(fs, n, &e.attr) : -ENOMEM;
+	}
 	if (r < 0) {
-		node_drop(fs, n);
+		if (n)
+			node_drop(fs, n);
 		return r;
 	}
+	e.ino = node_id(fs, n);
 	e.attr_timeout = attr_timeout(fs, n);
 	e.entry_timeout = entry_timeout(fs, n);
 	n->lookups++;

@@ -342,6 +342,7 @@ void derived_getattr(struct fs *fs, fuse_req_t req, struct node *n)
 {
 	int pid = fuse_req_ctx(req)->pid;
 
+	double timeout = 0;
 	struct stat st;
 	bool serve;
 	int r = 0;
@@ -350,6 +351,8 @@ void derived_getattr(struct fs *fs, fuse_req_t req, struct node *n)
 	serve = may_serve(fs, n, pid) || (n->kind == NODE_PLACE && lazy(fs, n));
 	if (serve)
 		r = node_attr(fs, n, &st);
+	if (serve)
+		timeout = attr_timeout(fs, n);
 	else if (n->kind == NODE_PLACE)
 		ahead_wanted(fs, n, pid);
 	db_unlock(fs->db);
@@ -358,7 +361,7 @@ void derived_getattr(struct fs *fs, fuse_req_t req, struct node *n)
 	else if (r < 0)
 		fuse_reply_err(req, -r);
 	else
-		fuse_reply_attr(req, &st, attr_timeout(fs, n));
+		fuse_reply_attr(req, &st, timeout);
 }
 
 void derived_open(struct fs *fs, fuse_req_t req, struct node *n,
@@ -430,12 +433,20 @@ void derived_told(void *ctx)
 			 err_name(errno));
 }
 
+/* Also where the file was opened before another process wrote it. */
+static struct node *writer_of(struct fs *fs, uint64_t ino)
+{
+	struct node *n = NULL;
+
+	while ((n = node_next_source(fs, ino, n)))
+		if (n->writers)
+			return n;
+	return NULL;
+}
+
 static bool writing(void *ctx, uint64_t ino)
 {
-	struct fs *fs = ctx;
-	struct node *n = node_find_source(fs, ino);
-
-	return n && n->writers;
+	return writer_of(ctx, ino);
 }
 
 /* Dirty pages come in as WRITEs while the notification waits, so no lock may
@@ -448,8 +459,8 @@ static int settle(void *ctx, uint64_t ino)
 	int r;
 
 	db_lock(fs->db);
-	n = node_find_source(fs, ino);
-	if (!n || !n->writers) {
+	n = writer_of(fs, ino);
+	if (!n) {
 		db_unlock(fs->db);
 		return 0;
 	}

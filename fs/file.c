@@ -73,7 +73,12 @@ static int load_blob(struct fs *fs, struct node *n)
 	if (f->blob)
 		return 0;
 	db_lock(fs->db);
-	r = ns_getattr(fs->ns, NS_NOW, n->ino, &a);
+	if (n->version) {
+		a.addr = n->addr; /* the one that goes with the size */
+		r = 0;
+	} else {
+		r = ns_getattr(fs->ns, NS_NOW, n->ino, &a);
+	}
 	db_unlock(fs->db);
 	if (r < 0)
 		return r;
@@ -185,6 +190,25 @@ bool file_keep_mtime(struct node *n, int64_t mtime_ns)
 	return true;
 }
 
+/* The present content is the node's own; whoever else stands for the inode has
+ * another. */
+static void own_version(struct fs *fs, struct node *n, const struct ns_attr *a)
+{
+	struct node *present;
+
+	n->version = a->version;
+	n->addr = a->addr;
+	n->size = a->size;
+	n->since_ns = a->mtime_ns;
+	n->stale = false;
+	if (!n->old)
+		return;
+	present = node_find_source(fs, n->ino);
+	if (present)
+		node_supersede(fs, present);
+	derived_told(fs);
+}
+
 /* Rows of a version; db_lock not held. */
 static int write_version(struct fs *fs, struct node *n, const struct addr *addr,
 			 uint64_t size)
@@ -211,8 +235,12 @@ static int write_version(struct fs *fs, struct node *n, const struct addr *addr,
 		else
 			r = ns_write(fs->ns, &by, n->ino, addr, size, mtime,
 				     &a);
+		if (r >= 0)
+			own_version(fs, n, &a);
 		eval_inode_changed(fs->eval, n->ino);
 	}
+	if (r == -ENOENT)
+		r = 0; /* removed, as below */
 	__atomic_store_n(&f->mtime_ns, 0, __ATOMIC_RELEASE);
 	fs_unlock(fs);
 	return r;
@@ -242,8 +270,14 @@ int file_commit(struct fs *fs, struct node *n, bool finish)
 	db_lock(fs->db);
 	r = ns_getattr(fs->ns, NS_NOW, n->ino, &a);
 	db_unlock(fs->db);
-	if (r < 0 || !a.nlink)
-		goto out; /* nobody will see it again */
+	/* nobody will see it again; without a row it was removed by another
+	 * process, or went with a batch that was lost (fs->lost tells) */
+	if (r == -ENOENT)
+		r = 0;
+	else if (r >= 0 && a.nlink)
+		r = 1;
+	if (r <= 0)
+		goto out;
 	changed = draft_changed(f->draft);
 	r = fs_room_take(fs, changed);
 	if (r >= 0) {
@@ -252,8 +286,6 @@ int file_commit(struct fs *fs, struct node *n, bool finish)
 	}
 	if (r >= 0)
 		r = write_version(fs, n, &addr, size);
-	if (r == -ENOENT)
-		r = -EIO; /* the file itself was lost with a batch */
 	if (r < 0)
 		complain(fs, n, r);
 out:

@@ -3,7 +3,10 @@
  * Private to fs/. A node is what the kernel knows by a node id (the node's
  * pointer); what it stands for:
  *
- *	SOURCE	an inode of the present. Its content may be a draft.
+ *	SOURCE	an inode of the present. Its content may be a draft. When
+ *		another process gives the inode another content, the node is
+ *		old, and the inode's next look-up makes a new one: an open
+ *		file keeps what it opened, as after an atomic rename.
  *	PLACE	a derived name whose content is not known, or not any more:
  *		GETATTR and OPEN compute and answer ESTALE, whereupon the
  *		kernel looks the name up again and gets the value.
@@ -85,21 +88,25 @@ struct node {
 	unsigned opens;	  /* open handles */
 	unsigned writers; /* of which for writing */
 	bool unlinked;	  /* SOURCE: its row goes with the node */
+	bool old;	  /* SOURCE: no look-up leads here any more */
+	bool stale;	  /* SOURCE: not old yet, but about to be */
 
 	uint64_t at;  /* PLACE, VALUE, PAST, TEXT */
 	uint64_t ino; /* SOURCE, PAST; directory of PLACE, VALUE, TEXT, CONTROL;
 		       * run of VIEW */
-	struct addr addr; /* VALUE, CONTENT */
+	struct addr addr; /* VALUE, CONTENT; SOURCE: as the kernel was told */
 	uint64_t size;
 	bool executable;
-	int64_t since_ns;  /* VALUE */
+	int64_t since_ns; /* VALUE; SOURCE: mtime */
+	uint64_t version; /* SOURCE: of addr; 0: the kernel was told nothing */
+	uint32_t mode, uid, gid; /* SOURCE: as the row last said */
 	struct blob *blob; /* of what never changes, since it was opened */
 	bool ghost;	   /* PLACE: shown once more, see derived.c */
 	const struct view_node *view;
 
 	struct file *file; /* SOURCE: while opens > 0 */
 	struct name *name; /* PLACE, VALUE */
-	struct node *next; /* of the same name */
+	struct node *next; /* of the same name; old: of the same inode */
 
 	size_t key_len;
 	uint8_t key[];
@@ -154,6 +161,8 @@ struct fs {
 	struct map *listed; /* directory -> listing (ahead.c) */
 	struct map *ghosts; /* directory, name -> ghost */
 	struct map *graces; /* thread -> grace */
+	struct map *olds;   /* inode -> its old nodes */
+	struct follow *follow;
 	struct known_program programs[64];
 	uint64_t next_id;
 	bool closing;
@@ -198,6 +207,12 @@ struct node *node_text(struct fs *fs, enum control c, uint64_t dir,
 struct node *node_find_source(struct fs *fs, uint64_t ino);
 struct name *name_find(struct fs *fs, uint64_t at, uint64_t dir,
 		       const char *name, size_t len);
+/* Another process gave it another content: the kernel has to make a new inode
+ * of it. What it knows, and who has it open, keeps the old one. */
+void node_supersede(struct fs *fs, struct node *n);
+/* The nodes of an inode, the present one first; start with NULL. */
+struct node *node_next_source(struct fs *fs, uint64_t ino,
+			      const struct node *after);
 const char *node_text_name(const struct node *n, size_t *ret_len);
 void node_forget(struct fs *fs, struct node *n, uint64_t lookups);
 /* Frees it when neither the kernel nor a handle holds it. */
@@ -326,6 +341,13 @@ int control_list(struct fs *fs, struct node *dir,
 int control_open(struct fs *fs, struct node *n, struct handle *h) MUST_USE;
 int control_write(struct fs *fs, struct handle *h, const char *p,
 		  size_t n) MUST_USE;
+
+/* --- follow.c ----------------------------------------------------------- */
+
+/* Between them, what other processes change is noticed. */
+int follow_start(struct fs *fs) MUST_USE;
+void follow_stop(struct fs *fs);
+void follow_free(struct fs *fs);
 
 /* --- commit.c ----------------------------------------------------------- */
 

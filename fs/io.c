@@ -173,6 +173,8 @@ void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	r = !source && for_writing(fi->flags)
 		    ? 0
 		    : may(fs, n, rights_wanted(fi->flags));
+	if (n->old)
+		r = -ESTALE; /* the kernel looks the name up again */
 	db_unlock(fs->db);
 	if (r < 0) {
 		fuse_reply_err(req, -r);

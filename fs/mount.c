@@ -211,8 +211,9 @@ static int open_tables(struct fs *fs)
 	fs->listed = map_new();
 	fs->ghosts = map_new();
 	fs->graces = map_new();
+	fs->olds = map_new();
 	if (!fs->nodes || !fs->names || !fs->parked || !fs->views ||
-	    !fs->listed || !fs->ghosts || !fs->graces)
+	    !fs->listed || !fs->ghosts || !fs->graces || !fs->olds)
 		return -ENOMEM;
 	fs->root = node_source(fs, NS_ROOT);
 	if (!fs->root)
@@ -340,6 +341,7 @@ static int close_all(struct mount *m)
 
 	ender_stop(m->ender);
 	fs->closing = true;
+	follow_stop(fs);
 	/* waiters are answered while there still is a session */
 	eval_close(fs->eval);
 	if (m->mounted)
@@ -363,6 +365,7 @@ static int close_all(struct mount *m)
 	results_close(fs->results);
 	ns_close(fs->ns);
 	journal_close(fs->journal);
+	follow_free(fs);
 	if (fs->db)
 		db_unlock(fs->db);
 	if (fs->store && store_close(fs->store) < 0)
@@ -415,7 +418,9 @@ static int start(struct mount *m, const char *store, const char *dir,
 		r = ender_start(fs->se, fs->mountpoint, &m->ender);
 	if (r >= 0)
 		r = committer_start(fs);
-	return r < 0 ? r : open_eval(fs);
+	if (r >= 0)
+		r = open_eval(fs);
+	return r < 0 ? r : follow_start(fs);
 }
 
 int mount_start(const char *store, const char *dir,

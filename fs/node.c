@@ -121,6 +121,55 @@ struct node *node_text(struct fs *fs, enum control c, uint64_t dir,
 	return get(fs, &k, &made);
 }
 
+void node_supersede(struct fs *fs, struct node *n)
+{
+	struct key k = key_of(NODE_SOURCE, 1, ++fs->next_id, n->ino);
+	struct node *next;
+
+	if (n == fs->root || n->old)
+		return;
+	next = map_get_u64(fs->olds, n->ino);
+	if (map_put(fs->nodes, k.bytes, k.len, n, NULL) < 0) {
+		log_error("out of memory: inode %llu is shown as it was",
+			  (unsigned long long)n->ino);
+		return;
+	}
+	if (map_put_u64(fs->olds, n->ino, n) < 0) {
+		map_del(fs->nodes, k.bytes, k.len);
+		log_error("out of memory: inode %llu is shown as it was",
+			  (unsigned long long)n->ino);
+		return;
+	}
+	map_del(fs->nodes, n->key, n->key_len);
+	memcpy(n->key, k.bytes, k.len);
+	n->old = true;
+	n->next = next;
+	fs->forget_names = true;
+}
+
+struct node *node_next_source(struct fs *fs, uint64_t ino,
+			      const struct node *after)
+{
+	struct node *n = after ? NULL : node_find_source(fs, ino);
+
+	if (n)
+		return n;
+	return after && after->old ? after->next : map_get_u64(fs->olds, ino);
+}
+
+static void leave_olds(struct fs *fs, struct node *n)
+{
+	struct node *first = map_get_u64(fs->olds, n->ino), **p = &first;
+
+	while (*p != n)
+		p = &(*p)->next;
+	*p = n->next;
+	if (!first)
+		map_del_u64(fs->olds, n->ino);
+	else if (map_put_u64(fs->olds, n->ino, first) < 0)
+		log_error("out of memory"); /* cannot be: it replaces */
+}
+
 const char *node_text_name(const struct node *n, size_t *ret_len)
 {
 	size_t head = 2 + 2 * sizeof(uint64_t);
@@ -278,6 +327,8 @@ void node_drop(struct fs *fs, struct node *n)
 	if (n->lookups || n->opens || n == fs->root)
 		return;
 	leave_name(fs, n);
+	if (n->old)
+		leave_olds(fs, n);
 	if (n->unlinked && ns_reap(fs->ns, n->ino) < 0)
 		log_warn("inode %llu: cannot be reaped",
 			 (unsigned long long)n->ino);
@@ -306,4 +357,5 @@ void nodes_free(struct fs *fs)
 		free(v);
 	map_free(fs->nodes);
 	map_free(fs->names);
+	map_free(fs->olds);
 }

@@ -65,6 +65,13 @@ static void op_forget_multi(fuse_req_t req, size_t count,
 	fuse_reply_none(req);
 }
 
+/* The kernel came here by a name that leads elsewhere by now, and looks it up
+ * again. Who has the old content open stays. */
+static bool is_past(const struct node *n)
+{
+	return n->old && !n->opens;
+}
+
 static void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 {
 	struct fs *fs = fs_of(req);
@@ -78,7 +85,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 		return;
 	}
 	db_lock(fs->db);
-	r = node_attr(fs, n, &st);
+	r = is_past(n) ? -ESTALE : node_attr(fs, n, &st);
 	db_unlock(fs->db);
 	if (r < 0)
 		fuse_reply_err(req, -r);
@@ -202,6 +209,10 @@ static int set_attrs(fuse_req_t req, struct node *n, const struct stat *st,
 		return 0;
 	by = by_of(req, program);
 	r = ns_setattr(fs->ns, &by, n->ino, which, &set, &got);
+	if (r >= 0 && n->old && node_find_source(fs, n->ino)) {
+		node_supersede(fs, node_find_source(fs, n->ino));
+		derived_told(fs);
+	}
 	if (r >= 0 && (which & (NS_SET_MODE | NS_SET_UID | NS_SET_GID))) {
 		eval_inode_changed(fs->eval, n->ino);
 		if (fs->checks && S_ISDIR(got.mode)) {
@@ -233,7 +244,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *st,
 		return;
 	}
 	db_lock(fs->db);
-	r = may_set(fs, n, st, valid);
+	r = is_past(n) ? -ESTALE : may_set(fs, n, st, valid);
 	if (r >= 0 && (valid & FUSE_SET_ATTR_SIZE) && !fi && !n->writers)
 		r = may(fs, n, W_OK);
 	db_unlock(fs->db);

@@ -283,6 +283,22 @@ void eval_inode_changed(struct eval *ev, uint64_t ino)
 	watch_fire_inode(ev, ino);
 }
 
+void eval_result_changed(struct eval *ev, uint64_t dir, const char *name,
+			 size_t len, const struct addr *recipe, int error,
+			 const struct addr *addr)
+{
+	struct target *t = target_get(ev, NS_NOW, dir, name, len, false);
+
+	if (t && t->known && addr_eq(&t->value.recipe, recipe) &&
+	    (t->value.error != error || !addr_eq(&t->value.addr, addr)))
+		target_touch(ev, t);
+}
+
+void eval_all_changed(struct eval *ev)
+{
+	watch_fire_all(ev);
+}
+
 int eval_retry(struct eval *ev, uint64_t dir, const char *name, size_t len)
 {
 	struct ns_attr recipe;

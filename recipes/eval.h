@@ -140,6 +140,14 @@ void eval_name_changed(struct eval *ev, uint64_t dir, const char *name,
  * writing, or it moved (a directory). */
 void eval_inode_changed(struct eval *ev, uint64_t ino);
 
+/* Another process had that outcome for a name: where the same computation had
+ * another one here (a failure that was retried there), it holds no more. */
+void eval_result_changed(struct eval *ev, uint64_t dir, const char *name,
+			 size_t len, const struct addr *recipe, int error,
+			 const struct addr *addr);
+/* Anything may have changed. */
+void eval_all_changed(struct eval *ev);
+
 /* Forgets a remembered failure. -ENOENT when no recipe defines the name. */
 int eval_retry(struct eval *ev, uint64_t dir, const char *name,
 	       size_t len) MUST_USE;

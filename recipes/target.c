@@ -280,6 +280,20 @@ void watch_fire_inode(struct eval *ev, uint64_t ino)
 	fire_key(ev, KEY_INODE, ino, "", 0);
 }
 
+void watch_fire_all(struct eval *ev)
+{
+	struct target *t;
+	size_t it = 0;
+	void *v;
+
+	while (map_next(ev->targets, &it, NULL, NULL, &v)) {
+		t = v;
+		if (t->at == NS_NOW)
+			mark(ev, t);
+	}
+	ev->host.told(ev->host.ctx);
+}
+
 void target_touch(struct eval *ev, struct target *t)
 {
 	mark(ev, t);

@@ -170,6 +170,7 @@ void watch_fire_name(struct eval *ev, uint64_t dir, const char *name,
 		     size_t len);
 void watch_fire_listing(struct eval *ev, uint64_t dir);
 void watch_fire_inode(struct eval *ev, uint64_t ino);
+void watch_fire_all(struct eval *ev);
 
 void queue_push(struct queue *q, struct target *t);
 void queue_remove(struct queue *q, struct target *t);

@@ -214,5 +214,4 @@ TESTS("layout", store_open_makes_the_last_component_only,
       store_open_refuses_a_newer_or_damaged_format,
       store_open_refuses_a_store_that_lost_a_part,
       store_open_finishes_what_a_crash_left_of_making_one,
-      store_open_not_writable_says_so,
-      store_open_by_several_at_once_makes_one)
+      store_open_not_writable_says_so, store_open_by_several_at_once_makes_one)

@@ -1,0 +1,425 @@
+/* Following what other processes do with the store.
+ *
+ * Rows are read from the database each time, so what is stale is what was made
+ * of them: evaluation's values, and what the kernel keeps. Which of that has to
+ * go is in the journals that other processes commit (core/journal.h tells of
+ * them when a batch begins, and when it is asked): names that came or went,
+ * inodes that are another, results that differ.
+ *
+ * A thread asks. It sleeps until the database's log is written to (inotify),
+ * gives the writer a moment to finish, and asks a few times more, as the log is
+ * written before it counts. A mount where nothing happens anywhere has no
+ * wake-ups. Without inotify (a user has a limited number) it asks 30 times a
+ * second.
+ *
+ * The kernel: a regular file whose content is another now becomes another node
+ * (see node_supersede()), as under the writeback cache nothing else changes its
+ * size; names are forgotten all at once, and only when the kernel may know one
+ * that is concerned; attributes of directories are asked for again. None of
+ * that waits for anybody.
+ */
+#include "fs/fs.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "cas/changes.h"
+
+#define GATHER_MS   3
+#define FALLBACK_MS 30
+#define LOAD_MAX    MIB(32) /* of journals; more: all is looked at anew */
+#define STEP	    256	    /* effects at a time with the lock held */
+
+/* Asked again so long after the last sign of life. */
+static const int again_ms[] = {4, 10, 25};
+
+struct range {
+	struct range *next;
+	struct addr from, to;
+};
+
+struct follow {
+	struct fs *fs;
+	int wake_fd, watch_fd; /* eventfd; inotify, -1: none */
+	pthread_t thread;
+	bool running;
+	bool stop;		    /* atomic */
+	struct range *first, *last; /* to be followed; db_lock */
+};
+
+/* What one range comes to. */
+struct step {
+	struct fs *fs;
+	struct map *inodes; /* number -> &lost_name or &changed */
+	unsigned effects;
+};
+static char changed, lost_name;
+
+/* --- effects -------------------------------------------------------------- */
+
+static int note_inode(struct step *s, uint64_t ino, void *what)
+{
+	if (what == &changed && map_get_u64(s->inodes, ino))
+		return 0;
+	return map_put_u64(s->inodes, ino, what);
+}
+
+static int name_changed(struct step *s, const struct journal_effect *e)
+{
+	struct eval *ev = s->fs->eval;
+	int r;
+
+	if (!e->name.p)
+		return -ENODATA;
+	eval_name_changed(ev, e->dir, e->name.p, e->name.len);
+	eval_inode_changed(ev, e->ino);
+	r = note_inode(s, e->dir, &changed);
+	if (r < 0)
+		return r;
+	return note_inode(s, e->ino,
+			  e->type == JOURNAL_DIED ? &lost_name : &changed);
+}
+
+static int result_changed(struct step *s, const struct journal_effect *e)
+{
+	struct addr recipe, addr = {0};
+
+	if (!e->name.p || e->recipe.len != ADDR_LEN || !e->recipe.p)
+		return -ENODATA;
+	memcpy(recipe.b, e->recipe.p, ADDR_LEN);
+	if (e->value.p && e->value.len == ADDR_LEN)
+		memcpy(addr.b, e->value.p, ADDR_LEN);
+	eval_result_changed(s->fs->eval, e->dir, e->name.p, e->name.len,
+			    &recipe, e->error, &addr);
+	return 0;
+}
+
+/* db_lock is held, and let go of now and then. */
+static int effect(void *ctx, const struct journal_record *r,
+		  const struct journal_effect *e)
+{
+	struct step *s = ctx;
+
+	if (++s->effects % STEP == 0) {
+		fs_unlock(s->fs);
+		db_lock(s->fs->db);
+	}
+	switch (e->type) {
+	case JOURNAL_BORN:
+	case JOURNAL_DIED:
+		return name_changed(s, e);
+	case JOURNAL_INODE:
+		eval_inode_changed(s->fs->eval, e->ino);
+		return note_inode(s, e->ino, &changed);
+	case JOURNAL_XATTR:
+	case JOURNAL_NOXATTR:
+		return note_inode(s, e->ino, &changed);
+	case JOURNAL_RESULT:
+		return result_changed(s, e);
+	}
+	return 0;
+}
+
+/* --- the kernel ----------------------------------------------------------- */
+
+/* 1: the kernel has to ask for the attributes of *ret_id again. */
+static int refresh(struct fs *fs, struct node *n, void *what,
+		   fuse_ino_t *ret_id)
+{
+	struct ns_attr a;
+	int r;
+
+	if (!n || (!n->lookups && n != fs->root))
+		return 0;
+	if (what == &lost_name)
+		fs->forget_names = true;
+	*ret_id = node_id(fs, n);
+	if (!S_ISREG(n->mode))
+		return 1;
+	r = ns_getattr(fs->ns, NS_NOW, n->ino, &a);
+	if (r < 0 || !a.nlink)
+		return 1; /* who has it open keeps it */
+	if (a.version != n->version || !n->opens) {
+		node_supersede(fs, n);
+		return 0;
+	}
+	return 1;
+}
+
+static void refresh_inodes(struct step *s)
+{
+	struct fs *fs = s->fs;
+	const void *key;
+	size_t it = 0, len, n = 0;
+	fuse_ino_t id;
+	uint64_t ino;
+	void *what;
+	int r;
+
+	while (map_next(s->inodes, &it, &key, &len, &what)) {
+		memcpy(&ino, key, sizeof(ino));
+		db_lock(fs->db);
+		r = refresh(fs, node_find_source(fs, ino), what, &id);
+		if (++n % STEP == 0)
+			derived_told(fs);
+		db_unlock(fs->db);
+		/* attributes alone: that waits for nobody */
+		if (r)
+			fuse_lowlevel_notify_inval_inode(fs->se, id, -1, 0);
+	}
+	db_lock(fs->db);
+	derived_told(fs);
+	fs_unlock(fs);
+}
+
+/* --- everything anew ------------------------------------------------------ */
+
+static int note_node(struct step *s, const struct node *n)
+{
+	return n->kind == NODE_SOURCE && !n->old
+		       ? note_inode(s, n->ino, &lost_name)
+		       : 0;
+}
+
+static int note_all(struct step *s)
+{
+	size_t it = 0;
+	int r = 0;
+	void *v;
+
+	while (r >= 0 && map_next(s->fs->nodes, &it, NULL, NULL, &v))
+		r = note_node(s, v);
+	return r;
+}
+
+/* What happened cannot be told in detail. */
+static int follow_blindly(struct step *s)
+{
+	int r;
+
+	db_lock(s->fs->db);
+	eval_all_changed(s->fs->eval);
+	s->fs->forget_names = true;
+	r = note_all(s);
+	fs_unlock(s->fs);
+	return r;
+}
+
+static int follow_changes(struct step *s, struct changes *c)
+{
+	int r;
+
+	db_lock(s->fs->db);
+	r = changes_each(c, effect, s);
+	fs_unlock(s->fs);
+	return r;
+}
+
+static int follow_range(struct fs *fs, const struct range *range)
+{
+	CLEANUP(changes_freep) struct changes *c = NULL;
+	struct step s = {.fs = fs, .inodes = map_new()};
+	int r;
+
+	if (!s.inodes)
+		return -ENOMEM;
+	r = changes_load(fs->store, &range->from, &range->to, LOAD_MAX, &c);
+	if (r >= 0)
+		r = follow_changes(&s, c);
+	if (r < 0) {
+		if (r != -E2BIG)
+			log_warn("%s: what another process changed cannot be "
+				 "read in detail: %s",
+				 store_path(fs->store), err_name(r));
+		r = follow_blindly(&s);
+	}
+	refresh_inodes(&s);
+	map_free(s.inodes);
+	return r;
+}
+
+/* --- the thread ----------------------------------------------------------- */
+
+static void wake(struct follow *f)
+{
+	uint64_t one = 1;
+
+	if (write(f->wake_fd, &one, sizeof(one)) < 0)
+		log_debug("eventfd: %s", err_name(errno));
+}
+
+/* From within journal_look(), or at the start of a batch. */
+static void news(void *ctx, const struct addr *from, const struct addr *to)
+{
+	struct follow *f = ctx;
+	struct range *r;
+
+	/* they follow each other, but for our own in between */
+	if (f->last && addr_eq(&f->last->to, from)) {
+		f->last->to = *to;
+		return;
+	}
+	r = calloc(1, sizeof(*r));
+	if (!r) {
+		log_error("out of memory: changes of other processes are "
+			  "missed");
+		return;
+	}
+	r->from = *from;
+	r->to = *to;
+	if (f->last)
+		f->last->next = r;
+	else
+		f->first = r;
+	f->last = r;
+	wake(f);
+}
+
+static struct range *take_range(struct follow *f)
+{
+	struct range *r = f->first;
+
+	if (r) {
+		f->first = r->next;
+		f->last = f->first ? f->last : NULL;
+	}
+	return r;
+}
+
+static void look(struct follow *f)
+{
+	struct fs *fs = f->fs;
+	struct range *range;
+	int r = 0;
+
+	db_lock(fs->db);
+	if (!db_in_batch(fs->db))
+		r = journal_look(fs->journal);
+	if (r < 0)
+		log_error("%s: changes of other processes cannot be followed: "
+			  "%s",
+			  store_path(fs->store), err_name(r));
+	while ((range = take_range(f))) {
+		db_unlock(fs->db);
+		r = follow_range(fs, range);
+		if (r < 0)
+			log_error("%s: changes of other processes are missed: "
+				  "%s",
+				  store_path(fs->store), err_name(r));
+		free(range);
+		db_lock(fs->db);
+	}
+	db_unlock(fs->db);
+}
+
+/* Whether anything was there. */
+static bool drain(int fd)
+{
+	char b[4096];
+	bool any = false;
+
+	while (fd >= 0 && read(fd, b, sizeof(b)) > 0)
+		any = true;
+	return any;
+}
+
+static void *follower(void *arg)
+{
+	struct timespec gather = {.tv_nsec = GATHER_MS * 1000000};
+	struct follow *f = arg;
+	struct pollfd fds[2] = {{.fd = f->wake_fd, .events = POLLIN},
+				{.fd = f->watch_fd, .events = POLLIN}};
+	int idle = f->watch_fd < 0 ? FALLBACK_MS : -1;
+	size_t again = ARRAY_LEN(again_ms);
+	bool woken, written;
+
+	for (;;) {
+		poll(fds, 2,
+		     again < ARRAY_LEN(again_ms) ? again_ms[again] : idle);
+		if (__atomic_load_n(&f->stop, __ATOMIC_ACQUIRE))
+			return NULL;
+		woken = drain(f->wake_fd);
+		written = fds[1].revents && !woken;
+		if (written)
+			nanosleep(&gather, NULL);
+		if (drain(f->watch_fd) || written)
+			again = 0;
+		else if (again < ARRAY_LEN(again_ms))
+			again++;
+		look(f);
+	}
+}
+
+/* -1 when there is none to be had. */
+static int watch_log(struct fs *fs)
+{
+	CLEANUP_CLOSE int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	CLEANUP_FREE char *path = NULL;
+
+	if (asprintf(&path, "%s/deriva.db-wal", store_path(fs->store)) < 0) {
+		path = NULL;
+		return -1;
+	}
+	if (fd < 0 || inotify_add_watch(fd, path, IN_MODIFY) < 0) {
+		log_warn("%s: cannot be watched (%s): asking for changes of "
+			 "other processes every %d ms",
+			 path, err_name(errno), FALLBACK_MS);
+		return -1;
+	}
+	return steal_fd(&fd);
+}
+
+int follow_start(struct fs *fs)
+{
+	struct follow *f = calloc(1, sizeof(*f));
+	int r;
+
+	if (!f)
+		return -ENOMEM;
+	f->fs = fs;
+	fs->follow = f;
+	f->watch_fd = watch_log(fs);
+	f->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (f->wake_fd < 0)
+		return -errno;
+	db_lock(fs->db);
+	r = journal_set_news(fs->journal, news, f);
+	db_unlock(fs->db);
+	if (r >= 0)
+		r = -pthread_create(&f->thread, NULL, follower, f);
+	f->running = !r;
+	return r;
+}
+
+void follow_stop(struct fs *fs)
+{
+	struct follow *f = fs->follow;
+
+	if (!f || !f->running)
+		return;
+	__atomic_store_n(&f->stop, true, __ATOMIC_RELEASE);
+	wake(f);
+	pthread_join(f->thread, NULL);
+	f->running = false;
+}
+
+/* When no batch can begin any more. */
+void follow_free(struct fs *fs)
+{
+	struct follow *f = fs->follow;
+	struct range *r;
+
+	if (!f)
+		return;
+	while ((r = take_range(f)))
+		free(r);
+	close_fdp(&f->wake_fd);
+	close_fdp(&f->watch_fd);
+	free(f);
+	fs->follow = NULL;
+}
