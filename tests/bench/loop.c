@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -137,14 +139,140 @@ static double do_unlink(char **arg)
 	return (double)(now_ns() - start) / (double)n;
 }
 
+/* A file's bytes, in memory. */
+static const char *load(const char *path, size_t *ret_size)
+{
+	int fd = open(path, O_RDONLY);
+	struct stat st;
+	void *p;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		fail(path);
+	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED | MAP_POPULATE,
+		 fd, 0);
+	if (p == MAP_FAILED)
+		fail(path);
+	close(fd);
+	*ret_size = (size_t)st.st_size;
+	return p;
+}
+
+/* Writes it all, in blocks; ns until close returned, and, durable, until
+ * fsync did. */
+static double write_all(char **arg, int durable)
+{
+	size_t size, off, n, piece = strtoul(arg[2], NULL, 10);
+	const char *p = load(arg[0], &size);
+	int64_t start = now_ns();
+	int fd = open(arg[1], O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+	if (fd < 0)
+		fail(arg[1]);
+	for (off = 0; off < size; off += n) {
+		n = size - off < piece ? size - off : piece;
+		if (write(fd, p + off, n) != (ssize_t)n)
+			fail(arg[1]);
+	}
+	if ((durable && fsync(fd) < 0) || close(fd) < 0)
+		fail(arg[1]);
+	return (double)(now_ns() - start);
+}
+
+/* FROM TO BLOCK: writes FROM's bytes to TO; ns in all */
+static double do_write(char **arg)
+{
+	return write_all(arg, 0);
+}
+
+/* The same until it is durable. */
+static double do_durable(char **arg)
+{
+	return write_all(arg, 1);
+}
+
+/* DIR COUNT SIZE: create, write, fsync, close; ns a file */
+static double do_commit(char **arg)
+{
+	long i, n = strtol(arg[1], NULL, 10);
+	size_t size = strtoul(arg[2], NULL, 10);
+	int64_t sum = 0, start;
+	char path[4096];
+
+	for (i = 0; i < n; i++) {
+		int fd;
+
+		name_of(path, sizeof(path), arg[0], i);
+		memcpy(block, &i, sizeof(i));
+		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+		if (fd < 0 || write(fd, block, size) != (ssize_t)size)
+			fail(path);
+		start = now_ns();
+		if (fsync(fd) < 0)
+			fail(path);
+		sum += now_ns() - start;
+		close(fd);
+	}
+	return (double)sum / (double)n;
+}
+
+/* PATH COUNT SIZE: appends to one file, fdatasync each time; ns a time */
+static double do_append(char **arg)
+{
+	long i, n = strtol(arg[1], NULL, 10);
+	size_t size = strtoul(arg[2], NULL, 10);
+	int fd = open(arg[0], O_WRONLY | O_CREAT | O_APPEND, 0644);
+	int64_t sum = 0, start;
+
+	if (fd < 0)
+		fail(arg[0]);
+	for (i = 0; i < n; i++) {
+		if (write(fd, block, size) != (ssize_t)size)
+			fail(arg[0]);
+		start = now_ns();
+		if (fdatasync(fd) < 0)
+			fail(arg[0]);
+		sum += now_ns() - start;
+	}
+	close(fd);
+	return (double)sum / (double)n;
+}
+
+/* DIR FANOUT COUNT: makes that many empty files, FANOUT a directory; ns a
+ * file */
+static double do_tree(char **arg)
+{
+	long i, fanout = strtol(arg[1], NULL, 10);
+	long n = strtol(arg[2], NULL, 10);
+	int64_t start = now_ns();
+	char path[4096];
+	int fd;
+
+	for (i = 0; i < n; i++) {
+		if (i % fanout == 0) {
+			snprintf(path, sizeof(path), "%s/d%ld", arg[0],
+				 i / fanout);
+			if (mkdir(path, 0755) < 0)
+				fail(path);
+		}
+		snprintf(path, sizeof(path), "%s/d%ld/file-%ld", arg[0],
+			 i / fanout, i);
+		fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0644);
+		if (fd < 0 || close(fd) < 0)
+			fail(path);
+	}
+	return (double)(now_ns() - start) / (double)n;
+}
+
 static const struct loop {
 	const char *name;
 	int args;
 	double (*run)(char **arg);
 } loops[] = {
-	{"read", 2, do_read},	  {"small", 2, do_small},
-	{"open", 2, do_open},	  {"create", 3, do_create},
-	{"unlink", 2, do_unlink},
+	{"read", 2, do_read},	    {"small", 2, do_small},
+	{"open", 2, do_open},	    {"create", 3, do_create},
+	{"unlink", 2, do_unlink},   {"write", 3, do_write},
+	{"durable", 3, do_durable}, {"commit", 3, do_commit},
+	{"append", 3, do_append},   {"tree", 3, do_tree},
 };
 
 int main(int argc, char **argv)
@@ -160,7 +288,9 @@ int main(int argc, char **argv)
 			return 0;
 		}
 	fprintf(stderr, "loop: read PATH TIMES | small DIR COUNT | "
-			"open PATH "
-			"COUNT | create DIR COUNT SIZE | unlink DIR COUNT\n");
+			"open PATH COUNT | create DIR COUNT SIZE | "
+			"unlink DIR COUNT | write FROM TO BLOCK | "
+			"durable FROM TO BLOCK | commit DIR COUNT SIZE | "
+			"append PATH COUNT SIZE | tree DIR FANOUT COUNT\n");
 	return 2;
 }
