@@ -60,6 +60,9 @@ ssize_t blob_pread(struct blob *b, void *p, size_t n, uint64_t off) MUST_USE;
 /* As lseek(2) with SEEK_DATA and SEEK_HOLE; -ENXIO at or behind the end. */
 int blob_seek(struct blob *b, uint64_t off, bool hole,
 	      uint64_t *ret_off) MUST_USE;
+/* Of its bytes those that are in no hole, as far as the first thousand entries
+ * tell: a sparse file has few, however long it is. */
+uint64_t blob_data(struct blob *b);
 /* The chunk or hole that holds an offset; -ENXIO at or behind the end. */
 struct blob_entry {
 	uint64_t start, end;

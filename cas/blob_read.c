@@ -306,6 +306,31 @@ int blob_entry(struct blob *b, uint64_t off, struct blob_entry *ret)
 	return 0;
 }
 
+struct counted {
+	uint64_t holes;
+	unsigned left;
+};
+
+static int count_hole(void *ctx, const struct addr *a, uint64_t off,
+		      uint64_t size)
+{
+	struct counted *c = ctx;
+
+	(void)off;
+	if (addr_is_zero(a))
+		c->holes += size;
+	return !--c->left;
+}
+
+uint64_t blob_data(struct blob *b)
+{
+	struct counted c = {0, 1024};
+
+	if (b->size <= CHUNK_MAX || blob_each(b, count_hole, &c) < 0)
+		return b->size;
+	return b->size - MIN(c.holes, b->size);
+}
+
 /* In this leaf, from its offset off on: 1 and where, or 0. */
 static int seek_leaf(const struct node *n, uint64_t off, bool hole,
 		     uint64_t *ret_off)

@@ -57,33 +57,14 @@ void attr_stat(const struct ns_attr *a, uint64_t ino, struct stat *ret)
 	ret->st_ctim = timespec_of(a->ctime_ns);
 }
 
-struct counted {
-	uint64_t holes;
-	unsigned left;
-};
-
-static int count_hole(void *ctx, const struct addr *a, uint64_t off,
-		      uint64_t size)
-{
-	struct counted *c = ctx;
-
-	(void)off;
-	if (addr_is_zero(a))
-		c->holes += size;
-	return !--c->left;
-}
-
-/* A sparse file has few entries however long it is, so that the first ones
- * tell: tar, cp and du go by it. */
+/* tar, cp and du go by it. */
 uint64_t content_data(struct fs *fs, const struct addr *a, uint64_t size)
 {
 	CLEANUP(blob_closep) struct blob *b = NULL;
-	struct counted c = {0, 1024};
 
-	if (size <= CHUNK_MAX || blob_open(fs->store, a, &b) < 0 ||
-	    blob_each(b, count_hole, &c) < 0)
+	if (size <= CHUNK_MAX || blob_open(fs->store, a, &b) < 0)
 		return size;
-	return size - MIN(c.holes, size);
+	return blob_data(b);
 }
 
 static void set_blocks(struct stat *st, uint64_t data)

@@ -7,54 +7,191 @@
 #include <sys/stat.h>
 
 #include "cas/blob_splice.h"
+#include "fs/extents.h"
 
 #define SMALL	   KIB(256) /* up to here the whole content is in memory */
 #define PIECE	   MIB(1)
 #define SIZE_LIMIT ((uint64_t)INT64_MAX)
 
-struct range {
-	uint64_t start, end;
-};
+/* Less of a blob is copied byte by byte: its chunks would be cut again. */
+#define SHARE_MIN CHUNK_MAX
+
+/* Sources of extents: the file, and blobs from 1 on. */
+#define IN_FILE 0
 
 struct draft {
 	struct store *store;
-	struct blob *base; /* NULL: all zeros */
-	uint64_t base_end; /* behind this, nothing of base is left */
 	uint64_t size;
 	bool dirty, written;
 
-	uint8_t *small; /* the whole content, or NULL */
+	uint8_t *small; /* the whole content while it is small, else NULL */
 	size_t small_cap;
 
-	int fd;		      /* -1: none yet */
-	struct range *ranges; /* sorted, apart: what lies in fd */
-	size_t count, cap;
+	struct extents map; /* of what is not small */
+	uint64_t in_file;   /* bytes of it that are in the file */
+	uint64_t shared;    /* and in blobs */
+	int fd;		    /* -1: none yet */
+	struct blob **blobs;
+	size_t count;
+	uint64_t blob_data; /* of them what is no hole */
 };
+
+/* --- blobs ---------------------------------------------------------------- */
+
+/* Takes the blob; its number as a source. */
+static int add_blob(struct draft *d, struct blob *b, uint32_t *ret)
+{
+	struct addr a, have;
+	struct blob **p;
+	size_t i;
+
+	blob_addr(b, &a);
+	for (i = 0; i < d->count; i++) {
+		blob_addr(d->blobs[i], &have);
+		if (addr_eq(&a, &have)) {
+			blob_close(b);
+			*ret = (uint32_t)i + 1;
+			return 0;
+		}
+	}
+	p = realloc(d->blobs, (d->count + 1) * sizeof(struct blob *));
+	if (!p)
+		return -ENOMEM;
+	d->blobs = p;
+	d->blobs[d->count++] = b;
+	d->blob_data += blob_data(b);
+	*ret = (uint32_t)d->count;
+	return 0;
+}
+
+static void drop_blobs(struct draft *d)
+{
+	while (d->count)
+		blob_close(d->blobs[--d->count]);
+	d->blob_data = 0;
+}
+
+static struct blob *blob_of(const struct draft *d, const struct extent *e)
+{
+	return d->blobs[e->source - 1];
+}
+
+/* --- the map -------------------------------------------------------------- */
+
+/* Takes the bytes that lie there now out of the sums. */
+static void uncount(struct draft *d, uint64_t start, uint64_t end)
+{
+	uint64_t all = extents_count(&d->map, start, end);
+	uint64_t in_file = extents_count_of(&d->map, IN_FILE, start, end);
+
+	d->in_file -= in_file;
+	d->shared -= all - in_file;
+}
+
+static int map_put(struct draft *d, uint64_t start, uint64_t end,
+		   uint32_t source, uint64_t off)
+{
+	struct extent e = {start, end, off, source};
+	int r = extents_prepare(&d->map);
+
+	if (r < 0)
+		return r;
+	uncount(d, start, end);
+	extents_put(&d->map, &e);
+	if (source == IN_FILE)
+		d->in_file += end - start;
+	else
+		d->shared += end - start;
+	return 0;
+}
+
+static int map_clear(struct draft *d, uint64_t start, uint64_t end)
+{
+	int r = extents_prepare(&d->map);
+
+	if (r < 0)
+		return r;
+	uncount(d, start, end);
+	extents_clear(&d->map, start, end);
+	return 0;
+}
+
+static void forget_file(struct draft *d)
+{
+	d->in_file = 0;
+	if (d->fd >= 0 && ftruncate(d->fd, 0) < 0)
+		log_warn("drafts: ftruncate: %s", err_name(errno));
+}
+
+/* All is in memory. */
+static void map_empty(struct draft *d)
+{
+	extents_done(&d->map);
+	drop_blobs(d);
+	d->shared = 0;
+	forget_file(d);
+}
+
+/* The whole content is that blob from now on, which is taken if that works. */
+static int map_blob(struct draft *d, struct blob *b)
+{
+	struct extent e = {0, blob_size(b), 0, 1};
+	size_t count = d->count ? d->count : 1;
+	struct blob **p = realloc(d->blobs, count * sizeof(struct blob *));
+	int r = p ? extents_prepare(&d->map) : -ENOMEM;
+
+	if (p)
+		d->blobs = p;
+	if (r < 0)
+		return r;
+	extents_clear(&d->map, 0, UINT64_MAX);
+	extents_put(&d->map, &e);
+	drop_blobs(d);
+	d->blobs[d->count++] = b;
+	d->blob_data = blob_data(b);
+	d->shared = e.end;
+	forget_file(d);
+	return 0;
+}
+
+/* --- the whole ------------------------------------------------------------ */
+
+static int read_base(struct draft *d, struct blob *base)
+{
+	ssize_t n;
+
+	d->small_cap = MAX(d->size, KIB(4));
+	d->small = malloc(d->small_cap);
+	if (!d->small)
+		return -ENOMEM;
+	if (!base)
+		return 0;
+	n = blob_pread(base, d->small, d->size, 0);
+	if (n < 0)
+		return (int)n;
+	return (uint64_t)n == d->size ? 0 : -EIO;
+}
 
 int draft_new(struct store *s, struct blob *base, struct draft **ret)
 {
-	struct draft *d = calloc(1, sizeof(*d));
-	ssize_t n;
+	CLEANUP(draft_freep) struct draft *d = calloc(1, sizeof(*d));
+	int r;
 
 	if (!d)
 		return -ENOMEM;
 	d->store = s;
 	d->fd = -1;
-	d->size = d->base_end = base ? blob_size(base) : 0;
-	if (d->size <= SMALL) {
-		d->small_cap = MAX(d->size, KIB(4));
-		d->small = malloc(d->small_cap);
-		n = !d->small ? -ENOMEM
-		    : base    ? blob_pread(base, d->small, d->size, 0)
-			      : 0;
-		if (n < 0 || (uint64_t)n != d->size) {
-			free(d->small);
-			free(d);
-			return n < 0 ? (int)n : -EIO;
-		}
+	d->size = base ? blob_size(base) : 0;
+	if (d->size > SMALL) {
+		r = map_blob(d, base);
+	} else {
+		r = read_base(d, base);
+		if (r >= 0)
+			blob_close(base);
 	}
-	d->base = base;
-	*ret = d;
+	if (r < 0)
+		return r;
+	*ret = steal(&d);
 	return 0;
 }
 
@@ -62,9 +199,10 @@ void draft_free(struct draft *d)
 {
 	if (!d)
 		return;
-	blob_close(d->base);
+	extents_done(&d->map);
+	drop_blobs(d);
+	free(d->blobs);
 	free(d->small);
-	free(d->ranges);
 	if (d->fd >= 0)
 		close(d->fd);
 	free(d);
@@ -80,26 +218,16 @@ bool draft_dirty(const struct draft *d)
 	return d->dirty;
 }
 
-static uint64_t in_ranges(const struct draft *d)
-{
-	uint64_t sum = 0;
-	size_t i;
-
-	for (i = 0; i < d->count; i++)
-		sum += d->ranges[i].end - d->ranges[i].start;
-	return sum;
-}
-
 uint64_t draft_changed(const struct draft *d)
 {
-	return d->small ? d->size : in_ranges(d);
+	return d->small ? d->size : d->in_file;
 }
 
 uint64_t draft_data(const struct draft *d)
 {
 	if (d->small)
 		return d->size;
-	return MIN(d->size, d->base_end + in_ranges(d));
+	return d->in_file + MIN(d->shared, d->blob_data);
 }
 
 bool draft_only_truncated(const struct draft *d)
@@ -107,113 +235,49 @@ bool draft_only_truncated(const struct draft *d)
 	return d->dirty && !d->written;
 }
 
-/* --- ranges ------------------------------------------------------------- */
+/* --- reading -------------------------------------------------------------- */
 
-/* Index of the first range that ends at or behind off. */
-static size_t range_at(const struct draft *d, uint64_t off)
+/* What lies at off < size: false: zeros. *ret begins there. */
+static bool locate(const struct draft *d, uint64_t off, struct extent *ret)
 {
-	size_t lo = 0, hi = d->count, mid;
+	bool in = extents_find(&d->map, off, ret);
 
-	if (d->count && d->ranges[d->count - 1].end < off)
-		return d->count;
-	while (lo < hi) {
-		mid = (lo + hi) / 2;
-		if (d->ranges[mid].end < off)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	ret->off += off - ret->start;
+	ret->start = off;
+	ret->end = MIN(ret->end, d->size);
+	return in;
 }
 
-static int range_add(struct draft *d, uint64_t start, uint64_t end)
-{
-	size_t i = range_at(d, start), k;
-	struct range *p;
-
-	for (k = i; k < d->count && d->ranges[k].start <= end; k++) {
-		start = MIN(start, d->ranges[k].start);
-		end = MAX(end, d->ranges[k].end);
-	}
-	if (k == i && d->count == d->cap) {
-		d->cap = d->cap ? d->cap * 2 : 8;
-		p = realloc(d->ranges, d->cap * sizeof(*p));
-		if (!p)
-			return -ENOMEM;
-		d->ranges = p;
-	}
-	/* ranges i to k-1 become one */
-	memmove(&d->ranges[i + 1], &d->ranges[k],
-		(d->count - k) * sizeof(*d->ranges));
-	d->count = d->count - (k - i) + 1;
-	d->ranges[i] = (struct range){start, end};
-	return 0;
-}
-
-static void ranges_cut(struct draft *d, uint64_t size)
-{
-	while (d->count && d->ranges[d->count - 1].start >= size)
-		d->count--;
-	if (d->count && d->ranges[d->count - 1].end > size)
-		d->ranges[d->count - 1].end = size;
-}
-
-/* --- where a byte lies --------------------------------------------------- */
-
-enum where { IN_FILE, IN_BASE, IN_NOTHING };
-
-/* What off lies in, and how far that goes. off < size. */
-static enum where locate(const struct draft *d, uint64_t off, uint64_t *ret_end)
-{
-	size_t i = range_at(d, off + 1);
-	uint64_t next = d->size;
-
-	if (i < d->count) {
-		if (d->ranges[i].start <= off) {
-			*ret_end = d->ranges[i].end;
-			return IN_FILE;
-		}
-		next = d->ranges[i].start;
-	}
-	if (d->base && off < d->base_end) {
-		*ret_end = MIN(next, d->base_end);
-		return IN_BASE;
-	}
-	*ret_end = next;
-	return IN_NOTHING;
-}
-
-static int read_part(struct draft *d, enum where w, uint8_t *p, size_t n,
-		     uint64_t off)
+static int read_file(struct draft *d, uint8_t *p, size_t n, uint64_t off)
 {
 	ssize_t got;
 
 	for (; n; p += got, n -= (size_t)got, off += (uint64_t)got) {
-		if (w == IN_NOTHING) {
-			memset(p, 0, n);
-			return 0;
-		}
-		if (w == IN_BASE)
-			got = blob_pread(d->base, p, n, off);
-		else
-			got = pread(d->fd, p, n, (off_t)off);
+		got = pread(d->fd, p, n, (off_t)off);
 		if (got < 0)
-			return w == IN_BASE ? (int)got : -errno;
-		if (!got) {
-			/* the file ends before its last range: zeros */
-			memset(p, 0, n);
-			return 0;
-		}
+			return -errno;
+		if (!got)
+			return -EIO; /* somebody cut it short */
 	}
 	return 0;
 }
 
+static int read_blob(struct draft *d, const struct extent *e, uint8_t *p,
+		     size_t n)
+{
+	ssize_t got = blob_pread(blob_of(d, e), p, n, e->off);
+
+	if (got < 0)
+		return (int)got;
+	return (size_t)got == n ? 0 : -EIO;
+}
+
 ssize_t draft_read(struct draft *d, void *p, size_t n, uint64_t off)
 {
-	uint64_t end;
-	size_t done = 0, part;
-	enum where w;
-	int r;
+	struct extent e;
+	size_t done, part;
+	uint8_t *to = p;
+	int r = 0;
 
 	if (off >= d->size)
 		return 0;
@@ -222,18 +286,69 @@ ssize_t draft_read(struct draft *d, void *p, size_t n, uint64_t off)
 		memcpy(p, d->small + off, n);
 		return (ssize_t)n;
 	}
-	while (done < n) {
-		w = locate(d, off + done, &end);
-		part = (size_t)MIN((uint64_t)(n - done), end - off - done);
-		r = read_part(d, w, (uint8_t *)p + done, part, off + done);
-		if (r < 0)
-			return r;
-		done += part;
+	for (done = 0; r >= 0 && done < n; done += part) {
+		bool in = locate(d, off + done, &e);
+
+		part = (size_t)MIN((uint64_t)(n - done), e.end - e.start);
+		if (!in)
+			memset(to + done, 0, part);
+		else if (e.source == IN_FILE)
+			r = read_file(d, to + done, part, e.off);
+		else
+			r = read_blob(d, &e, to + done, part);
 	}
-	return (ssize_t)n;
+	return r < 0 ? r : (ssize_t)n;
 }
 
-/* --- writing ------------------------------------------------------------ */
+/* Within a blob's extent: where, or its end. */
+static int seek_blob(struct draft *d, const struct extent *e, bool hole,
+		     uint64_t *ret)
+{
+	uint64_t to;
+	int r = blob_seek(blob_of(d, e), e->off, hole, &to);
+
+	if (r == -ENXIO) {
+		*ret = e->end;
+		return 0;
+	}
+	if (r >= 0)
+		*ret = MIN(e->end, e->start + (to - e->off));
+	return r;
+}
+
+int draft_seek(struct draft *d, uint64_t off, bool hole, uint64_t *ret)
+{
+	struct extent e;
+	uint64_t to;
+	int r;
+
+	if (off >= d->size)
+		return -ENXIO;
+	if (d->small) {
+		*ret = hole ? d->size : off;
+		return 0;
+	}
+	for (; off < d->size; off = e.end) {
+		bool in = locate(d, off, &e);
+
+		to = in == hole ? e.end : off;
+		if (in && e.source != IN_FILE) {
+			r = seek_blob(d, &e, hole, &to);
+			if (r < 0)
+				return r;
+		}
+		if (to < e.end) {
+			*ret = to;
+			return 0;
+		}
+	}
+	if (!hole)
+		return -ENXIO;
+	*ret = d->size;
+	return 0;
+}
+
+/* --- writing -------------------------------------------------------------- */
 
 static int open_file(struct draft *d)
 {
@@ -256,30 +371,45 @@ static int open_file(struct draft *d)
 
 static int write_file(struct draft *d, const uint8_t *p, size_t n, uint64_t off)
 {
+	uint64_t start = off;
+	size_t left = n;
 	ssize_t got;
+	int r = d->fd >= 0 ? 0 : open_file(d);
 
-	for (; n; p += got, n -= (size_t)got, off += (uint64_t)got) {
-		got = pwrite(d->fd, p, n, (off_t)off);
+	for (; r >= 0 && left; p += got, left -= (size_t)got) {
+		got = pwrite(d->fd, p, left, (off_t)off);
 		if (got < 0)
 			return -errno;
+		off += (uint64_t)got;
 	}
-	return 0;
+	return r < 0 ? r : map_put(d, start, start + n, IN_FILE, start);
 }
 
 /* From memory to a file: it has grown. */
 static int spill(struct draft *d)
 {
-	int r = d->fd >= 0 ? 0 : open_file(d);
+	int r = d->size ? write_file(d, d->small, d->size, 0) : 0;
 
-	if (r >= 0)
-		r = write_file(d, d->small, d->size, 0);
-	if (r >= 0 && d->size)
-		r = range_add(d, 0, d->size);
-	if (r < 0)
+	if (r < 0) {
+		map_empty(d);
 		return r;
-	free(d->small);
-	d->small = NULL;
-	d->base_end = 0; /* all that is left of it is in the file now */
+	}
+	free(steal(&d->small));
+	return 0;
+}
+
+/* Back into memory: it has shrunk. */
+static int unspill(struct draft *d, uint64_t size)
+{
+	size_t cap = (size_t)MAX(size, KIB(4));
+	CLEANUP_FREE uint8_t *p = malloc(cap);
+	ssize_t n = p ? draft_read(d, p, size, 0) : -ENOMEM;
+
+	if (n < 0)
+		return (int)n;
+	map_empty(d);
+	d->small = steal(&p);
+	d->small_cap = cap;
 	return 0;
 }
 
@@ -299,36 +429,38 @@ static int small_room(struct draft *d, uint64_t size)
 	return 0;
 }
 
+/* What is in memory is end bytes long at least; the new ones are zeros. */
+static int small_grow(struct draft *d, uint64_t end)
+{
+	int r = small_room(d, end);
+
+	if (r >= 0 && end > d->size) {
+		memset(d->small + d->size, 0, end - d->size);
+		d->size = end;
+	}
+	return r;
+}
+
 int draft_write(struct draft *d, const void *p, size_t n, uint64_t off)
 {
 	uint64_t end = off + n;
-	int r;
+	int r = 0;
 
 	if (off > SIZE_LIMIT || end > SIZE_LIMIT)
 		return -EFBIG;
 	if (!n)
 		return 0;
-	if (d->small && end > SMALL) {
+	if (d->small && end > SMALL)
 		r = spill(d);
-		if (r < 0)
-			return r;
-	}
-	if (d->small) {
-		r = small_room(d, end);
-		if (r < 0)
-			return r;
-		if (off > d->size)
-			memset(d->small + d->size, 0, off - d->size);
-		memcpy(d->small + off, p, n);
-	} else {
-		r = d->fd >= 0 ? 0 : open_file(d);
+	if (r >= 0 && d->small) {
+		r = small_grow(d, end);
 		if (r >= 0)
-			r = write_file(d, p, n, off);
-		if (r >= 0)
-			r = range_add(d, off, end);
-		if (r < 0)
-			return r;
+			memcpy(d->small + off, p, n);
+	} else if (r >= 0) {
+		r = write_file(d, p, n, off);
 	}
+	if (r < 0)
+		return r;
 	d->size = MAX(d->size, end);
 	d->dirty = d->written = true;
 	return 0;
@@ -336,7 +468,7 @@ int draft_write(struct draft *d, const void *p, size_t n, uint64_t off)
 
 int draft_truncate(struct draft *d, uint64_t size)
 {
-	int r;
+	int r = 0;
 
 	if (size > SIZE_LIMIT)
 		return -EFBIG;
@@ -344,86 +476,169 @@ int draft_truncate(struct draft *d, uint64_t size)
 		return 0;
 	if (d->small && size > SMALL) {
 		r = spill(d);
-		if (r < 0)
-			return r;
-	}
-	if (d->small) {
-		r = small_room(d, size);
-		if (r < 0)
-			return r;
-		if (size > d->size)
-			memset(d->small + d->size, 0, size - d->size);
+	} else if (d->small) {
+		r = small_grow(d, size);
+	} else if (size <= SMALL) {
+		r = unspill(d, size);
 	} else if (size < d->size) {
-		ranges_cut(d, size);
-		d->base_end = MIN(d->base_end, size);
-		if (d->fd >= 0 && ftruncate(d->fd, (off_t)size) < 0)
-			return -errno;
+		r = map_clear(d, size, SIZE_LIMIT);
+		if (r >= 0 && d->fd >= 0 && ftruncate(d->fd, (off_t)size) < 0)
+			r = -errno;
 	}
+	if (r < 0)
+		return r;
 	d->size = size;
 	d->dirty = true;
 	return 0;
 }
 
-/* --- taking it in -------------------------------------------------------- */
-
-static int copy_part(struct draft *d, struct blob_writer *w, enum where where,
-		     uint64_t off, uint64_t end, uint8_t *piece)
+int draft_zero(struct draft *d, uint64_t start, uint64_t end)
 {
-	uint64_t n;
 	int r = 0;
 
-	if (where == IN_NOTHING)
-		return blob_write_zeros(w, end - off);
-	if (where == IN_BASE)
-		return blob_write_blob(w, d->base, off, end - off);
-	for (; r >= 0 && off < end; off += n) {
-		n = MIN(end - off, PIECE);
-		r = read_part(d, where, piece, n, off);
+	end = MIN(end, d->size);
+	if (start >= end)
+		return 0;
+	if (d->small) {
+		memset(d->small + start, 0, end - start);
+	} else {
+		r = map_clear(d, start, end);
+		/* where that cannot be done it only takes room for a while */
+		if (r >= 0 && d->fd >= 0 &&
+		    fallocate(d->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			      (off_t)start, (off_t)(end - start)) < 0)
+			log_debug("drafts: fallocate: %s", err_name(errno));
+	}
+	if (r >= 0)
+		d->dirty = d->written = true;
+	return r;
+}
+
+static int copy_bytes(struct draft *d, uint64_t at, struct blob *from,
+		      uint64_t off, size_t n)
+{
+	CLEANUP_FREE uint8_t *p = malloc(n);
+	ssize_t got = p ? blob_pread(from, p, n, off) : -ENOMEM;
+	int r;
+
+	if (got < 0)
+		return (int)got;
+	r = (size_t)got == n ? draft_write(d, p, n, at) : -EIO;
+	if (r >= 0)
+		blob_close(from);
+	return r;
+}
+
+int draft_copy(struct draft *d, uint64_t at, struct blob *from, uint64_t off,
+	       uint64_t n)
+{
+	uint32_t source;
+	int r = 0;
+
+	if (at > SIZE_LIMIT || n > SIZE_LIMIT - at)
+		return -EFBIG;
+	if (n < SHARE_MIN)
+		return copy_bytes(d, at, from, off, n);
+	if (d->small && at + n <= SMALL)
+		return copy_bytes(d, at, from, off, n);
+	if (d->small)
+		r = spill(d);
+	if (r >= 0)
+		r = extents_prepare(&d->map);
+	if (r >= 0)
+		r = add_blob(d, from, &source);
+	if (r >= 0)
+		r = map_put(d, at, at + n, source, off);
+	if (r < 0)
+		return r;
+	d->size = MAX(d->size, at + n);
+	d->dirty = d->written = true;
+	return 0;
+}
+
+/* --- taking it in --------------------------------------------------------- */
+
+static int take_file(struct draft *d, struct blob_writer *w,
+		     const struct extent *e, uint8_t *piece)
+{
+	uint64_t off, n;
+	int r = 0;
+
+	for (off = e->start; r >= 0 && off < e->end; off += n) {
+		n = MIN(e->end - off, PIECE);
+		r = read_file(d, piece, n, off);
 		if (r >= 0)
 			r = blob_write(w, piece, n);
 	}
 	return r;
 }
 
-static int copy_all(struct draft *d, struct addr *ret, uint64_t *ret_size)
+static int take_all(struct draft *d, struct addr *ret)
 {
 	CLEANUP(blob_writer_freep)
 	struct blob_writer *w = blob_writer_new(d->store);
 	CLEANUP_FREE uint8_t *piece = malloc(PIECE);
-	uint64_t off = 0, end;
-	enum where where;
+	struct extent e;
+	uint64_t off;
 	int r = w && piece ? 0 : -ENOMEM;
 
-	for (; r >= 0 && off < d->size; off = end) {
-		where = locate(d, off, &end);
-		r = copy_part(d, w, where, off, end, piece);
+	for (off = 0; r >= 0 && off < d->size; off = e.end) {
+		uint64_t n;
+
+		if (!locate(d, off, &e)) {
+			r = blob_write_zeros(w, e.end - off);
+			continue;
+		}
+		n = e.end - off;
+		if (e.source == IN_FILE)
+			r = take_file(d, w, &e, piece);
+		else
+			r = blob_write_blob(w, blob_of(d, &e), e.off, n);
 	}
-	return r < 0 ? r : blob_finish(w, ret, ret_size);
+	return r < 0 ? r : blob_finish(w, ret, NULL);
+}
+
+/* Whether the content is nothing but one blob: a copy, or what it was. */
+static bool is_blob(const struct draft *d, struct addr *ret)
+{
+	struct extent e;
+
+	if (!locate(d, 0, &e) || e.source == IN_FILE || e.off ||
+	    e.end != d->size || blob_size(blob_of(d, &e)) != d->size)
+		return false;
+	blob_addr(blob_of(d, &e), ret);
+	return true;
+}
+
+static int commit_large(struct draft *d, struct addr *ret)
+{
+	struct blob *b;
+	int r = is_blob(d, ret) ? 0 : take_all(d, ret);
+
+	if (r >= 0)
+		r = blob_open(d->store, ret, &b);
+	if (r < 0)
+		return r;
+	r = map_blob(d, b);
+	if (r < 0)
+		blob_close(b);
+	return r;
 }
 
 int draft_commit(struct draft *d, struct addr *ret, uint64_t *ret_size)
 {
-	struct blob *base = NULL;
 	struct addr addr;
-	uint64_t size = d->size;
 	int r;
 
 	if (d->small)
 		r = blob_put(d->store, d->small, d->size, &addr);
 	else
-		r = copy_all(d, &addr, &size);
-	if (r >= 0 && !d->small)
-		r = blob_open(d->store, &addr, &base);
+		r = commit_large(d, &addr);
 	if (r < 0)
 		return r;
-	blob_close(d->base);
-	d->base = base;
-	d->base_end = size;
-	d->count = 0;
-	if (d->fd >= 0 && ftruncate(d->fd, 0) < 0)
-		log_warn("drafts: ftruncate: %s", err_name(errno));
 	d->dirty = d->written = false;
 	*ret = addr;
-	*ret_size = size;
+	if (ret_size)
+		*ret_size = d->size;
 	return 0;
 }

@@ -1,8 +1,10 @@
 /* fs/draft.h - a file's content while it is being written.
  *
- * What was written lies in memory as long as the file is small, else in an
- * unnamed file in the store's drafts/, with the list of ranges that changed;
- * what did not is still read from the content the file had before.
+ * A small one is in memory as a whole. Of a larger one a map says where each
+ * part lies: in an unnamed file in the store's drafts/ (what was written), in a
+ * blob (what the file had before, or what was copied from another one), or
+ * nowhere (zeros). Taking it in costs what was written, and nothing for what is
+ * shared (cas/blob_splice.h).
  *
  * Threads: readers at the same time; a writer alone. The caller locks.
  * Errors:  of pwrite(2), of cas/blob.h.
@@ -14,7 +16,7 @@
 
 struct draft;
 
-/* Over a content of that size; takes the blob (NULL: none, size 0). */
+/* Over that content; takes the blob (NULL: none, size 0). */
 int draft_new(struct store *s, struct blob *base, struct draft **ret) MUST_USE;
 void draft_free(struct draft *d);
 CLEANUP_FN(struct draft, draft_free)
@@ -31,7 +33,19 @@ ssize_t draft_read(struct draft *d, void *p, size_t n, uint64_t off) MUST_USE;
 int draft_write(struct draft *d, const void *p, size_t n,
 		uint64_t off) MUST_USE;
 int draft_truncate(struct draft *d, uint64_t size) MUST_USE;
-/* Takes the whole into the store; the draft is clean over that content. */
+/* Zeros from start to end; its size stays. What was there needs no room any
+ * more. */
+int draft_zero(struct draft *d, uint64_t start, uint64_t end) MUST_USE;
+/* Bytes of a blob of the same store, which is taken if that succeeds. They
+ * are there: off + n is at most its size. */
+int draft_copy(struct draft *d, uint64_t at, struct blob *from, uint64_t off,
+	       uint64_t n) MUST_USE;
+/* As lseek(2) with SEEK_DATA and SEEK_HOLE; -ENXIO. What was written is data,
+ * zeros or not. */
+int draft_seek(struct draft *d, uint64_t off, bool hole,
+	       uint64_t *ret) MUST_USE;
+/* Takes the whole into the store; the draft is clean over that content.
+ * ret_size may be NULL. */
 int draft_commit(struct draft *d, struct addr *ret,
 		 uint64_t *ret_size) MUST_USE;
 

@@ -7,6 +7,7 @@
 #include "fs/fs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -180,6 +181,66 @@ int file_truncate(struct fs *fs, struct node *n, uint64_t size)
 	return r;
 }
 
+int file_allocate(struct fs *fs, struct node *n, int mode, uint64_t off,
+		  uint64_t end)
+{
+	struct file *f = n->file;
+	int r;
+
+	pthread_rwlock_wrlock(&f->lock);
+	r = begin_draft(fs, n);
+	if (r >= 0 && (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)))
+		r = draft_zero(f->draft, off, end);
+	if (r >= 0 && !(mode & FALLOC_FL_KEEP_SIZE) &&
+	    end > draft_size(f->draft))
+		r = draft_truncate(f->draft, end);
+	if (r >= 0 && draft_dirty(f->draft))
+		__atomic_store_n(&f->mtime_ns, clock_now_ns(),
+				 __ATOMIC_RELEASE);
+	publish(f);
+	pthread_rwlock_unlock(&f->lock);
+	return r;
+}
+
+int file_share(struct fs *fs, struct node *n, struct blob **ret)
+{
+	struct file *f = n->file;
+	struct addr a;
+	int r = file_commit(fs, n, true);
+
+	if (r < 0)
+		return r;
+	pthread_rwlock_wrlock(&f->lock);
+	if (f->draft && draft_dirty(f->draft)) {
+		r = -EAGAIN; /* written to again just now */
+	} else if (f->draft) {
+		r = draft_commit(f->draft, &a, NULL);
+	} else {
+		r = load_blob(fs, n);
+		a = f->blob_addr;
+	}
+	pthread_rwlock_unlock(&f->lock);
+	return r < 0 ? r : blob_open(fs->store, &a, ret);
+}
+
+int file_copy(struct fs *fs, struct node *n, uint64_t at, struct blob *from,
+	      uint64_t off, uint64_t size)
+{
+	struct file *f = n->file;
+	int r;
+
+	pthread_rwlock_wrlock(&f->lock);
+	r = begin_draft(fs, n);
+	if (r >= 0)
+		r = draft_copy(f->draft, at, from, off, size);
+	if (r >= 0)
+		__atomic_store_n(&f->mtime_ns, clock_now_ns(),
+				 __ATOMIC_RELEASE);
+	publish(f);
+	pthread_rwlock_unlock(&f->lock);
+	return r;
+}
+
 bool file_keep_mtime(struct node *n, int64_t mtime_ns)
 {
 	struct file *f = n->file;
@@ -328,16 +389,9 @@ int file_seek(struct fs *fs, struct node *n, uint64_t off, bool hole,
 
 	pthread_rwlock_wrlock(&f->lock);
 	r = f->draft ? 0 : load_blob(fs, n);
-	if (r < 0) {
-		;
-	} else if (!f->draft) {
-		r = blob_seek(f->blob, off, hole, ret);
-	} else if (off >= draft_size(f->draft)) {
-		r = -ENXIO;
-	} else {
-		/* all of a draft counts as data */
-		*ret = hole ? draft_size(f->draft) : off;
-	}
+	if (r >= 0)
+		r = f->draft ? draft_seek(f->draft, off, hole, ret)
+			     : blob_seek(f->blob, off, hole, ret);
 	pthread_rwlock_unlock(&f->lock);
 	return r;
 }

@@ -268,6 +268,15 @@ ssize_t file_read(struct fs *fs, struct node *n, void *p, size_t size,
 int file_write(struct fs *fs, struct node *n, const void *p, size_t size,
 	       uint64_t off, bool cached) MUST_USE;
 int file_truncate(struct fs *fs, struct node *n, uint64_t size) MUST_USE;
+/* fallocate(2) of the range from off to end. */
+int file_allocate(struct fs *fs, struct node *n, int mode, uint64_t off,
+		  uint64_t end) MUST_USE;
+/* The content as it is now, to be closed; what was written to it is taken in
+ * for that. -EAGAIN: ask again. */
+int file_share(struct fs *fs, struct node *n, struct blob **ret) MUST_USE;
+/* Bytes of a blob, which is taken if that works. */
+int file_copy(struct fs *fs, struct node *n, uint64_t at, struct blob *from,
+	      uint64_t off, uint64_t size) MUST_USE;
 /* Takes a draft in as a version. finish: also when only its size was set. */
 int file_commit(struct fs *fs, struct node *n, bool finish) MUST_USE;
 /* Takes in all drafts, when the mount ends with files open. */
@@ -368,8 +377,7 @@ void helper_done(struct fs *fs);
 void fs_unlock(struct fs *fs);
 void fs_wrote(void *fs);
 
-/* --- ops.c, io.c, dir.c, xattr.c
- * ---------------------------------------------- */
+/* --- ops.c, io.c, range.c, dir.c, xattr.c ------------------------------- */
 
 /* Makes an inode with a name, for the caller of a request; db_lock held. */
 int make_node(fuse_req_t req, fuse_ino_t parent, const char *name,
@@ -387,6 +395,11 @@ void op_listxattr(fuse_req_t req, fuse_ino_t id, size_t size);
 void op_setxattr(fuse_req_t req, fuse_ino_t id, const char *name,
 		 const char *value, size_t size, int flags);
 void op_removexattr(fuse_req_t req, fuse_ino_t id, const char *name);
+static inline struct handle *handle_of(const struct fuse_file_info *fi)
+{
+	return (struct handle *)(uintptr_t)fi->fh;
+}
+
 void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi);
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	       struct fuse_file_info *fi);
@@ -400,6 +413,10 @@ void op_fsync(fuse_req_t req, fuse_ino_t id, int datasync,
 	      struct fuse_file_info *fi);
 void op_lseek(fuse_req_t req, fuse_ino_t id, off_t off, int whence,
 	      struct fuse_file_info *fi);
+void op_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t off_in,
+			struct fuse_file_info *fi_in, fuse_ino_t out,
+			off_t off_out, struct fuse_file_info *fi_out,
+			size_t len, int flags);
 void op_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t off, off_t len,
 		  struct fuse_file_info *fi);
 extern const struct fuse_lowlevel_ops fs_ops;

@@ -618,4 +618,5 @@ const struct fuse_lowlevel_ops fs_ops = {
 	.create = op_create,
 	.lseek = op_lseek,
 	.fallocate = op_fallocate,
+	.copy_file_range = op_copy_file_range,
 };
