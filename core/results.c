@@ -1,6 +1,7 @@
 #include "core/results.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "core/journal.h"
 #include "core/stmts.h"
@@ -503,4 +504,48 @@ int results_each_derived(struct results *r,
 	}
 	stmts_give(&r->stmts, DERIVED_ALL, st);
 	return rc;
+}
+
+/* --- rebuilding ---------------------------------------------------------- */
+
+/* A failure that never ran (a circle, a recipe that cannot be read) cost
+ * nothing, and is no result. */
+static int restore_result(struct results *r, struct derived *d, int64_t wall_ns)
+{
+	struct result res = {.recipe = d->recipe,
+			     .error = d->error,
+			     .executable = d->executable,
+			     .addr = d->addr,
+			     .size = d->size,
+			     .wall_ns = wall_ns,
+			     .when_ns = d->last_ns},
+		      old;
+	int rc = results_get(r, &d->recipe, &old);
+
+	if (rc < 0 && rc != -ENOENT)
+		return rc;
+	d->ran = rc == -ENOENT || old.error || !addr_eq(&old.addr, &d->addr);
+	if (!d->ran || addr_is_zero(&d->recipe) || (d->error && !wall_ns))
+		return 0;
+	if (d->error)
+		snprintf(res.message, sizeof(res.message),
+			 "it failed; why was lost with the database (deriva "
+			 "retry runs it again)");
+	return results_put(r, &res);
+}
+
+int results_restore(struct results *r, struct derived *d, int64_t wall_ns)
+{
+	struct derived old;
+	int rc;
+
+	rc = results_derived(r, NS_NOW, d->dir, d->name, strlen(d->name), &old);
+	if (rc < 0 && rc != -ENOENT)
+		return rc;
+	d->since_ns =
+		rc == 0 && same_content(&old, d) ? old.since_ns : d->last_ns;
+	if (rc == 0)
+		d->before = old.recipe;
+	rc = restore_result(r, d, wall_ns);
+	return rc < 0 ? rc : put_row(r, d);
 }

@@ -80,6 +80,12 @@ int results_derived_history(struct results *r, uint64_t dir, const char *name,
 			    int (*fn)(void *ctx, const struct derived *d),
 			    void *ctx) MUST_USE;
 
+/* A row of a derived name as a journal knows it, for rebuilding: what else
+ * belongs to the row follows from the rows before it. The result of the
+ * computation becomes known as well. */
+int results_restore(struct results *r, struct derived *d,
+		    int64_t wall_ns) MUST_USE;
+
 /* Every result; every row of every derived name, by name, oldest first. A
  * callback's non-zero ends it and is returned. */
 int results_each(struct results *r,

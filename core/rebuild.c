@@ -1,0 +1,509 @@
+/* Each effect is done again as its change did it; what follows from effects
+ * (link counts, what has no name any more, totals) is made at the end. After a
+ * gap rows may not be as an effect expects them: then what it says holds.
+ */
+#include "core/rebuild_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "core/journal.h"
+#include "core/ns_internal.h"
+
+#define COMMIT_EVERY 100000 /* effects */
+
+/* clang-format off */
+const char *const rebuild_sql[RB_STMTS] = {
+	[RB_CHANGE] =
+		"INSERT OR IGNORE INTO change(seq, branch, time, op, uid, pid,"
+		" program, message) VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[RB_CHANGE_DIRS] =
+		"UPDATE change SET dir = ?2, dir2 = ?3 WHERE seq = ?1"
+		" AND dir IS NULL",
+	[RB_ENTRY_FIND] =
+		"SELECT id, born FROM entry INDEXED BY entry_present"
+		" WHERE branch = 1 AND parent = ?1 AND name = ?2"
+		" AND died IS NULL",
+	[RB_ENTRY_OF_INO] =
+		"SELECT id, born FROM entry INDEXED BY entry_ino"
+		" WHERE branch = 1 AND ino = ?2 AND died IS NULL"
+		" AND parent = ?1 LIMIT 1",
+	[RB_ENTRY_ADD] =
+		"INSERT INTO entry(branch, parent, name, ino, born, node)"
+		" VALUES (1, ?1, ?2, ?3, ?4, 0)",
+	[RB_ENTRY_KILL] =
+		"UPDATE entry SET died = ?2, node = ?3 WHERE id = ?1",
+	[RB_TOUCH_DIR] =
+		"UPDATE inode SET mtime = ?2, ctime = ?2"
+		" WHERE branch = 1 AND ino = ?1",
+	[RB_TOUCH_INODE] =
+		"UPDATE inode SET ctime = ?2 WHERE branch = 1 AND ino = ?1",
+	[RB_INODE_GET] =
+		"SELECT version, address FROM inode"
+		" WHERE branch = 1 AND ino = ?1",
+	[RB_INODE_PUT] =
+		"INSERT INTO inode(branch, ino, mode, nlink, uid, gid, rdev,"
+		" size, atime, mtime, ctime, address, version)"
+		" VALUES (1, ?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10)"
+		" ON CONFLICT(branch, ino) DO UPDATE SET mode = ?2, uid = ?3,"
+		" gid = ?4, rdev = ?5, size = ?6, mtime = ?7, ctime = ?8,"
+		" address = ?9, version = ?10",
+	[RB_VERSION_PUT] =
+		"INSERT OR REPLACE INTO version(branch, ino, born, content,"
+		" mode, uid, gid, rdev, size, mtime, address, target)"
+		" VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+	[RB_XATTR_KILL] =
+		"UPDATE xattr SET died = ?3 WHERE branch = 1 AND ino = ?1"
+		" AND name = ?2 AND died IS NULL AND born < ?3",
+	[RB_XATTR_ADD] =
+		"INSERT OR REPLACE INTO xattr(branch, ino, name, born, value)"
+		" VALUES (1, ?1, ?2, ?3, ?4)",
+};
+/* clang-format on */
+
+int rebuild_exec(struct db *db, const char *sql)
+{
+	struct stmt *st;
+	int rc;
+
+	st = db_prepare(db, sql, &rc);
+	if (!st)
+		return rc;
+	rc = stmt_run(st);
+	stmt_free(st);
+	return rc;
+}
+
+int rebuild_new(struct db *db, struct rebuild **ret)
+{
+	CLEANUP(rebuild_freep) struct rebuild *r = calloc(1, sizeof(*r));
+	int rc;
+
+	if (!r)
+		return -ENOMEM;
+	r->db = db;
+	rc = stmts_init(&r->stmts, db, rebuild_sql, RB_STMTS);
+	if (rc == 0)
+		rc = results_open(db, NULL, &r->results);
+	if (rc < 0)
+		return rc;
+	*ret = steal(&r);
+	return 0;
+}
+
+void rebuild_free(struct rebuild *r)
+{
+	if (!r)
+		return;
+	results_close(r->results);
+	if (r->stmts.made)
+		stmts_done(&r->stmts);
+	free(r);
+}
+
+/* --- names -----------------------------------------------------------------
+ */
+
+static int touch(struct rebuild *r, enum rebuild_stmt which, uint64_t ino)
+{
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&r->stmts, which, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)ino);
+	stmt_int(st, 2, r->time_ns);
+	return stmt_run(st);
+}
+
+static int kill_entry(struct rebuild *r, uint64_t id, uint64_t born)
+{
+	struct stmt *st;
+	int rc;
+
+	if (!born || born >= r->seq) {
+		r->sums.odd++;
+		return 0;
+	}
+	st = stmts_get(&r->stmts, RB_ENTRY_KILL, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)id);
+	stmt_int(st, 2, (int64_t)r->seq);
+	stmt_int(st, 3, (int64_t)ns_fork_node(born, r->seq));
+	return stmt_run(st);
+}
+
+/* 1 a row that is bound and stepped, 0 none. */
+static int row(struct stmt *st, uint64_t *ret_id, uint64_t *ret_born)
+{
+	int rc = stmt_step(st);
+
+	if (rc <= 0)
+		return rc;
+	*ret_id = (uint64_t)stmt_col_int(st, 0);
+	*ret_born = (uint64_t)stmt_col_int(st, 1);
+	stmt_reset(st);
+	return 1;
+}
+
+/* The living name of an effect: by the name, or, when that is lost now or was
+ * then, by what it leads to. */
+static int find_entry(struct rebuild *r, const struct journal_effect *e,
+		      bool any, uint64_t *ret_id, uint64_t *ret_born)
+{
+	struct stmt *st;
+	int rc = 0;
+
+	if (e->name.p) {
+		st = stmts_get(&r->stmts, RB_ENTRY_FIND, &rc);
+		if (!st)
+			return rc;
+		stmt_int(st, 1, (int64_t)e->dir);
+		stmt_blob(st, 2, e->name.p, e->name.len);
+		rc = row(st, ret_id, ret_born);
+	}
+	if (rc || !any)
+		return rc;
+	st = stmts_get(&r->stmts, RB_ENTRY_OF_INO, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)e->dir);
+	stmt_int(st, 2, (int64_t)e->ino);
+	return row(st, ret_id, ret_born);
+}
+
+static int add_entry(struct rebuild *r, const struct journal_effect *e)
+{
+	char made_up[32];
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&r->stmts, RB_ENTRY_ADD, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)e->dir);
+	if (e->name.p) {
+		stmt_blob(st, 2, e->name.p, e->name.len);
+	} else {
+		snprintf(made_up, sizeof(made_up), "#%" PRIu64, e->ino);
+		stmt_blob(st, 2, made_up, strlen(made_up));
+		r->sums.unknown++;
+	}
+	stmt_int(st, 3, (int64_t)e->ino);
+	stmt_int(st, 4, (int64_t)r->seq);
+	rc = stmt_run(st);
+	if (rc == -EEXIST) { /* a made-up name, twice */
+		r->sums.odd++;
+		return 0;
+	}
+	return rc;
+}
+
+static int do_name(struct rebuild *r, const struct journal_effect *e)
+{
+	bool born = e->type == JOURNAL_BORN;
+	uint64_t id = 0, since = 0;
+	int rc;
+
+	rc = find_entry(r, e, !born, &id, &since);
+	if (rc > 0)
+		rc = kill_entry(r, id, since);
+	else if (rc == 0 && !born)
+		r->sums.odd++;
+	if (rc == 0 && born)
+		rc = add_entry(r, e);
+	if (rc == 0)
+		rc = touch(r, RB_TOUCH_DIR, e->dir);
+	if (rc == 0)
+		rc = touch(r, RB_TOUCH_INODE, e->ino);
+	if (!r->dir)
+		r->dir = e->dir;
+	else if (e->dir != r->dir && !r->dir2)
+		r->dir2 = e->dir;
+	r->ino = MAX(r->ino, e->ino);
+	r->ino = MAX(r->ino, e->dir);
+	return rc;
+}
+
+/* --- inodes ----------------------------------------------------------------
+ */
+
+/* Address or target as the rows have it. What is lost of a content becomes an
+ * address that nothing has, so that reading it fails. */
+static void bind_value(struct rebuild *r, struct stmt *st, int i,
+		       const struct journal_value *v)
+{
+	if (addr_is_zero(&v->hash))
+		stmt_null(st, i);
+	else if (v->p)
+		stmt_blob(st, i, v->p, v->len);
+	else
+		stmt_blob(st, i, v->hash.b, ADDR_LEN);
+}
+
+/* The change that gave it its content. */
+static int content_since(struct rebuild *r, const struct journal_effect *e,
+			 uint64_t *ret)
+{
+	const struct journal_value *v = &e->value;
+	const void *want = v->p ? v->p : v->hash.b;
+	const void *p;
+	struct stmt *st;
+	size_t n;
+	int rc;
+
+	*ret = r->seq;
+	st = stmts_get(&r->stmts, RB_INODE_GET, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)e->ino);
+	rc = stmt_step(st);
+	if (rc <= 0)
+		return rc;
+	p = stmt_col_blob(st, 1, &n);
+	if (!S_ISREG(e->mode) || (n == ADDR_LEN && !memcmp(p, want, n)))
+		*ret = (uint64_t)stmt_col_int(st, 0);
+	stmt_reset(st);
+	return 0;
+}
+
+static int put_inode(struct rebuild *r, const struct journal_effect *e,
+		     uint64_t version)
+{
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&r->stmts, RB_INODE_PUT, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)e->ino);
+	stmt_int(st, 2, e->mode);
+	stmt_int(st, 3, e->uid);
+	stmt_int(st, 4, e->gid);
+	stmt_int(st, 5, (int64_t)e->rdev);
+	stmt_int(st, 6, S_ISDIR(e->mode) ? 0 : (int64_t)e->size);
+	stmt_int(st, 7, e->mtime_ns);
+	stmt_int(st, 8, r->time_ns);
+	if (S_ISREG(e->mode))
+		bind_value(r, st, 9, &e->value);
+	else
+		stmt_null(st, 9);
+	stmt_int(st, 10, (int64_t)version);
+	return stmt_run(st);
+}
+
+static int put_version(struct rebuild *r, const struct journal_effect *e,
+		       uint64_t version)
+{
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&r->stmts, RB_VERSION_PUT, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)e->ino);
+	stmt_int(st, 2, (int64_t)r->seq);
+	stmt_int(st, 3, (int64_t)version);
+	stmt_int(st, 4, e->mode);
+	stmt_int(st, 5, e->uid);
+	stmt_int(st, 6, e->gid);
+	stmt_int(st, 7, (int64_t)e->rdev);
+	stmt_int(st, 8, S_ISDIR(e->mode) ? 0 : (int64_t)e->size);
+	stmt_int(st, 9, e->mtime_ns);
+	bind_value(r, st, S_ISREG(e->mode) ? 10 : 11, &e->value);
+	stmt_null(st, S_ISREG(e->mode) ? 11 : 10);
+	r->sums.versions++;
+	return stmt_run(st);
+}
+
+static int do_inode(struct rebuild *r, const struct journal_effect *e)
+{
+	uint64_t version;
+	int rc;
+
+	if (S_ISREG(e->mode) && e->value.p && e->value.len != ADDR_LEN)
+		return -EBADMSG;
+	if (!e->value.p && !addr_is_zero(&e->value.hash))
+		r->sums.unknown++;
+	rc = content_since(r, e, &version);
+	if (rc == 0)
+		rc = put_inode(r, e, version);
+	if (rc == 0)
+		rc = put_version(r, e, version);
+	r->ino = MAX(r->ino, e->ino);
+	return rc;
+}
+
+static int do_xattr(struct rebuild *r, const struct journal_effect *e)
+{
+	struct stmt *st;
+	int rc;
+
+	if (!e->name.p || (e->type == JOURNAL_XATTR && !e->value.p)) {
+		r->sums.unknown++;
+		return 0;
+	}
+	st = stmts_get(&r->stmts, RB_XATTR_KILL, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)e->ino);
+	stmt_blob(st, 2, e->name.p, e->name.len);
+	stmt_int(st, 3, (int64_t)r->seq);
+	rc = stmt_run(st);
+	if (rc < 0)
+		return rc;
+	if (e->type == JOURNAL_XATTR) {
+		st = stmts_get(&r->stmts, RB_XATTR_ADD, &rc);
+		if (!st)
+			return rc;
+		stmt_int(st, 1, (int64_t)e->ino);
+		stmt_blob(st, 2, e->name.p, e->name.len);
+		stmt_int(st, 3, (int64_t)r->seq);
+		stmt_blob(st, 4, e->value.p, e->value.len);
+		rc = stmt_run(st);
+	}
+	return rc < 0 ? rc : touch(r, RB_TOUCH_INODE, e->ino);
+}
+
+/* --- results ---------------------------------------------------------------
+ */
+
+static bool value_addr(const struct journal_value *v, struct addr *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (addr_is_zero(&v->hash))
+		return true;
+	if (!v->p || v->len != ADDR_LEN)
+		return false;
+	memcpy(ret->b, v->p, ADDR_LEN);
+	return true;
+}
+
+static int do_result(struct rebuild *r, const struct journal_effect *e)
+{
+	struct derived d = {.dir = e->dir,
+			    .error = e->error,
+			    .size = e->size,
+			    .executable = e->executable,
+			    .seq = r->seq,
+			    .last_ns = r->time_ns};
+
+	if (!e->name.p || e->name.len > NS_NAME_MAX ||
+	    !value_addr(&e->recipe, &d.recipe) ||
+	    !value_addr(&e->value, &d.addr)) {
+		r->sums.unknown++;
+		return 0; /* it is computed again */
+	}
+	memcpy(d.name, e->name.p, e->name.len);
+	r->sums.results++;
+	return results_restore(r->results, &d, e->wall_ns);
+}
+
+/* --- records ---------------------------------------------------------------
+ */
+
+static int do_effect(void *ctx, const struct journal_record *rec,
+		     const struct journal_effect *e)
+{
+	struct rebuild *r = ctx;
+
+	r->seq = rec->seq;
+	r->time_ns = rec->time_ns;
+	r->effects++;
+	switch (e->type) {
+	case JOURNAL_BORN:
+	case JOURNAL_DIED:
+		return do_name(r, e);
+	case JOURNAL_INODE:
+		return do_inode(r, e);
+	case JOURNAL_XATTR:
+	case JOURNAL_NOXATTR:
+		return do_xattr(r, e);
+	case JOURNAL_RESULT:
+		return do_result(r, e);
+	}
+	return -EBADMSG;
+}
+
+static void bind_text(struct stmt *st, int i, const struct journal_value *v)
+{
+	if (v->p)
+		stmt_text(st, i, v->p, v->len);
+	else
+		stmt_null(st, i);
+}
+
+static int put_change(struct rebuild *r, const struct journal_record *rec)
+{
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&r->stmts, RB_CHANGE, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)rec->seq);
+	stmt_int(st, 2, rec->time_ns);
+	stmt_int(st, 3, rec->op);
+	stmt_int(st, 4, rec->uid);
+	stmt_int(st, 5, rec->pid);
+	bind_text(st, 6, &rec->program);
+	bind_text(st, 7, &rec->message);
+	rc = stmt_run(st);
+	if (rc < 0 || !r->dir)
+		return rc;
+	st = stmts_get(&r->stmts, RB_CHANGE_DIRS, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)rec->seq);
+	stmt_int(st, 2, (int64_t)r->dir);
+	if (r->dir2)
+		stmt_int(st, 3, (int64_t)r->dir2);
+	else
+		stmt_null(st, 3);
+	return stmt_run(st);
+}
+
+static int do_record(void *ctx, const void *p, size_t n)
+{
+	struct rebuild *r = ctx;
+	struct journal_record rec;
+	uint64_t before = r->seq;
+	int rc;
+
+	r->dir = r->dir2 = 0;
+	rc = journal_record(p, n, r->values, &rec, do_effect, r);
+	if (rc < 0)
+		return rc;
+	r->seq = MAX(r->seq, rec.seq);
+	r->sums.changes += r->seq != before;
+	return put_change(r, &rec);
+}
+
+int rebuild_add(struct rebuild *r, const void *journal, size_t n,
+		const void *clear, size_t clear_n, bool gap)
+{
+	struct journal_values values;
+	struct journal_info info;
+	int rc = 0;
+
+	r->values = NULL;
+	r->gap = r->gap || gap;
+	if (clear && !journal_check(journal, n, clear, clear_n)) {
+		rc = journal_values(clear, clear_n, &values);
+		r->values = &values;
+	}
+	if (rc == 0)
+		rc = db_begin(r->db);
+	if (rc == 0)
+		rc = journal_decode(journal, n, &info, do_record, r);
+	r->values = NULL;
+	if (rc == 0 && r->effects >= COMMIT_EVERY) {
+		r->effects = 0;
+		rc = db_commit(r->db);
+	}
+	return rc;
+}

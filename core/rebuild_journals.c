@@ -1,0 +1,269 @@
+/* Journals from rows: changes in order, and beside them, each in the order of
+ * the changes that made it, what came and went; so that one pass over each
+ * table is enough. */
+#include "core/rebuild_internal.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "core/journal.h"
+
+#define COMMIT_EVERY 1000 /* changes */
+
+enum cursor_id { DIED, BORN, VERSION, XATTR, NOXATTR, DERIVED, CURSORS };
+
+/* Column 0 is the change. */
+static const char *const cursor_sql[CURSORS] = {
+	[DIED] = "SELECT died, parent, name, ino FROM entry"
+		 " WHERE died IS NOT NULL ORDER BY died, id",
+	[BORN] = "SELECT born, parent, name, ino FROM entry ORDER BY born, id",
+	[VERSION] = "SELECT born, ino, mode, uid, gid, rdev, size, mtime,"
+		    " address, target FROM version ORDER BY born, ino",
+	[XATTR] = "SELECT born, ino, name, value FROM xattr"
+		  " ORDER BY born, ino, name",
+	/* neither those that another value followed, nor those that went with
+	 * the last name of their inode */
+	[NOXATTR] = "SELECT died, ino, name FROM xattr AS x"
+		    " WHERE died IS NOT NULL AND NOT EXISTS (SELECT 1"
+		    " FROM xattr AS y WHERE y.branch = 1 AND y.ino = x.ino"
+		    " AND y.name = x.name AND y.born = x.died)"
+		    " AND (x.ino IN (SELECT ino FROM inode) OR x.died <"
+		    " (SELECT max(died) FROM entry AS e WHERE e.branch = 1"
+		    " AND e.ino = x.ino)) ORDER BY died, ino, name",
+	[DERIVED] = "SELECT d.seq, d.dir, d.name, d.recipe, d.error,"
+		    " d.executable, d.address, d.size, coalesce(r.wall, 0)"
+		    " FROM derived AS d LEFT JOIN result AS r"
+		    " ON r.recipe = d.recipe ORDER BY d.seq",
+};
+
+static const char changes_sql[] =
+	"SELECT seq, time, op, uid, pid, program, message FROM change"
+	" WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+
+struct cursor {
+	struct stmt *st;
+	uint64_t seq; /* of the row it stands at; 0: behind the last */
+};
+
+struct writer {
+	struct db *db;
+	struct journal *j;
+	struct cursor at[CURSORS];
+};
+
+static int step(struct cursor *c)
+{
+	int rc = stmt_step(c->st);
+
+	c->seq = rc > 0 ? (uint64_t)stmt_col_int(c->st, 0) : 0;
+	return rc < 0 ? rc : 0;
+}
+
+static int start(struct writer *w)
+{
+	int i, rc = 0;
+
+	for (i = 0; rc == 0 && i < CURSORS; i++) {
+		w->at[i].st = db_prepare(w->db, cursor_sql[i], &rc);
+		if (w->at[i].st)
+			rc = step(&w->at[i]);
+	}
+	return rc;
+}
+
+static bool column_addr(struct stmt *st, int i, struct addr *ret)
+{
+	const void *p;
+	size_t n;
+
+	memset(ret, 0, sizeof(*ret));
+	if (stmt_col_is_null(st, i))
+		return false;
+	p = stmt_col_blob(st, i, &n);
+	if (n != ADDR_LEN)
+		return false;
+	memcpy(ret->b, p, n);
+	return true;
+}
+
+static char *column_text(struct stmt *st, int i)
+{
+	const char *p;
+	size_t n;
+
+	if (stmt_col_is_null(st, i))
+		return NULL;
+	p = stmt_col_blob(st, i, &n);
+	return strndup(p, n);
+}
+
+static void write_name(struct writer *w, struct stmt *st, bool born)
+{
+	const char *name;
+	size_t n;
+
+	name = stmt_col_blob(st, 2, &n);
+	journal_name(w->j, born, (uint64_t)stmt_col_int(st, 1), name, n,
+		     (uint64_t)stmt_col_int(st, 3));
+}
+
+static void write_version(struct writer *w, struct stmt *st)
+{
+	CLEANUP_FREE char *target = column_text(st, 9);
+	struct ns_attr a = {
+		.ino = (uint64_t)stmt_col_int(st, 1),
+		.mode = (uint32_t)stmt_col_int(st, 2),
+		.uid = (uint32_t)stmt_col_int(st, 3),
+		.gid = (uint32_t)stmt_col_int(st, 4),
+		.rdev = (uint64_t)stmt_col_int(st, 5),
+		.size = (uint64_t)stmt_col_int(st, 6),
+		.mtime_ns = stmt_col_int(st, 7),
+	};
+
+	if (S_ISDIR(a.mode))
+		a.size = 4096;
+	column_addr(st, 8, &a.addr);
+	journal_inode(w->j, &a, target);
+}
+
+static int write_xattr(struct writer *w, struct stmt *st, bool set)
+{
+	CLEANUP_FREE char *name = column_text(st, 2);
+	const void *value = NULL;
+	size_t n = 0;
+
+	if (!name)
+		return -ENOMEM;
+	if (set) {
+		value = stmt_col_blob(st, 3, &n);
+		if (!value)
+			value = "";
+	}
+	journal_xattr(w->j, (uint64_t)stmt_col_int(st, 1), name, value, n);
+	return 0;
+}
+
+static void write_derived(struct writer *w, struct stmt *st)
+{
+	struct result res = {
+		.error = (int)stmt_col_int(st, 4),
+		.executable = stmt_col_int(st, 5),
+		.size = (uint64_t)stmt_col_int(st, 7),
+		.wall_ns = stmt_col_int(st, 8),
+	};
+	const char *name;
+	size_t n;
+
+	column_addr(st, 3, &res.recipe);
+	column_addr(st, 6, &res.addr);
+	name = stmt_col_blob(st, 2, &n);
+	journal_result(w->j, (uint64_t)stmt_col_int(st, 1), name, n, &res);
+}
+
+static int write_row(struct writer *w, enum cursor_id id)
+{
+	struct stmt *st = w->at[id].st;
+
+	switch (id) {
+	case DIED:
+	case BORN:
+		write_name(w, st, id == BORN);
+		return 0;
+	case VERSION:
+		write_version(w, st);
+		return 0;
+	case XATTR:
+	case NOXATTR:
+		return write_xattr(w, st, id == XATTR);
+	case DERIVED:
+		write_derived(w, st);
+		return 0;
+	case CURSORS:
+		break;
+	}
+	return -EINVAL;
+}
+
+static int write_effects(struct writer *w, uint64_t seq)
+{
+	struct cursor *c;
+	int i, rc = 0;
+
+	for (i = 0; i < CURSORS; i++) {
+		c = &w->at[i];
+		while (rc == 0 && c->seq && c->seq <= seq) {
+			/* rows of no change are left out: they are damage */
+			if (c->seq == seq)
+				rc = write_row(w, (enum cursor_id)i);
+			if (rc == 0)
+				rc = step(c);
+		}
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int write_change(struct writer *w, struct stmt *st, uint64_t *ret_seq)
+{
+	CLEANUP_FREE char *program = column_text(st, 5);
+	CLEANUP_FREE char *message = column_text(st, 6);
+	struct ns_by by = {.uid = (uint32_t)stmt_col_int(st, 3),
+			   .pid = (uint32_t)stmt_col_int(st, 4),
+			   .program = program,
+			   .message = message};
+
+	*ret_seq = (uint64_t)stmt_col_int(st, 0);
+	journal_change(w->j, *ret_seq, stmt_col_int(st, 1),
+		       (int)stmt_col_int(st, 2), &by);
+	return write_effects(w, *ret_seq);
+}
+
+/* Some changes behind *seq, and their journal: 1, 0 when there are none. */
+static int write_some(struct writer *w, struct stmt *changes, uint64_t *seq)
+{
+	int rc, n = 0;
+
+	rc = db_begin(w->db);
+	if (rc < 0)
+		return rc;
+	stmt_int(changes, 1, (int64_t)*seq);
+	stmt_int(changes, 2, COMMIT_EVERY);
+	while ((rc = stmt_step(changes)) > 0) {
+		rc = write_change(w, changes, seq);
+		if (rc < 0)
+			break;
+		n++;
+	}
+	stmt_reset(changes);
+	if (rc == 0)
+		rc = db_commit(w->db);
+	return rc < 0 ? rc : n > 0;
+}
+
+int rebuild_journals(struct db *db, struct journal *j,
+		     void (*progress)(void *ctx, uint64_t seq), void *ctx)
+{
+	struct writer w = {.db = db, .j = j};
+	struct stmt *changes;
+	uint64_t seq = 0;
+	int rc, i;
+
+	changes = db_prepare(db, changes_sql, &rc);
+	if (!changes)
+		return rc;
+	rc = start(&w);
+	if (rc == 0)
+		rc = db_begin(db);
+	if (rc == 0)
+		rc = rebuild_exec(db, "DELETE FROM journal");
+	while (rc == 0 && (rc = write_some(&w, changes, &seq)) > 0) {
+		if (progress)
+			progress(ctx, seq);
+		rc = 0;
+	}
+	stmt_free(changes);
+	for (i = 0; i < CURSORS; i++)
+		stmt_free(w.at[i].st);
+	return rc;
+}
