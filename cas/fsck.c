@@ -73,8 +73,9 @@ int fsck_add_bad(struct fsck *f, const struct bad *b)
 
 	if (mine && !mine->healed)
 		return 0;
-	if (mine) {
-		*mine = *b;
+	if (mine) { /* needed all the same */
+		mine->healed = false;
+		mine->missing = b->missing;
 		return 0;
 	}
 	mine = malloc(sizeof(*mine));
@@ -91,7 +92,10 @@ static void tell_bad(struct fsck *f, const struct bad *b)
 {
 	char what[128];
 
-	if (b->missing)
+	if (b->missing && *b->pack)
+		snprintf(what, sizeof(what), "a %s is lost",
+			 obj_kind_name(b->kind));
+	else if (b->missing)
 		snprintf(what, sizeof(what), "an object is missing");
 	else
 		snprintf(what, sizeof(what), "a %s is damaged",
@@ -208,8 +212,13 @@ int fsck_open_store(struct fsck *f, struct err *err)
 	if (!is_damage(rc))
 		return err_set(err, rc, "%s", why.msg);
 	f->rows_bad = true;
-	fsck_say(f, FSCK_ROWS, FSCK_DAMAGED, "deriva.db", "%s",
-		 why.msg[0] ? why.msg : err_name(rc));
+	if (rc == -ENOENT && access(f->db_path, F_OK) < 0)
+		fsck_say(f, FSCK_ROWS, FSCK_DAMAGED, "deriva.db",
+			 "is missing; it can be made anew from the packs");
+	else
+		fsck_say(f, FSCK_ROWS, FSCK_DAMAGED, "deriva.db",
+			 "cannot be opened: %s",
+			 why.msg[0] ? why.msg : err_name(rc));
 	return 0;
 }
 
@@ -288,10 +297,9 @@ int fsck_check(struct fsck *f)
 /* --- after a repair --------------------------------------------------------
  */
 
-const char *fsck_derived(struct fsck *f, size_t *ret_len)
+const struct buf *fsck_derived(const struct fsck *f)
 {
-	*ret_len = f->derived.len;
-	return buf_cstr(&f->derived);
+	return &f->derived;
 }
 
 static int probe_again(struct fsck *f)
@@ -306,8 +314,16 @@ static int probe_again(struct fsck *f)
 		rc = fsck_probe(f, &b->addr, &now);
 		if (rc < 0 && rc != -EBADMSG && rc != -ENOENT)
 			return rc;
-		/* what is missing is told only where it is needed */
-		now.healed = rc != -EBADMSG;
+		/* its row went: then it is a loss, but where somebody is
+		 * still found to need it that is told anyway */
+		now.excused = b->excused || b->kind == OBJ_JOURNAL;
+		now.healed =
+			!rc || (now.missing && (now.excused || b->missing));
+		if (now.missing) {
+			now.kind = b->kind;
+			now.offset = b->offset;
+			memcpy(now.pack, b->pack, sizeof(now.pack));
+		}
 		*b = now;
 	}
 	return 0;

@@ -22,6 +22,7 @@
 #define CAS_FSCK_H
 
 #include "core/addr.h"
+#include "core/buf.h"
 #include "core/err.h"
 
 #include <stdbool.h>
@@ -89,7 +90,7 @@ int fsck_repair(struct fsck *f, struct err *err) MUST_USE;
 /* Names of derived files, from the root, each with its NUL, whose bytes were
  * dropped by the repair and that can be computed again. The store is let go
  * of until fsck_left(). */
-const char *fsck_derived(struct fsck *f, size_t *ret_len);
+const struct buf *fsck_derived(const struct fsck *f);
 /* Looks again at all that was found, and reports what is left of it. */
 int fsck_left(struct fsck *f) MUST_USE;
 void fsck_sums(const struct fsck *f, struct fsck_sums *ret);

@@ -161,6 +161,18 @@ int fsck_derived_path(struct fsck *f, const struct derived *d, struct buf *ret)
 	return rc < 0 ? rc : buf_err(ret);
 }
 
+/* They are computed again with the result. */
+static void excuse(struct fsck *f, const struct addr *a, size_t n)
+{
+	struct bad *b;
+
+	for (; n; n--, a++) {
+		b = fsck_find_bad(f, a);
+		if (b)
+			b->excused = true;
+	}
+}
+
 static int tell_result(struct fsck *f, const char *path, uint64_t change,
 		       const struct addr *recipe, const struct hurt_result *h)
 {
@@ -181,7 +193,22 @@ static int tell_result(struct fsck *f, const char *path, uint64_t change,
 	found.objects = (const struct addr *)(const void *)list.data;
 	found.nobjects = list.len / ADDR_LEN;
 	fsck_found(f, found);
+	excuse(f, found.objects, found.nobjects);
 	return 0;
+}
+
+/* Whether the row is what the name holds now, and a recipe still defines it. */
+static bool is_present(struct fsck *f, const struct derived *d)
+{
+	char recipe[NS_NAME_MAX + 16];
+	struct derived newest;
+	uint64_t ino;
+	int n = snprintf(recipe, sizeof(recipe), "%s.recipe", d->name);
+
+	return !results_derived(f->results, NS_NOW, d->dir, d->name,
+				strlen(d->name), &newest) &&
+	       newest.seq == d->seq && n <= NS_NAME_MAX &&
+	       !ns_lookup(f->ns, NS_NOW, d->dir, recipe, (size_t)n, &ino, NULL);
 }
 
 static int tell_derived(void *ctx, const struct derived *d)
@@ -199,7 +226,7 @@ static int tell_derived(void *ctx, const struct derived *d)
 	if (!rc)
 		rc = tell_result(w->f, buf_cstr(&path), d->seq, &d->recipe, h);
 	h->told = true;
-	if (rc < 0 || h->text || w->f->last)
+	if (rc < 0 || h->text || w->f->last || !is_present(w->f, d))
 		return rc;
 	buf_add(&w->f->derived, path.data, path.len + 1);
 	return buf_err(&w->f->derived);
@@ -250,7 +277,8 @@ int fsck_check_needs(struct fsck *f)
 	int rc;
 
 	f->sums.versions = f->sums.results = 0;
-	buf_reset(&f->derived);
+	if (!f->last)
+		buf_reset(&f->derived);
 	fsck_need_forget(f);
 	f->nodes = map_new();
 	if (!f->nodes)

@@ -22,8 +22,9 @@
 /* An object that is damaged, or missing although something needs it. */
 struct bad {
 	struct addr addr;
-	bool missing;  /* it has no row */
-	bool unneeded; /* missing, but nothing that counts needs it */
+	bool missing; /* it has no row */
+	bool excused; /* no loss by itself: a result can be computed again, a
+		       * journal written; or nobody is known to need it */
 	bool healed;
 	char pack[PACK_NAME_LEN]; /* "" when there is none */
 	uint64_t offset;

@@ -165,7 +165,7 @@ static void say_damage(struct fsck *f, const char *name, bool rows,
 			 "%" PRIu64 " bytes at its end are an unfinished "
 			 "record, left by a writer that was stopped",
 			 d->torn);
-	if (!rows)
+	if (!rows && f->store)
 		fsck_say(f, FSCK_PACK, FSCK_NOTE, name,
 			 "no row speaks of it: a writer was stopped before it "
 			 "could say what it is for");

@@ -1,13 +1,405 @@
+/* Healing. What can be had again is taken from where it is: another copy in the
+ * packs, the journals, the rows. An object that is nowhere loses its row, so
+ * that whatever stores or computes the same content again stores it anew.
+ */
 #include "cas/fsck_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "core/journal.h"
+#include "core/rebuild.h"
+
+/* --- other copies ----------------------------------------------------------
+ */
+
+struct copies {
+	struct fsck *f;
+	pthread_mutex_t lock;
+	struct map *found; /* address to struct copy */
+};
+
+struct copy {
+	uint8_t pack[PACK_ID_LEN];
+	struct object_loc loc;
+};
+
+struct searching {
+	struct copies *c;
+	const uint8_t *id;
+};
+
+/* The bad ones are only read meanwhile. */
+static int take_copy(void *ctx, const struct pack_object *o)
+{
+	struct searching *s = ctx;
+	struct copy *copy;
+	int rc;
+
+	if (!o->good || !fsck_find_bad(s->c->f, &o->r.addr))
+		return 0;
+	copy = malloc(sizeof(*copy));
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy->pack, s->id, PACK_ID_LEN);
+	copy->loc = (struct object_loc){.kind = o->r.kind,
+					.codec = o->r.codec,
+					.offset = o->offset,
+					.stored = o->r.stored,
+					.raw = o->r.raw};
+	pthread_mutex_lock(&s->c->lock);
+	rc = map_get(s->c->found, o->r.addr.b, ADDR_LEN)
+		     ? -EEXIST
+		     : map_put(s->c->found, o->r.addr.b, ADDR_LEN, copy, NULL);
+	pthread_mutex_unlock(&s->c->lock);
+	if (rc < 0)
+		free(copy);
+	return rc == -EEXIST ? 0 : rc;
+}
+
+static int search_pack(void *ctx, size_t i, struct pack_verifier *v)
+{
+	struct copies *c = ctx;
+	struct searching s = {c, c->f->packs.items[i].id};
+	struct pack_damage d;
+	CLEANUP_CLOSE int fd = -1;
+	int rc = pack_open(c->f->layout.packs_fd, s.id, &fd);
+
+	if (!rc)
+		rc = pack_verify(v, fd, s.id, take_copy, &s,
+				 &c->f->gone_through, &d);
+	return rc == -ENOMEM ? rc : 0;
+}
+
+static void poll_search(void *ctx)
+{
+	struct copies *c = ctx;
+
+	fsck_progress(c->f, "looking for other copies",
+		      __atomic_load_n(&c->f->gone_through, __ATOMIC_RELAXED),
+		      c->f->packs.size);
+}
+
+struct number_of {
+	const uint8_t *id;
+	uint32_t number;
+};
+
+static int is_pack(void *ctx, uint32_t pack, const uint8_t id[PACK_ID_LEN],
+		   uint64_t objects)
+{
+	struct number_of *n = ctx;
+
+	if (!memcmp(n->id, id, PACK_ID_LEN))
+		n->number = pack;
+	return 0;
+}
+
+static int pack_number(struct objects *o, const uint8_t *id, uint32_t *ret)
+{
+	struct number_of n = {.id = id};
+	int rc = packs_iterate(o, is_pack, &n);
+
+	if (rc < 0)
+		return rc;
+	if (!n.number)
+		return packs_add(o, id, ret);
+	*ret = n.number;
+	return 0;
+}
+
+static void tell_healed(struct fsck *f, const struct bad *b, const char *how)
+{
+	fsck_found(f, (struct fsck_finding){.kind = FSCK_OBJECT,
+					    .state = FSCK_HEALED,
+					    .where = b->pack,
+					    .what = how,
+					    .addr = &b->addr,
+					    .offset = b->offset});
+}
+
+static int heal_one(struct fsck *f, struct copies *c, struct bad *b)
+{
+	struct objects *o = store_objects(f->store);
+	struct copy *copy = map_get(c->found, b->addr.b, ADDR_LEN);
+	struct bad now;
+	int rc = fsck_probe(f, &b->addr, &now);
+
+	if (!rc || (rc != -EBADMSG && rc != -ENOENT))
+		return rc;
+	if (!copy)
+		return rc == -ENOENT ? 0 : objects_remove(o, &b->addr);
+	rc = pack_number(o, copy->pack, &copy->loc.pack);
+	if (rc >= 0)
+		rc = objects_replace(o, &b->addr, &copy->loc);
+	if (rc >= 0)
+		tell_healed(f, b, "another copy was found in the packs");
+	return rc;
+}
+
+static int heal_all(struct fsck *f, struct copies *c)
+{
+	struct db *db = store_db(f->store);
+	size_t it = 0;
+	void *b;
+	int rc = 0;
+
+	db_lock(db);
+	while (!rc && map_next(f->bad, &it, NULL, NULL, &b))
+		rc = heal_one(f, c, b);
+	if (!rc)
+		rc = db_commit(db);
+	else
+		db_rollback(db);
+	db_unlock(db);
+	return rc < 0 ? rc : store_sync(f->store);
+}
 
 int fsck_repair_objects(struct fsck *f)
 {
-	return -ENOSYS;
+	struct copies c = {.f = f, .lock = PTHREAD_MUTEX_INITIALIZER};
+	size_t it = 0;
+	void *copy;
+	int rc;
+
+	if (!map_count(f->bad))
+		return 0;
+	c.found = map_new();
+	if (!c.found)
+		return -ENOMEM;
+	f->gone_through = 0;
+	rc = packs_each(f->packs.count, search_pack, poll_search, &c);
+	if (!rc)
+		rc = heal_all(f, &c);
+	while (map_next(c.found, &it, NULL, NULL, &copy))
+		free(copy);
+	map_free(c.found);
+	return rc;
+}
+
+/* --- headers and names of packs ---------------------------------------------
+ */
+
+static int ignore(void *ctx, const struct pack_object *o)
+{
+	*(uint64_t *)ctx += o->good;
+	return 0;
+}
+
+/* How many good records a file has as a pack of that id. */
+static uint64_t records_as(struct fsck *f, int fd, const uint8_t *id)
+{
+	CLEANUP(pack_verifier_freep)
+	struct pack_verifier *v = pack_verifier_new();
+	struct pack_damage d;
+	uint64_t n = 0;
+
+	if (!v || pack_verify(v, fd, id, ignore, &n, NULL, &d) < 0)
+		return 0;
+	return n;
+}
+
+static int write_header(struct fsck *f, const char *name, const uint8_t *id)
+{
+	uint8_t header[PACK_HEADER_LEN];
+	CLEANUP_CLOSE int fd = -1;
+	struct stat st;
+	int rc = 0;
+
+	if (fstatat(f->layout.packs_fd, name, &st, 0) < 0)
+		return -errno;
+	if (fchmodat(f->layout.packs_fd, name, 0600, 0) < 0)
+		return -errno;
+	fd = openat(f->layout.packs_fd, name, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		rc = -errno;
+	pack_header(id, header);
+	if (!rc && pwrite(fd, header, sizeof(header), 0) != sizeof(header))
+		rc = errno ? -errno : -EIO;
+	if (!rc && fdatasync(fd) < 0)
+		rc = -errno;
+	if (fchmodat(f->layout.packs_fd, name, st.st_mode & 07777, 0) < 0)
+		return -errno;
+	return rc;
+}
+
+/* A header that is not the pack's: the file was renamed, or its start is
+ * damaged. Which, its records say: their checks have the id in them. */
+static int heal_header(struct fsck *f, const struct pack_item *p)
+{
+	char name[PACK_NAME_LEN], right[PACK_NAME_LEN];
+	uint8_t header[PACK_HEADER_LEN] = {0};
+	CLEANUP_CLOSE int fd = -1;
+	int rc;
+
+	pack_name(p->id, name);
+	rc = pack_open(f->layout.packs_fd, p->id, &fd);
+	if (rc < 0 || pread(fd, header, sizeof(header), 0) < 0 ||
+	    pack_header_check(p->id, header) != -EBADMSG)
+		return 0;
+	if (records_as(f, fd, p->id) || p->size <= PACK_HEADER_LEN) {
+		rc = write_header(f, name, p->id);
+		if (!rc)
+			fsck_say(f, FSCK_PACK, FSCK_HEALED, name,
+				 "its header was written anew");
+		return rc;
+	}
+	if (pack_header_check(header + 16, header) ||
+	    !records_as(f, fd, header + 16))
+		return 0;
+	pack_name(header + 16, right);
+	if (renameat2(f->layout.packs_fd, name, f->layout.packs_fd, right,
+		      RENAME_NOREPLACE) < 0) {
+		fsck_say(f, FSCK_PACK, FSCK_NOTE, name,
+			 "is a second %s, and left alone", right);
+		return 0;
+	}
+	fsck_say(f, FSCK_PACK, FSCK_HEALED, name,
+		 "has got its right name again: %s", right);
+	return 1;
+}
+
+/* 1 when a pack got its name back: what was missing is there again. */
+static int heal_headers(struct fsck *f)
+{
+	size_t i;
+	int rc, renamed = 0;
+
+	for (i = 0; i < f->packs.count; i++) {
+		rc = heal_header(f, &f->packs.items[i]);
+		if (rc < 0)
+			return rc;
+		renamed |= rc;
+	}
+	return renamed;
+}
+
+/* --- journals ---------------------------------------------------------------
+ */
+
+static int put_journal(void *ctx, enum obj_kind kind, const void *p, size_t n,
+		       struct addr *ret)
+{
+	return store_put(ctx, kind, p, n, ret);
+}
+
+static void on_change(void *ctx, uint64_t seq)
+{
+	struct fsck *f = ctx;
+
+	fsck_progress(f, "writing journals", seq, f->sums.changes);
+}
+
+static int heal_journals(struct fsck *f)
+{
+	struct db *db = store_db(f->store);
+	struct journal *j;
+	int rc = journal_open(db, &j);
+
+	if (rc < 0)
+		return rc;
+	journal_set_put(j, put_journal, f->store);
+	db_lock(db);
+	rc = rebuild_journals(db, j, on_change, f);
+	if (rc < 0)
+		db_rollback(db);
+	db_unlock(db);
+	journal_close(j);
+	if (!rc)
+		rc = store_sync(f->store);
+	if (!rc)
+		fsck_say(f, FSCK_JOURNAL, FSCK_HEALED, "",
+			 "the chain of journals was written anew from the "
+			 "rows");
+	return rc;
+}
+
+/* --- all --------------------------------------------------------------------
+ */
+
+/* Nobody else writes: mounts hold the lock, and commands a pack. */
+static int check_writers(struct fsck *f, struct err *err)
+{
+	CLEANUP_CLOSE int fd = -1;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < f->packs.count; i++) {
+		close_fdp(&fd);
+		fd = -1;
+		rc = pack_open(f->layout.packs_fd, f->packs.items[i].id, &fd);
+		if (rc == -ENOENT)
+			continue;
+		if (rc < 0)
+			return err_set(err, rc, "%s: %s", f->path,
+				       err_name(rc));
+		if (flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+			return err_set(err, -EBUSY,
+				       "%s: another program writes into the "
+				       "store: repair it when that has ended",
+				       f->path);
+	}
+	return 0;
+}
+
+static int take_store(struct fsck *f, int *ret_fd, struct err *err)
+{
+	CLEANUP_FREE char *text = NULL;
+	int rc;
+
+	if (asprintf(&text, "process %d repairs it\n", (int)getpid()) < 0) {
+		text = NULL;
+		return -ENOMEM;
+	}
+	rc = layout_lock(&f->layout, text, ret_fd, err);
+	if (rc == -EBUSY)
+		return err_prefix(err, rc,
+				  "only a store that is not mounted can be "
+				  "repaired");
+	return rc < 0 ? rc : check_writers(f, err);
+}
+
+static int repair(struct fsck *f, struct err *err)
+{
+	int rc = heal_headers(f);
+
+	if (rc > 0) {
+		struct pack_list l;
+
+		rc = pack_list_read(f->layout.packs_fd, &l);
+		if (rc >= 0) {
+			pack_list_done(&f->packs);
+			f->packs = l;
+		}
+	}
+	if (rc >= 0 && f->rows_bad)
+		rc = fsck_rebuild_rows(f, err);
+	if (rc >= 0)
+		rc = store_open(f->path, 0, &f->store, err);
+	if (rc >= 0)
+		rc = fsck_repair_objects(f);
+	if (rc >= 0 && f->journal_bad)
+		rc = heal_journals(f);
+	return rc;
 }
 
 int fsck_repair(struct fsck *f, struct err *err)
 {
-	return err_set(err, -ENOSYS, "not yet");
+	CLEANUP_CLOSE int lock = -1;
+	int rc;
+
+	fsck_close_store(f);
+	rc = take_store(f, &lock, err);
+	if (rc >= 0) {
+		rc = repair(f, err);
+		if (rc < 0 && !err->msg[0])
+			err_set(err, rc, "%s: %s", f->path, err_name(rc));
+	}
+	fsck_close_store(f);
+	return rc;
 }

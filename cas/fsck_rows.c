@@ -40,7 +40,10 @@ static int broken(struct fsck *f, const struct addr *a, uint64_t before,
 
 	f->journal_bad = true;
 	rc = fsck_probe(f, a, &b);
-	if (rc == -ENOMEM)
+	b.excused = true;
+	if (rc == -EBADMSG || rc == -ENOENT)
+		rc = fsck_add_bad(f, &b);
+	if (rc < 0)
 		return rc;
 	fsck_found(f, (struct fsck_finding){.kind = FSCK_JOURNAL,
 					    .state = FSCK_DAMAGED,

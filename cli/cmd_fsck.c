@@ -201,6 +201,25 @@ static void json_sums(const struct fsck_sums *s, bool clean)
 	       clean ? "true" : "false");
 }
 
+/* As deriva build does, of what has lost its bytes; what fails is said. */
+static void compute_again(const char *store, const struct buf *names)
+{
+	struct cli cli = {.store = store};
+	CLEANUP_FREE char **argv = NULL;
+	const char *p = buf_cstr(names), *end = p + names->len;
+	int argc = 0;
+
+	argv = calloc(names->len + 4, sizeof(char *));
+	if (!argv)
+		return;
+	argv[argc++] = (char *)(uintptr_t) "build";
+	argv[argc++] = (char *)(uintptr_t) "--";
+	for (; p < end; p += strlen(p) + 1)
+		argv[argc++] = (char *)(uintptr_t)p;
+	optind = 0; /* getopt starts anew */
+	cmd_build.run(&cli, argc, argv);
+}
+
 static int check_store(const char *store, struct run *r, bool repair)
 {
 	struct fsck_host host = {r, found, on_progress};
@@ -217,6 +236,8 @@ static int check_store(const char *store, struct run *r, bool repair)
 	fsck_sums(f, &s);
 	if (rc >= 0 && repair && s.damaged) {
 		rc = fsck_repair(f, &err);
+		if (rc >= 0 && fsck_derived(f)->len)
+			compute_again(store, fsck_derived(f));
 		if (rc >= 0)
 			rc = fsck_left(f);
 		fsck_sums(f, &s);
