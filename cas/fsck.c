@@ -329,6 +329,16 @@ static int probe_again(struct fsck *f)
 	return 0;
 }
 
+static void count_objects(struct fsck *f)
+{
+	struct object_totals t;
+
+	db_lock(store_db(f->store));
+	if (objects_totals(store_objects(f->store), &t) >= 0)
+		f->sums.objects = t.objects;
+	db_unlock(store_db(f->store));
+}
+
 int fsck_left(struct fsck *f)
 {
 	struct err err = {{0}};
@@ -338,6 +348,7 @@ int fsck_left(struct fsck *f)
 	rc = fsck_open_store(f, &err);
 	if (rc < 0 || !f->store)
 		return rc;
+	count_objects(f);
 	rc = fsck_check_rows(f);
 	if (rc >= 0)
 		rc = probe_again(f);

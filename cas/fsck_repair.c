@@ -9,9 +9,9 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
+#include "cas/attach.h"
 #include "core/journal.h"
 #include "core/rebuild.h"
 
@@ -322,46 +322,42 @@ static int heal_journals(struct fsck *f)
 /* --- all --------------------------------------------------------------------
  */
 
-/* Nobody else writes: mounts hold the lock, and commands a pack. */
-static int check_writers(struct fsck *f, struct err *err)
+static int busy(struct fsck *f, struct err *err)
 {
-	CLEANUP_CLOSE int fd = -1;
-	size_t i;
-	int rc;
+	CLEANUP_BUF struct buf who = BUF_INIT;
 
-	for (i = 0; i < f->packs.count; i++) {
-		close_fdp(&fd);
-		fd = -1;
-		rc = pack_open(f->layout.packs_fd, f->packs.items[i].id, &fd);
-		if (rc == -ENOENT)
-			continue;
-		if (rc < 0)
-			return err_set(err, rc, "%s: %s", f->path,
-				       err_name(rc));
-		if (flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK)
-			return err_set(err, -EBUSY,
-				       "%s: another program writes into the "
-				       "store: repair it when that has ended",
-				       f->path);
-	}
-	return 0;
+	if (attach_others(f->layout.dir_fd, &who) < 0)
+		buf_reset(&who);
+	return err_set(err, -EBUSY,
+		       "%s: is in use%s%s%s: repair it when nobody uses it",
+		       f->path, who.len ? " (" : "", buf_cstr(&who),
+		       who.len ? ")" : "");
 }
 
-static int take_store(struct fsck *f, int *ret_fd, struct err *err)
+/* Makes the new database while nobody can open the store. */
+static int rebuild_alone(struct fsck *f, struct err *err)
 {
-	CLEANUP_FREE char *text = NULL;
-	int rc;
+	CLEANUP(attach_closep) struct attach *a = NULL;
+	int rc = attach_open(f->layout.dir_fd, f->path, &a, err);
 
-	if (asprintf(&text, "process %d repairs it\n", (int)getpid()) < 0) {
-		text = NULL;
-		return -ENOMEM;
-	}
-	rc = layout_lock(&f->layout, text, ret_fd, err);
-	if (rc == -EBUSY)
-		return err_prefix(err, rc,
-				  "only a store that is not mounted can be "
-				  "repaired");
-	return rc < 0 ? rc : check_writers(f, err);
+	if (rc < 0)
+		return rc;
+	if (attach_alone(a))
+		return fsck_rebuild_rows(f, err);
+	attach_close(steal(&a)); /* not to be named among the others */
+	return busy(f, err);
+}
+
+/* Before anything is touched. */
+static int check_unused(struct fsck *f, struct err *err)
+{
+	CLEANUP(attach_closep) struct attach *a = NULL;
+	int rc = attach_open(f->layout.dir_fd, f->path, &a, err);
+
+	if (rc < 0 || attach_alone(a))
+		return rc;
+	attach_close(steal(&a)); /* not to be named among the others */
+	return busy(f, err);
 }
 
 static int repair(struct fsck *f, struct err *err)
@@ -378,9 +374,11 @@ static int repair(struct fsck *f, struct err *err)
 		}
 	}
 	if (rc >= 0 && f->rows_bad)
-		rc = fsck_rebuild_rows(f, err);
+		rc = rebuild_alone(f, err);
 	if (rc >= 0)
 		rc = store_open(f->path, 0, &f->store, err);
+	if (rc >= 0 && !attach_try_alone(store_attach(f->store)))
+		rc = busy(f, err);
 	if (rc >= 0)
 		rc = fsck_repair_objects(f);
 	if (rc >= 0 && f->journal_bad)
@@ -390,11 +388,10 @@ static int repair(struct fsck *f, struct err *err)
 
 int fsck_repair(struct fsck *f, struct err *err)
 {
-	CLEANUP_CLOSE int lock = -1;
 	int rc;
 
 	fsck_close_store(f);
-	rc = take_store(f, &lock, err);
+	rc = check_unused(f, err);
 	if (rc >= 0) {
 		rc = repair(f, err);
 		if (rc < 0 && !err->msg[0])

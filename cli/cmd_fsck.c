@@ -245,9 +245,11 @@ static int check_store(const char *store, struct run *r, bool repair)
 	progress_clear(&r->progress);
 	if (r->json)
 		json_sums(&s, rc >= 0 && !(repair ? s.left : s.damaged));
+	if (rc < 0 && err.msg[0])
+		return fail("%s", err.msg);
 	if (rc < 0)
 		return fail("%s: the check could not be finished: %s", store,
-			    err.msg[0] ? err.msg : err_name(rc));
+			    err_name(rc));
 	if (!r->json)
 		print_sums(&s, repair);
 	return (repair ? s.left : s.damaged) ? EXIT_FAILURE : EXIT_SUCCESS;
