@@ -32,9 +32,11 @@
 
 /* --- waiting -------------------------------------------------------------- */
 
-static void nap(int count)
+/* Always as long: who has just come must not ask more often than who has been
+ * waiting. */
+static void nap(void)
 {
-	struct timespec t = {.tv_nsec = count < 10 ? 100000 : 1000000};
+	const struct timespec t = {.tv_nsec = 300000};
 
 	nanosleep(&t, NULL);
 }
@@ -47,7 +49,7 @@ int db_on_busy(void *ctx, int count)
 		db->deadline_ns = clock_mono_ns() + WAIT_NS;
 	if (clock_mono_ns() >= db->deadline_ns)
 		return 0;
-	nap(count);
+	nap();
 	return 1;
 }
 
@@ -60,11 +62,11 @@ static int turn_lock(const struct db *db, short type)
 
 int db_turn_take(struct db *db)
 {
-	int rc, count = 0;
+	int rc;
 
 	db->deadline_ns = clock_mono_ns() + WAIT_NS;
 	db->waiting = true;
-	for (;; nap(count++)) {
+	for (;; nap()) {
 		rc = turn_lock(db, F_WRLCK);
 		if (rc != -EAGAIN && rc != -EACCES && rc != -EINTR)
 			break;
