@@ -254,7 +254,7 @@ static void random_edits(size_t n, unsigned contents, unsigned trials,
 
 START_TEST(splice_is_as_if_written_from_scratch)
 {
-	random_edits(MIB(4), 12, 60, 1);
+	random_edits(MIB(4), 10, 40, 1);
 }
 END_TEST
 
@@ -399,7 +399,7 @@ START_TEST(splice_of_a_tall_tree_is_as_if_written)
 	char *dir;
 	struct store *s = new_store(&dir);
 
-	edit_numbers(s, 16000, false, 20);
+	edit_numbers(s, 12000, false, 20);
 	drop_store(s, dir);
 }
 END_TEST

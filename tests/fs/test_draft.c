@@ -10,6 +10,8 @@ struct bench {
 	struct store *store;
 	struct draft *draft;
 	uint8_t *model;
+	uint8_t *other; /* what copy_in() takes from */
+	struct addr other_addr;
 	size_t size, cap;
 	uint64_t seed;
 };
@@ -32,6 +34,7 @@ static void teardown(struct bench *b)
 {
 	draft_free(b->draft);
 	free(b->model);
+	free(b->other);
 	ck_assert_int_eq(store_close(b->store), 0);
 	remove_tree(b->dir);
 	free(b->dir);
@@ -107,6 +110,62 @@ static void reopen(struct bench *b)
 	ck_assert_uint_eq(draft_size(b->draft), b->size);
 }
 
+static void zero(struct bench *b, size_t off, size_t n)
+{
+	ck_assert_int_eq(draft_zero(b->draft, off, off + n), 0);
+	if (off < b->size)
+		memset(b->model + off, 0, MIN(n, b->size - off));
+	ck_assert_uint_eq(draft_size(b->draft), b->size);
+}
+
+/* From a content of its own that is as long as anything here. */
+static void copy_in(struct bench *b, size_t at, size_t n)
+{
+	struct blob *from = NULL;
+	size_t i, off = any(b, b->cap - n + 1);
+
+	if (!b->other) {
+		b->other = malloc(b->cap);
+		for (i = 0; i < b->cap; i++) /* with a hole in it */
+			b->other[i] = i > b->cap / 2
+					      ? 0
+					      : (uint8_t)(i * 2654435761 >> 20);
+		ck_assert_int_eq(blob_put(b->store, b->other, b->cap,
+					  &b->other_addr),
+				 0);
+	}
+	ck_assert_int_eq(blob_open(b->store, &b->other_addr, &from), 0);
+	ck_assert_int_eq(draft_copy(b->draft, at, from, off, n), 0);
+	memcpy(b->model + at, b->other + off, n);
+	b->size = MAX(b->size, at + n);
+	ck_assert_uint_eq(draft_size(b->draft), b->size);
+}
+
+/* What is said to be a hole is zeros, and the walk ends. */
+static void seek_all(struct bench *b)
+{
+	uint64_t off = 0, to;
+	bool hole = false;
+	int r;
+
+	while (off < b->size) {
+		r = draft_seek(b->draft, off, !hole, &to);
+		if (r == -ENXIO) {
+			ck_assert(hole);
+			to = b->size;
+		} else {
+			ck_assert_int_eq(r, 0);
+		}
+		ck_assert(to >= off && to <= b->size);
+		for (; hole && off < to && !b->model[off]; off++)
+			;
+		ck_assert(!hole || off == to);
+		off = to;
+		hole = !hole;
+	}
+	ck_assert_int_eq(draft_seek(b->draft, b->size, true, &to), -ENXIO);
+}
+
 static void anything(struct bench *b, size_t most)
 {
 	size_t off = any(b, b->cap), n = any(b, most) + 1;
@@ -128,6 +187,15 @@ static void anything(struct bench *b, size_t most)
 		break;
 	case 4 ... 18:
 		look(b, off, n);
+		break;
+	case 19 ... 22:
+		zero(b, off, n);
+		break;
+	case 23:
+		copy_in(b, off, n);
+		break;
+	case 24:
+		seek_all(b);
 		break;
 	default:
 		put(b, off, n);
@@ -238,6 +306,67 @@ START_TEST(draft_hole_costs_nothing)
 }
 END_TEST
 
+/* Nothing of a large content is read or stored again for a copy of it. */
+START_TEST(draft_copy_of_a_whole_content_is_that_content)
+{
+	BENCH b;
+	struct blob *from, *again;
+	struct addr whole, got;
+	uint64_t size, n = MIB(3), part = MIB(1) + 17;
+
+	setup(&b, n);
+	put(&b, 0, n);
+	ck_assert_int_eq(draft_commit(b.draft, &whole, &size), 0);
+	draft_free(b.draft);
+	ck_assert_int_eq(draft_new(b.store, NULL, &b.draft), 0);
+	ck_assert_int_eq(blob_open(b.store, &whole, &from), 0);
+	ck_assert_int_eq(blob_open(b.store, &whole, &again), 0);
+	/* in two parts, as a program does it, the last one first */
+	ck_assert_int_eq(draft_copy(b.draft, part, from, part, n - part), 0);
+	ck_assert_int_eq(draft_copy(b.draft, 0, again, 0, part), 0);
+	ck_assert_uint_eq(draft_changed(b.draft), 0);
+	ck_assert_uint_eq(draft_data(b.draft), n);
+	ck_assert_int_eq(draft_commit(b.draft, &got, &size), 0);
+	ck_assert(addr_eq(&got, &whole));
+	ck_assert_uint_eq(size, n);
+}
+END_TEST
+
+START_TEST(draft_seek_finds_holes_and_data)
+{
+	BENCH b;
+	struct addr a;
+	uint64_t to;
+
+	setup(&b, MIB(8));
+	put(&b, 0, MIB(1));
+	cut(&b, MIB(4));
+	put(&b, MIB(4), MIB(1));
+	ck_assert_int_eq(draft_commit(b.draft, &a, NULL), 0);
+	/* of the content it had before */
+	ck_assert_int_eq(draft_seek(b.draft, 5, true, &to), 0);
+	ck_assert_uint_eq(to, MIB(1));
+	ck_assert_int_eq(draft_seek(b.draft, to, false, &to), 0);
+	ck_assert_uint_eq(to, MIB(4));
+	/* and of what was done since */
+	zero(&b, MIB(4), KIB(512));
+	put(&b, MIB(2), 1);
+	ck_assert_int_eq(draft_seek(b.draft, MIB(1), false, &to), 0);
+	ck_assert_uint_eq(to, MIB(2));
+	ck_assert_int_eq(draft_seek(b.draft, MIB(2), true, &to), 0);
+	ck_assert_uint_eq(to, MIB(2) + 1);
+	ck_assert_int_eq(draft_seek(b.draft, to, false, &to), 0);
+	ck_assert_uint_eq(to, MIB(4) + KIB(512));
+	ck_assert_int_eq(draft_seek(b.draft, to, true, &to), 0);
+	ck_assert_uint_eq(to, MIB(5));
+	cut(&b, MIB(7));
+	ck_assert_int_eq(draft_seek(b.draft, MIB(6), false, &to), -ENXIO);
+	ck_assert_int_eq(draft_seek(b.draft, MIB(6), true, &to), 0);
+	ck_assert_uint_eq(to, MIB(6));
+	commit(&b);
+}
+END_TEST
+
 START_TEST(draft_beyond_what_a_file_may_be_is_efbig)
 {
 	uint8_t one = 1;
@@ -299,5 +428,6 @@ TESTS("draft", draft_small_is_like_a_buffer, draft_large_is_like_a_buffer,
       draft_at_the_edge_of_memory_is_like_a_buffer,
       draft_grows_out_of_memory_byte_by_byte,
       draft_reads_what_did_not_change_from_its_base, draft_hole_costs_nothing,
-      draft_beyond_what_a_file_may_be_is_efbig, draft_knows_what_was_done_to_it,
-      draft_of_ten_thousand_ranges)
+      draft_copy_of_a_whole_content_is_that_content,
+      draft_seek_finds_holes_and_data, draft_beyond_what_a_file_may_be_is_efbig,
+      draft_knows_what_was_done_to_it, draft_of_ten_thousand_ranges)

@@ -84,7 +84,7 @@ static void like_cells(uint64_t most, unsigned steps)
 	m->seed = 88172645463325252;
 	for (i = 0; i < steps; i++) {
 		anything(m, &x, any(m, 50) ? most : CELLS);
-		if (i % 50 == 0)
+		if (i % 300 == 0)
 			assert_same(m, &x);
 	}
 	assert_same(m, &x);
@@ -104,27 +104,31 @@ START_TEST(extents_of_many_bytes_are_like_cells)
 }
 END_TEST
 
-/* A million, in no order: neither quadratic nor large. */
+/* Many, in no order: nothing is quadratic. */
 START_TEST(extents_are_many_and_stay_quick)
 {
 	struct extents x = {0};
 	struct extent e, got;
-	uint64_t i, n = 1000000;
+	uint64_t i, n = 300000;
 
 	for (i = 0; i < n; i++) {
-		/* 7919 and a million have no common factor */
+		/* 7919 and n have no common factor */
 		e.start = i * 7919 % n * 10;
 		e.end = e.start + 5;
 		e.off = e.start;
 		e.source = 1;
-		ck_assert_int_eq(extents_prepare(&x), 0);
+		if (extents_prepare(&x) < 0)
+			break;
 		extents_put(&x, &e);
 	}
+	ck_assert_uint_eq(i, n);
 	for (i = 0; i < n; i++) {
-		ck_assert(extents_find(&x, i * 10 + 4, &got));
-		ck_assert_uint_eq(got.start, i * 10);
-		ck_assert(!extents_find(&x, i * 10 + 5, &got));
+		if (!extents_find(&x, i * 10 + 4, &got) || got.start != i * 10)
+			break;
+		if (extents_find(&x, i * 10 + 5, &got))
+			break;
 	}
+	ck_assert_uint_eq(i, n);
 	ck_assert_uint_eq(extents_count(&x, 0, UINT64_MAX), 5 * n);
 	ck_assert_int_eq(extents_prepare(&x), 0);
 	extents_clear(&x, 7, n * 10 - 7);
