@@ -198,7 +198,7 @@ int pending_write(struct pending *p, struct objects *o)
 		if (rc < 0)
 			return rc;
 	}
-	return 0;
+	return objects_count(o);
 }
 
 /* Under the lock: done with, or superseded by a later entry. */

@@ -25,7 +25,7 @@
 
 #include <stdbool.h>
 
-#define DB_VERSION 1 /* user_version of the newest schema */
+#define DB_VERSION 2 /* user_version of the newest schema */
 
 struct db;
 struct stmt;
@@ -101,6 +101,8 @@ int stmt_step(struct stmt *s) MUST_USE;
 /* Runs to its end, rows ignored. */
 int stmt_run(struct stmt *s) MUST_USE;
 void stmt_reset(struct stmt *s);
+/* Rows that the last INSERT, UPDATE or DELETE that ran to its end touched. */
+int64_t db_changes(struct db *db);
 int64_t stmt_col_int(struct stmt *s, int i);
 const void *stmt_col_blob(struct stmt *s, int i, size_t *ret_len);
 bool stmt_col_is_null(struct stmt *s, int i);

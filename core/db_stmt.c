@@ -176,6 +176,11 @@ int stmt_run(struct stmt *s)
 	return rc;
 }
 
+int64_t db_changes(struct db *db)
+{
+	return sqlite3_changes64(db->sq);
+}
+
 int64_t stmt_col_int(struct stmt *s, int i)
 {
 	return sqlite3_column_int64(s->st, i);

@@ -1,4 +1,4 @@
-#include "core/objects.h"
+#include "core/objects_internal.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -13,31 +13,25 @@
  * remembered for ever, except those that were added in a batch that then
  * failed: their numbers will be given away anew. */
 
-enum {
-	ADD,
-	REPLACE,
-	REMOVE,
-	ALL,
-	IN_PACKS,
-	TOTALS,
-	PACK_ADD,
-	PACK_COUNT,
-	PACK_ALL,
-	MAIN_STMTS
-};
-
 static const char *const main_sql[MAIN_STMTS] = {
 	[ADD] = "INSERT INTO object(addr, kind, codec, pack, offset, stored,"
 		" raw) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-	[REPLACE] = "INSERT OR REPLACE INTO object(addr, kind, codec, pack,"
-		    " offset, stored, raw) VALUES (?, ?, ?, ?, ?, ?, ?)",
-	[ALL] = "SELECT kind, codec, pack, offset, stored, raw, addr"
+	[REPLACE] = "UPDATE object SET kind = ?2, codec = ?3, pack = ?4,"
+		    " offset = ?5, stored = ?6, raw = ?7, doomed = 0"
+		    " WHERE addr = ?1",
+	[TAKE] = "UPDATE object SET kind = ?2, codec = ?3, pack = ?4,"
+		 " offset = ?5, stored = ?6, raw = ?7, doomed = 0"
+		 " WHERE addr = ?1 AND doomed <> 0",
+	[ALL] = "SELECT kind, codec, pack, offset, stored, raw, doomed, addr"
 		" FROM object ORDER BY addr",
-	[REMOVE] = "DELETE FROM object WHERE addr = ?",
-	[IN_PACKS] = "SELECT kind, codec, pack, offset, stored, raw, addr"
-		     " FROM object WHERE pack BETWEEN ? AND ?",
-	[TOTALS] = "SELECT count(*), coalesce(sum(raw), 0),"
-		   " coalesce(sum(stored), 0) FROM object",
+	[REMOVE] = "DELETE FROM object WHERE addr = ? RETURNING raw, stored",
+	[IN_PACKS] = "SELECT kind, codec, pack, offset, stored, raw, doomed,"
+		     " addr FROM object WHERE pack BETWEEN ? AND ?",
+	[TOTALS] = "SELECT objects, raw, stored FROM object_total"
+		   " WHERE id = 1",
+	[TOTALS_ADD] = "UPDATE object_total SET objects = objects + ?1,"
+		       " raw = raw + ?2, stored = stored + ?3 WHERE id = 1",
+	[STORED] = "SELECT stored FROM object WHERE addr = ?1",
 	[PACK_ADD] = "INSERT INTO pack(name) VALUES (?) RETURNING id",
 	[PACK_COUNT] = "SELECT count(*) FROM pack",
 	[PACK_ALL] = "SELECT p.id, p.name, coalesce(n, 0) FROM pack AS p"
@@ -45,12 +39,12 @@ static const char *const main_sql[MAIN_STMTS] = {
 		     " GROUP BY pack) AS o ON o.pack = p.id ORDER BY p.id",
 };
 
-enum { FIND, PACK_NAME, READ_STMTS };
-
 static const char *const read_sql[READ_STMTS] = {
-	[FIND] = "SELECT kind, codec, pack, offset, stored, raw FROM object"
-		 " WHERE addr = ?",
+	[FIND] = "SELECT kind, codec, pack, offset, stored, raw, doomed"
+		 " FROM object WHERE addr = ?",
 	[PACK_NAME] = "SELECT name FROM pack WHERE id = ?",
+	[COLLECTION] = "SELECT state FROM collection WHERE id = 1",
+	[COLLECTED] = "SELECT ended FROM collection WHERE id = 1",
 };
 
 struct pack {
@@ -59,17 +53,7 @@ struct pack {
 	struct pack *next; /* added in the batch that is open */
 };
 
-struct objects {
-	struct db *db;
-	struct stmt *stmts[MAIN_STMTS];
-
-	struct db *reader; /* its db_lock() guards what follows */
-	struct stmt *reads[READ_STMTS];
-	struct map *packs; /* by number */
-	struct pack *fresh;
-};
-
-static int loc_of(struct stmt *s, struct object_loc *ret)
+int object_loc_of(struct stmt *s, struct object_loc *ret)
 {
 	int64_t kind = stmt_col_int(s, 0), codec = stmt_col_int(s, 1);
 	int64_t pack = stmt_col_int(s, 2), offset = stmt_col_int(s, 3);
@@ -87,6 +71,7 @@ static int loc_of(struct stmt *s, struct object_loc *ret)
 		.offset = (uint64_t)offset,
 		.stored = (uint32_t)stored,
 		.raw = (uint32_t)raw,
+		.doomed = stmt_col_int(s, 6),
 	};
 	return 0;
 }
@@ -101,7 +86,7 @@ int objects_find(struct objects *o, const struct addr *a,
 	stmt_blob(s, 1, a->b, ADDR_LEN);
 	rc = stmt_step(s);
 	if (rc > 0) {
-		rc = loc_of(s, ret);
+		rc = object_loc_of(s, ret);
 		stmt_reset(s);
 	} else if (!rc) {
 		rc = -ENOENT;
@@ -110,17 +95,13 @@ int objects_find(struct objects *o, const struct addr *a,
 	return rc;
 }
 
+/* Writes a row: 1, or 0 when the statement had nothing to do. */
 static int put(struct objects *o, int which, const struct addr *a,
 	       const struct object_loc *loc)
 {
 	struct stmt *s = o->stmts[which];
 	int rc;
 
-	if (loc->offset > INT64_MAX)
-		return -EFBIG;
-	rc = db_begin(o->db);
-	if (rc < 0)
-		return rc;
 	stmt_blob(s, 1, a->b, ADDR_LEN);
 	stmt_int(s, 2, loc->kind);
 	stmt_int(s, 3, loc->codec);
@@ -128,19 +109,84 @@ static int put(struct objects *o, int which, const struct addr *a,
 	stmt_int(s, 5, (int64_t)loc->offset);
 	stmt_int(s, 6, loc->stored);
 	stmt_int(s, 7, loc->raw);
-	return stmt_run(s);
+	rc = stmt_run(s);
+	return rc < 0 ? rc : db_changes(o->db) > 0;
+}
+
+static int enter(struct objects *o, const struct object_loc *loc)
+{
+	return loc->offset > INT64_MAX ? -EFBIG : db_begin(o->db);
+}
+
+/* Another place for a row that is there: only the stored length may differ. */
+static int put_over(struct objects *o, int which, const struct addr *a,
+		    const struct object_loc *loc)
+{
+	struct stmt *s = o->stmts[STORED];
+	int64_t was;
+	int rc;
+
+	stmt_blob(s, 1, a->b, ADDR_LEN);
+	rc = stmts_int(s, &was);
+	if (rc > 0)
+		rc = put(o, which, a, loc);
+	if (rc > 0)
+		o->added.stored += (int64_t)loc->stored - was;
+	return rc;
+}
+
+static int put_new(struct objects *o, const struct addr *a,
+		   const struct object_loc *loc)
+{
+	int rc = put(o, ADD, a, loc);
+
+	if (rc > 0) {
+		o->added.objects++;
+		o->added.raw += loc->raw;
+		o->added.stored += loc->stored;
+	}
+	return rc;
 }
 
 int objects_add(struct objects *o, const struct addr *a,
 		const struct object_loc *loc)
 {
-	return put(o, ADD, a, loc);
+	int rc = enter(o, loc);
+
+	if (rc >= 0)
+		rc = put_new(o, a, loc);
+	if (!rc) /* it is there, and perhaps going */
+		rc = put_over(o, TAKE, a, loc);
+	return rc < 0 ? rc : 0;
 }
 
 int objects_replace(struct objects *o, const struct addr *a,
 		    const struct object_loc *loc)
 {
-	return put(o, REPLACE, a, loc);
+	int rc = enter(o, loc);
+
+	if (rc >= 0)
+		rc = put_over(o, REPLACE, a, loc);
+	if (!rc)
+		rc = put_new(o, a, loc);
+	return rc < 0 ? rc : 0;
+}
+
+int objects_count(struct objects *o)
+{
+	struct stmt *s = o->stmts[TOTALS_ADD];
+	struct object_delta d = o->added;
+	int rc;
+
+	if (!d.objects && !d.raw && !d.stored)
+		return 0;
+	stmt_int(s, 1, d.objects);
+	stmt_int(s, 2, d.raw);
+	stmt_int(s, 3, d.stored);
+	rc = stmt_run(s);
+	if (rc >= 0)
+		o->added = (struct object_delta){0};
+	return rc;
 }
 
 static int visit(struct stmt *s,
@@ -154,11 +200,11 @@ static int visit(struct stmt *s,
 	size_t n;
 	int rc;
 
-	p = stmt_col_blob(s, 6, &n);
+	p = stmt_col_blob(s, 7, &n);
 	if (n != ADDR_LEN)
 		return -EUCLEAN;
 	memcpy(a.b, p, ADDR_LEN);
-	rc = loc_of(s, &loc);
+	rc = object_loc_of(s, &loc);
 	return rc < 0 ? rc : fn(ctx, &a, &loc);
 }
 
@@ -205,6 +251,26 @@ int objects_in_packs(struct objects *o, uint32_t from, uint32_t upto,
 	return visit_all(s, fn, ctx);
 }
 
+int objects_remove_by(struct objects *o, struct stmt *s)
+{
+	struct object_delta d;
+	int rc = stmt_step(s);
+
+	if (rc <= 0)
+		return rc;
+	d = (struct object_delta){.objects = -1,
+				  .raw = -stmt_col_int(s, 0),
+				  .stored = -stmt_col_int(s, 1)};
+	rc = stmt_run(s);
+	if (rc < 0)
+		return rc;
+	o->added.objects += d.objects;
+	o->added.raw += d.raw;
+	o->added.stored += d.stored;
+	rc = objects_count(o);
+	return rc < 0 ? rc : 1;
+}
+
 int objects_remove(struct objects *o, const struct addr *a)
 {
 	struct stmt *s = o->stmts[REMOVE];
@@ -213,7 +279,8 @@ int objects_remove(struct objects *o, const struct addr *a)
 	if (rc < 0)
 		return rc;
 	stmt_blob(s, 1, a->b, ADDR_LEN);
-	return stmt_run(s);
+	rc = objects_remove_by(o, s);
+	return rc < 0 ? rc : 0;
 }
 
 /* --- packs ---------------------------------------------------------------- */
@@ -246,6 +313,7 @@ static void settle(void *ctx, bool committed)
 	struct objects *o = ctx;
 	struct pack *p, *next;
 
+	o->added = (struct object_delta){0};
 	db_lock(o->reader);
 	for (p = o->fresh; p; p = next) {
 		next = p->next;
@@ -387,7 +455,9 @@ int objects_totals(struct objects *o, struct object_totals *ret)
 	struct object_totals t;
 	int rc;
 
-	rc = stmt_step(s);
+	rc = db_in_batch(o->db) ? objects_count(o) : 0;
+	if (rc >= 0)
+		rc = stmt_step(s);
 	if (rc <= 0)
 		return rc < 0 ? rc : -EUCLEAN;
 	t.objects = (uint64_t)stmt_col_int(s, 0);

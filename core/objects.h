@@ -24,6 +24,8 @@ struct object_loc {
 	uint64_t offset; /* of the record in the pack */
 	uint32_t stored; /* length of the payload */
 	uint32_t raw;	 /* length of the object */
+	bool doomed;	 /* collection is about to take it: it can be read, but
+			  * nobody may rely on it that did not before */
 };
 
 int objects_open(struct db *db, const char *path, struct objects **ret,
@@ -33,12 +35,14 @@ CLEANUP_FN(struct objects, objects_close)
 
 int objects_find(struct objects *o, const struct addr *a,
 		 struct object_loc *ret) MUST_USE; /* -ENOENT */
-/* Adds, or keeps the row that is there. */
+/* Adds, or keeps the row that is there, unless that is doomed. */
 int objects_add(struct objects *o, const struct addr *a,
 		const struct object_loc *loc) MUST_USE;
 /* Replaces the row: the bytes at the old place are damaged. */
 int objects_replace(struct objects *o, const struct addr *a,
 		    const struct object_loc *loc) MUST_USE;
+/* Adds what was added to the totals: after the last of a batch. */
+int objects_count(struct objects *o) MUST_USE;
 int objects_iterate(struct objects *o,
 		    int (*fn)(void *ctx, const struct addr *a,
 			      const struct object_loc *loc),

@@ -37,10 +37,15 @@ static const char *const sql[N_STMTS] = {
 	[RECIPE_GET] = "SELECT bytes FROM recipe WHERE address = ?1",
 
 	[RESULT_PUT] =
-		"INSERT OR REPLACE INTO result(recipe, error, executable,"
+		"INSERT INTO result(recipe, error, executable,"
 		" reproducible, address, size, wall, cpu, memory, time, text,"
 		" text_size, uses, last_use, message) VALUES (?1, ?2, ?3, ?4,"
-		" ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+		" ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+		" ON CONFLICT(recipe) DO UPDATE SET error = ?2,"
+		" executable = ?3, reproducible = ?4, address = ?5, size = ?6,"
+		" wall = ?7, cpu = ?8, memory = ?9, time = ?10, text = ?11,"
+		" text_size = ?12, uses = ?13, last_use = ?14, message = ?15,"
+		" dropped = 0",
 	[RESULT_GET] =
 		"SELECT " RESULT_COLUMNS " FROM result WHERE recipe = ?1",
 	[RESULT_USED] =
@@ -49,10 +54,8 @@ static const char *const sql[N_STMTS] = {
 	[RESULT_FORGET] =
 		"DELETE FROM result WHERE recipe = ?1 AND error <> 0",
 	[RESULT_TOTALS] =
-		"SELECT count(*), coalesce(sum(error <> 0), 0),"
-		" coalesce(sum(size), 0), coalesce(sum(uses), 0),"
-		" coalesce(sum(wall), 0), coalesce(sum(uses * wall), 0)"
-		" FROM result",
+		"SELECT results, failures, bytes, uses, wall, saved, kept"
+		" FROM result_total WHERE id = 1",
 
 	[DERIVED_PUT] =
 		"INSERT INTO derived(branch, dir, name, recipe, error,"

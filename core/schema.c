@@ -121,6 +121,67 @@ const char *const schema_migrations[] = {
 	"  codec INTEGER NOT NULL, pack INTEGER NOT NULL,"
 	"  offset INTEGER NOT NULL, stored INTEGER NOT NULL,"
 	"  raw INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
+
+	/* to version 2: collection. What is `doomed` will be collected, and no
+	 * writer takes it for an object that is there; of what is `gone` or
+	 * `dropped` the bytes are not kept. collection.state is enum
+	 * collection. Totals are kept as rows come and go. */
+	"ALTER TABLE object ADD COLUMN doomed INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX object_doomed ON object(addr) WHERE doomed <> 0;"
+	"CREATE TABLE object_total("
+	"  id INTEGER PRIMARY KEY CHECK (id = 1), objects INTEGER NOT NULL,"
+	"  raw INTEGER NOT NULL, stored INTEGER NOT NULL) STRICT;"
+	"INSERT INTO object_total SELECT 1, count(*), coalesce(sum(raw), 0),"
+	"  coalesce(sum(stored), 0) FROM object;"
+	"CREATE TABLE collection("
+	"  id INTEGER PRIMARY KEY CHECK (id = 1), state INTEGER NOT NULL,"
+	"  age INTEGER NOT NULL, ended INTEGER NOT NULL) STRICT;"
+	"INSERT INTO collection VALUES (1, 0, 0, 0);"
+
+	"ALTER TABLE version ADD COLUMN gone INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE derived ADD COLUMN gone INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE result ADD COLUMN dropped INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE result ADD COLUMN keep INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE result ADD COLUMN worth INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX result_worth ON result(worth) WHERE dropped = 0"
+	"  AND error = 0 AND reproducible <> 0 AND keep <> 1;"
+	"CREATE TABLE result_total("
+	"  id INTEGER PRIMARY KEY CHECK (id = 1), results INTEGER NOT NULL,"
+	"  failures INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+	"  kept INTEGER NOT NULL, uses INTEGER NOT NULL,"
+	"  wall INTEGER NOT NULL, saved INTEGER NOT NULL) STRICT;"
+	"INSERT INTO result_total SELECT 1, count(*),"
+	"  coalesce(sum(error <> 0), 0), coalesce(sum(size), 0),"
+	"  coalesce(sum(size), 0), coalesce(sum(uses), 0),"
+	"  coalesce(sum(wall), 0), coalesce(sum(uses * wall), 0) FROM result;"
+	"CREATE TRIGGER result_added AFTER INSERT ON result BEGIN"
+	"  UPDATE result_total SET results = results + 1,"
+	"  failures = failures + (new.error <> 0), bytes = bytes + new.size,"
+	"  kept = kept + new.size * (new.dropped = 0), uses = uses + new.uses,"
+	"  wall = wall + new.wall, saved = saved + new.uses * new.wall; END;"
+	"CREATE TRIGGER result_removed AFTER DELETE ON result BEGIN"
+	"  UPDATE result_total SET results = results - 1,"
+	"  failures = failures - (old.error <> 0), bytes = bytes - old.size,"
+	"  kept = kept - old.size * (old.dropped = 0), uses = uses - old.uses,"
+	"  wall = wall - old.wall, saved = saved - old.uses * old.wall; END;"
+	"CREATE TRIGGER result_changed AFTER UPDATE ON result BEGIN"
+	"  UPDATE result_total SET"
+	"  failures = failures + (new.error <> 0) - (old.error <> 0),"
+	"  bytes = bytes + new.size - old.size,"
+	"  kept = kept + new.size * (new.dropped = 0)"
+	"    - old.size * (old.dropped = 0),"
+	"  uses = uses + new.uses - old.uses,"
+	"  wall = wall + new.wall - old.wall,"
+	"  saved = saved + new.uses * new.wall - old.uses * old.wall; END;"
+
+	"CREATE TABLE snapshot("
+	"  name TEXT PRIMARY KEY, seq INTEGER NOT NULL,"
+	"  time INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE pin("
+	"  path BLOB PRIMARY KEY, dir INTEGER NOT NULL, name BLOB NOT NULL,"
+	"  ino INTEGER NOT NULL, seq INTEGER NOT NULL,"
+	"  time INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX pin_name ON pin(dir, name);",
 };
 /* clang-format on */
 
