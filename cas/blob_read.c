@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "core/objects_doom.h"
+
 /* --- objects -------------------------------------------------------------- */
 
 static int load(struct store *s, const struct addr *a, enum obj_kind want,
@@ -92,6 +94,16 @@ static bool root_valid(const struct node *n)
 	return n->count > 1 || (n->height == 1 && node_is_hole(&n->e[0]));
 }
 
+/* It may be taken away under the reader, unless collection has yet to look
+ * who keeps it (which we do by now). */
+static int check_doomed(struct blob *b)
+{
+	enum collection state;
+	int rc = objects_collection(store_objects(b->s), &state);
+
+	return rc ? rc : state == COLLECTION_FINAL ? -ENOENT : 0;
+}
+
 static int open_root(struct blob *b)
 {
 	struct object_loc loc;
@@ -104,6 +116,11 @@ static int open_root(struct blob *b)
 	rc = store_find(b->s, &b->root, &loc);
 	if (rc)
 		return rc;
+	if (loc.doomed) {
+		rc = check_doomed(b);
+		if (rc)
+			return rc;
+	}
 	if (loc.kind == OBJ_CHUNK) {
 		b->size = loc.raw;
 		return 0;
@@ -126,6 +143,7 @@ int blob_open(struct store *s, const struct addr *a, struct blob **ret)
 		return -ENOMEM;
 	b->s = s;
 	b->root = *a;
+	store_keep(s, a); /* before it is looked up */
 	rc = open_root(b);
 	if (!rc)
 		*ret = steal(&b);
@@ -137,6 +155,7 @@ void blob_close(struct blob *b)
 	if (!b)
 		return;
 	blob_put_node(b->s, b->node);
+	store_release(b->s, &b->root);
 	free(b);
 }
 

@@ -48,7 +48,8 @@ struct holds {
 	uint32_t set[2];      /* bits set since they were cleared; atomic */
 };
 
-/* --- the file -------------------------------------------------------------- */
+/* --- the file --------------------------------------------------------------
+ */
 
 static int map_file(int fd, struct shared **ret)
 {
@@ -136,7 +137,8 @@ void holds_close(struct holds *h)
 	free(h);
 }
 
-/* --- what a process says --------------------------------------------------- */
+/* --- what a process says ---------------------------------------------------
+ */
 
 /* Under the lock nobody is inside that generation, or comes in. */
 static void clear_hits(struct holds *h, unsigned g)
@@ -212,7 +214,8 @@ void holds_release(struct holds *h, const struct addr *a)
 	__atomic_sub_fetch(keep_slot(h->map, a), 1, __ATOMIC_SEQ_CST);
 }
 
-/* --- being asked ------------------------------------------------------------ */
+/* --- being asked ------------------------------------------------------------
+ */
 
 bool holds_asked(struct holds *h)
 {
@@ -240,7 +243,8 @@ void holds_wake(struct holds *h)
 	ask(h->map);
 }
 
-/* --- collection ------------------------------------------------------------- */
+/* --- collection -------------------------------------------------------------
+ */
 
 struct seen {
 	struct shared *map;
@@ -257,7 +261,7 @@ struct survey {
 static int add_map(struct survey *s, int fd)
 {
 	struct seen *list;
-	struct shared *map;
+	struct shared *map = NULL;
 	struct stat st;
 	int rc;
 
@@ -339,9 +343,9 @@ void survey_turn(struct survey *s)
 
 	for (i = 0; i < s->count; i++) {
 		p = &s->list[i];
-		p->old = __atomic_load_n(&p->map->generation,
-					 __ATOMIC_SEQ_CST) &
-			 1;
+		p->old =
+			__atomic_load_n(&p->map->generation, __ATOMIC_SEQ_CST) &
+			1;
 		/* newcomers will be counted with them */
 		p->stuck = inside(p->map, !p->old);
 		__atomic_fetch_xor(&p->map->generation, 1, __ATOMIC_SEQ_CST);

@@ -59,7 +59,8 @@ static int is_empty(int dir_fd, const char *name)
 static bool is_ours(const char *name)
 {
 	return !strcmp(name, "packs") || !strcmp(name, "drafts") ||
-	       !strcmp(name, "lock") || !strcmp(name, "format.tmp") ||
+	       !strcmp(name, "lock") || !strcmp(name, "holds") ||
+	       !strcmp(name, "format.tmp") ||
 	       !strncmp(name, "deriva.db", strlen("deriva.db"));
 }
 

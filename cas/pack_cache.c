@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/stat.h>
 
 #include "core/map.h"
 
@@ -153,5 +154,35 @@ void pack_cache_put(struct pack_cache *c, const struct pack_file *pub)
 
 	pthread_mutex_lock(&c->lock);
 	f->uses--;
+	pthread_mutex_unlock(&c->lock);
+}
+
+static bool gone(const struct file *f)
+{
+	struct stat st;
+
+	return !f->uses && !fstat(f->pub.fd, &st) && !st.st_nlink;
+}
+
+void pack_cache_trim(struct pack_cache *c)
+{
+	struct file *f;
+	size_t it;
+	bool more;
+	void *v;
+
+	pthread_mutex_lock(&c->lock);
+	do {
+		more = false;
+		for (it = 0; map_next(c->map, &it, NULL, NULL, &v);) {
+			f = v;
+			if (!gone(f))
+				continue;
+			map_del(c->map, &f->pack, sizeof(f->pack));
+			file_free(f);
+			more = true; /* the table has changed */
+			break;
+		}
+	} while (more);
 	pthread_mutex_unlock(&c->lock);
 }

@@ -27,4 +27,7 @@ int pack_cache_get(struct pack_cache *c, uint32_t pack,
 		   const struct pack_file **ret) MUST_USE;
 void pack_cache_put(struct pack_cache *c, const struct pack_file *f);
 
+/* Closes what nobody uses of the packs that are gone. */
+void pack_cache_trim(struct pack_cache *c);
+
 #endif

@@ -97,6 +97,16 @@ static int retire(struct packset *s)
 	return 0;
 }
 
+int packset_retire(struct packset *s)
+{
+	int rc;
+
+	pthread_mutex_lock(&s->append_lock);
+	rc = s->current ? retire(s) : 0;
+	pthread_mutex_unlock(&s->append_lock);
+	return rc;
+}
+
 static int append(struct packset *s, const struct record *r,
 		  const void *const *payloads, size_t n, uint32_t *ret_own,
 		  uint64_t *ret_offset)

@@ -28,6 +28,10 @@ int packset_append(struct packset *s, const struct record *r,
 int packset_own_id(struct packset *s, uint32_t own,
 		   uint8_t ret[PACK_ID_LEN]) MUST_USE;
 
+/* What is appended from now on goes to another pack; the one so far is sealed
+ * by the next sync. */
+int packset_retire(struct packset *s) MUST_USE;
+
 /* Everything that was appended before the call, by any process, is on disk
  * after it, and so are the names of the packs. */
 int packset_sync(struct packset *s) MUST_USE;

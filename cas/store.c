@@ -23,6 +23,7 @@
 #include "cas/attach.h"
 #include "cas/cache.h"
 #include "cas/codec.h"
+#include "cas/holds.h"
 #include "cas/ingest.h"
 #include "cas/layout.h"
 #include "cas/pack_cache.h"
@@ -42,8 +43,10 @@ struct store {
 	struct codec_pool *codecs;
 	struct ingest *ingest;
 	struct cache *chunks, *nodes;
+	struct holds *holds;
 	struct chunker chunker;
 	struct attach *attach;
+	unsigned leaving[2];	      /* when the batch ends; db_lock() */
 	_Atomic(pthread_t) committer; /* thread between our hooks, or 0 */
 };
 
@@ -77,8 +80,13 @@ static void after_commit(void *ctx, bool committed)
 {
 	struct store *s = ctx;
 
+	unsigned g;
+
 	s->committer = 0;
 	pending_end(s->pending, committed);
+	for (g = 0; g < 2; g++)
+		for (; s->leaving[g]; s->leaving[g]--)
+			holds_leave(s->holds, g);
 }
 
 int store_find(struct store *s, const struct addr *a, struct object_loc *ret)
@@ -105,7 +113,7 @@ bool store_pending(struct store *s)
 
 /* --- putting -------------------------------------------------------------- */
 
-/* Whether it is there: 0 or 1; replace: there, and damaged. */
+/* Whether it is there: 0 or 1; replace: there, and damaged, or doomed. */
 static int look_up(struct store *s, const struct addr *a, bool checked,
 		   bool *ret_replace)
 {
@@ -114,10 +122,13 @@ static int look_up(struct store *s, const struct addr *a, bool checked,
 	int rc;
 
 	*ret_replace = false;
-	rc = checked ? store_get(s, a, NULL, &b) : store_find(s, a, &loc);
-	if (rc != -ENOENT && rc != -EBADMSG)
+	holds_hit(s->holds, a);
+	rc = store_find(s, a, &loc);
+	if (!rc && checked && !loc.doomed)
+		rc = store_get(s, a, NULL, &b);
+	if (rc != -ENOENT && rc != -EBADMSG && (rc || !loc.doomed))
 		return rc < 0 ? rc : 1;
-	*ret_replace = rc == -EBADMSG;
+	*ret_replace = rc != -ENOENT;
 	return 0;
 }
 
@@ -162,7 +173,10 @@ static bool came_meanwhile(struct store *s, struct store_new *o,
 	while (n--)
 		if (addr_eq(&run[n]->addr, &o->addr))
 			return true;
-	return !store_find(s, &o->addr, &loc);
+	if (store_find(s, &o->addr, &loc))
+		return false;
+	o->replace = loc.doomed;
+	return !loc.doomed;
 }
 
 /* Remembers where they lie, from that place on. */
@@ -372,8 +386,12 @@ int store_get(struct store *s, const struct addr *a, enum obj_kind *ret_kind,
 		return rc;
 	while ((rc = read_object(s, a, &loc, ret)) == -EBADMSG) {
 		/* damaged, unless it was healed or moved meanwhile */
-		if (store_find(s, a, &now) || same_place(&loc, &now)) {
+		rc = store_find(s, a, &now);
+		if (rc == -ENOENT)
+			break; /* collected */
+		if (rc || same_place(&loc, &now)) {
 			log_damage(s, a, &loc);
+			rc = -EBADMSG;
 			break;
 		}
 		loc = now;
@@ -383,6 +401,82 @@ int store_get(struct store *s, const struct addr *a, enum obj_kind *ret_kind,
 	else if (ret_kind)
 		*ret_kind = loc.kind;
 	return rc;
+}
+
+int store_read_stored(struct store *s, const struct addr *a,
+		      const struct object_loc *loc, struct buf *ret)
+{
+	CLEANUP_BUF struct buf raw = BUF_INIT;
+	const struct pack_file *f;
+	void *to;
+	int rc = read_object(s, a, loc, &raw);
+
+	if (rc)
+		return rc;
+	buf_reset(ret);
+	to = buf_room(ret, loc->stored);
+	if (!to)
+		return -ENOMEM;
+	rc = pack_cache_get(s->files, loc->pack, &f);
+	if (rc)
+		return rc;
+	rc = read_record(f, a, loc, to);
+	pack_cache_put(s->files, f);
+	if (!rc)
+		ret->len = loc->stored;
+	return rc;
+}
+
+/* --- in use --------------------------------------------------------------- */
+
+unsigned store_enter(struct store *s)
+{
+	return holds_enter(s->holds);
+}
+
+/* The rows are in the open batch, or in none any more. */
+void store_leave(struct store *s, unsigned ticket)
+{
+	db_lock(s->db);
+	if (db_in_batch(s->db))
+		s->leaving[ticket]++;
+	else
+		holds_leave(s->holds, ticket);
+	db_unlock(s->db);
+}
+
+void store_keep(struct store *s, const struct addr *a)
+{
+	holds_keep(s->holds, a);
+}
+
+void store_release(struct store *s, const struct addr *a)
+{
+	holds_release(s->holds, a);
+}
+
+void store_wake(struct store *s)
+{
+	holds_wake(s->holds);
+}
+
+int store_finish_pack(struct store *s)
+{
+	int rc;
+
+	pack_cache_trim(s->files);
+	rc = packset_retire(s->packs);
+	return rc < 0 ? rc : store_sync(s);
+}
+
+int store_serve(struct store *s)
+{
+	if (!holds_asked(s->holds)) {
+		holds_wait(s->holds);
+		if (!holds_asked(s->holds))
+			return 0;
+	}
+	return store_finish_pack(s);
 }
 
 /* --- durable -------------------------------------------------------------- */
@@ -462,6 +556,10 @@ static int open_parts(struct store *s, struct err *err)
 	if (rc)
 		return err_set(err, rc, "%s/packs: %s", s->layout.path,
 			       err_name(rc));
+	rc = holds_open(s->layout.dir_fd, &s->holds);
+	if (rc)
+		return err_set(err, rc, "%s/holds: %s", s->layout.path,
+			       err_name(rc));
 	rc = open_rows(s, err);
 	if (!rc)
 		rc = db_add_hook(s->db, (struct db_hook){before_commit,
@@ -482,6 +580,7 @@ static void store_free(struct store *s)
 	codec_pool_free(s->codecs);
 	cache_free(s->chunks);
 	cache_free(s->nodes);
+	holds_close(s->holds);
 	layout_done(&s->layout);
 	attach_close(s->attach);
 	free(s);
@@ -575,4 +674,14 @@ struct cache *store_chunk_cache(struct store *s)
 struct cache *store_node_cache(struct store *s)
 {
 	return s->nodes;
+}
+
+struct holds *store_holds(struct store *s)
+{
+	return s->holds;
+}
+
+int store_dir_fd(const struct store *s)
+{
+	return s->layout.dir_fd;
 }

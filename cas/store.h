@@ -7,6 +7,7 @@
  *	packs/ID.pack	objects
  *	drafts/		files being written: whose flock(2) nobody holds was
  *			left by a process that ended, and is swept
+ *	holds/		what each process is using, for collection (cas/holds.h)
  *	lock		locked by every process that has it open, see
  *			cas/attach.h
  *
@@ -86,6 +87,27 @@ int store_find(struct store *s, const struct addr *a,
 	       struct object_loc *ret) MUST_USE; /* without reading it */
 bool store_has(struct store *s, const struct addr *a);
 
+/* Whoever puts objects and then writes rows that refer to them does so between
+ * these two, so that collection lets them be. To be left after the rows were
+ * written, or given up; it lasts until the batch that is open then has ended.
+ * db_lock held or not. Holding on for long makes collection take less. */
+unsigned store_enter(struct store *s);
+void store_leave(struct store *s, unsigned ticket);
+
+/* What somebody is going to read for some time: collection lets it be until it
+ * is released. Before the address is looked up; nothing is said about whether
+ * it is there. blob_open() does it by itself. */
+void store_keep(struct store *s, const struct addr *a);
+void store_release(struct store *s, const struct addr *a);
+
+/* Waits until collection, in whatever process, asks for something; does it:
+ * the pack being written is finished, files that are gone are closed. Returns
+ * at once after store_wake(). Mounts have a thread for it. */
+int store_serve(struct store *s) MUST_USE;
+/* The pack being written is finished: what comes next goes to another. */
+int store_finish_pack(struct store *s) MUST_USE;
+void store_wake(struct store *s);
+
 /* Commits the batch (db_lock held or not), then makes everything committed
  * durable: packs with unsynced bytes, packs/ itself, the database's log. */
 int store_sync(struct store *s) MUST_USE;
@@ -122,5 +144,11 @@ int store_packs_fd(const struct store *s);
 const struct chunker *store_chunker(const struct store *s);
 struct cache *store_chunk_cache(struct store *s);
 struct cache *store_node_cache(struct store *s);
+struct holds *store_holds(struct store *s);
+int store_dir_fd(const struct store *s);
+/* An object as it lies at that place, its payload as stored, checked against
+ * its address: -EBADMSG. */
+int store_read_stored(struct store *s, const struct addr *a,
+		      const struct object_loc *loc, struct buf *ret) MUST_USE;
 
 #endif

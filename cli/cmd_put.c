@@ -95,6 +95,7 @@ static int run(struct cli *cli, int argc, char **argv)
 		return EXIT_FAILURE;
 	if (store_open(store, 0, &s, &err) < 0)
 		return fail("%s", err.msg);
+	(void)store_enter(s); /* until it is closed */
 	status = put_all(s, argv + optind, n, &out);
 	rc = store_close(s);
 	if (rc < 0)

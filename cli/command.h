@@ -43,7 +43,7 @@ struct command {
 		NULL, 0, NULL, 0          \
 	}
 
-extern const struct command cmd_build, cmd_cat, cmd_fsck, cmd_functions,
+extern const struct command cmd_build, cmd_cat, cmd_fsck, cmd_functions, cmd_gc,
 	cmd_log, cmd_mount, cmd_output, cmd_put, cmd_resolve, cmd_retry,
 	cmd_status, cmd_umount, cmd_why;
 

@@ -8,14 +8,14 @@
 static const struct command *const commands[] = {
 	&cmd_mount,   &cmd_umount,    &cmd_build, &cmd_status, &cmd_why,
 	&cmd_output,  &cmd_retry,     &cmd_log,	  &cmd_put,    &cmd_cat,
-	&cmd_resolve, &cmd_functions, &cmd_fsck,
+	&cmd_resolve, &cmd_functions, &cmd_fsck,  &cmd_gc,
 };
 
 /* Names that are taken. */
 static const char *const later[] = {
-	"branch", "diff",     "drop",  "forget", "gc",		 "graph",
-	"head",	  "merge",    "pin",   "pins",	 "prove",	 "restore",
-	"run",	  "snapshot", "unpin", "verify", "verify-proof", "watch",
+	"branch",   "diff",  "drop",   "forget",       "graph",	  "head",
+	"merge",    "pin",   "pins",   "prove",	       "restore", "run",
+	"snapshot", "unpin", "verify", "verify-proof", "watch",
 };
 
 static void print_overview(void)

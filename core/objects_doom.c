@@ -234,7 +234,8 @@ int dooms_set_state(struct dooms *d, enum collection state, int64_t now_ns)
 	return stmt_run(s);
 }
 
-/* --- for everybody --------------------------------------------------------- */
+/* --- for everybody ---------------------------------------------------------
+ */
 
 static int64_t column_of_state(struct objects *o, int which, int *ret_rc)
 {

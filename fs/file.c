@@ -322,6 +322,7 @@ int file_commit(struct fs *fs, struct node *n, bool finish)
 	struct addr addr;
 	struct ns_attr a;
 	uint64_t size, changed;
+	unsigned ticket;
 	int r = 0;
 
 	pthread_rwlock_wrlock(&f->lock);
@@ -341,12 +342,14 @@ int file_commit(struct fs *fs, struct node *n, bool finish)
 		goto out;
 	changed = draft_changed(f->draft);
 	r = fs_room_take(fs, changed);
+	ticket = store_enter(fs->store);
 	if (r >= 0) {
 		r = draft_commit(f->draft, &addr, &size);
 		fs_room_give(fs, changed);
 	}
 	if (r >= 0)
 		r = write_version(fs, n, &addr, size);
+	store_leave(fs->store, ticket);
 	if (r < 0)
 		complain(fs, n, r);
 out:

@@ -172,7 +172,8 @@ struct fs {
 	uint64_t promised; /* bytes on their way to the disk; atomic */
 	unsigned helpers;  /* threads beside the session's; under commit_lock */
 	int64_t batch_ns;  /* when the open batch was first seen; 0: none */
-	pthread_t committer;
+	pthread_t committer, keeper;
+	bool keeping, keeper_stop; /* the latter atomic */
 	bool committing;
 	pthread_mutex_t commit_lock;
 	pthread_cond_t commit_cond;
@@ -376,6 +377,12 @@ void helper_done(struct fs *fs);
 /* Rows may have been written: db_lock is let go of, and the batch ends soon. */
 void fs_unlock(struct fs *fs);
 void fs_wrote(void *fs);
+
+/* --- keeper.c ----------------------------------------------------------- */
+
+/* A thread that does what collection asks for. */
+int keeper_start(struct fs *fs) MUST_USE;
+void keeper_stop(struct fs *fs);
 
 /* --- ops.c, io.c, range.c, dir.c, xattr.c ------------------------------- */
 

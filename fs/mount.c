@@ -349,6 +349,7 @@ static int close_all(struct mount *m)
 	if (fs->nodes)
 		files_commit(fs);
 	committer_stop(fs);
+	keeper_stop(fs);
 	sandbox_close(fs->sandbox);
 	if (fs->se)
 		fuse_session_destroy(fs->se);
@@ -418,6 +419,8 @@ static int start(struct mount *m, const char *store, const char *dir,
 		r = ender_start(fs->se, fs->mountpoint, &m->ender);
 	if (r >= 0)
 		r = committer_start(fs);
+	if (r >= 0)
+		r = keeper_start(fs);
 	if (r >= 0)
 		r = open_eval(fs);
 	return r < 0 ? r : follow_start(fs);

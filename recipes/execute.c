@@ -86,6 +86,13 @@ static int keep_text(struct eval *ev, const struct buf *text,
 	return blob_put(ev->store, text->data, text->len, &ret->text);
 }
 
+/* Objects are put from now on, and the rows come later. */
+static void take_in(struct eval *ev, struct task *j)
+{
+	j->ticket = store_enter(ev->store);
+	j->taking = true;
+}
+
 /* --- functions ---------------------------------------------------------- */
 
 /* Its inputs, without those that stand for an empty list. */
@@ -149,6 +156,7 @@ static int run_function(struct eval *ev, struct task *j, struct result *ret,
 	CLEANUP_FREE struct fn_input *inputs = fn_inputs(j, &call.ninputs);
 	int r = inputs && out ? scratch_make(&s, j->number) : -ENOMEM;
 
+	take_in(ev, j);
 	call.inputs = inputs;
 	call.scratch_fd = s.fd;
 	if (r >= 0)
@@ -423,6 +431,7 @@ static int run_command(struct eval *ev, struct task *j, struct result *ret,
 	ret->wall_ns = st.wall_ns;
 	ret->cpu_ns = st.cpu_ns;
 	ret->memory = st.memory;
+	take_in(ev, j);
 	r = add_text(&text, s.fd, "stderr");
 	if (r >= 0)
 		judge(j, &st, &text, ret);

@@ -272,6 +272,8 @@ static void run_one(struct eval *ev, struct target *t)
 	ev->nrunning--;
 	if (r >= 0)
 		r = keep_result(ev, j, &res);
+	if (j->taking)
+		store_leave(ev->store, j->ticket);
 	if (r < 0 && r != -ECANCELED) {
 		if (!err.msg[0])
 			err_set(&err, 0, "%s", err_name(r));

@@ -29,6 +29,9 @@ struct task {
 	bool started;
 	uint64_t run_id;
 	int64_t start_ns;
+	bool taking; /* its output goes into the store: until the row is there,
+		      * store_leave() with: */
+	unsigned ticket;
 };
 void task_free(struct task *j);
 CLEANUP_FN(struct task, task_free)
