@@ -7,9 +7,9 @@
 MOUNT=no
 
 COMMANDS="mount umount build status why output retry log put cat resolve
-	functions fsck"
+	functions fsck gc"
 LATER="graph diff restore branch merge run watch prove verify-proof head
-	snapshot pin unpin pins forget gc verify drop"
+	snapshot pin unpin pins forget verify drop"
 
 # wrong TEXT COMMAND...: exit status 2, and that on standard error only
 wrong()
