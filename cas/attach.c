@@ -79,9 +79,18 @@ void attach_say(struct attach *a, const char *text)
 
 	if (a->slot < 0)
 		return;
-	snprintf(record, sizeof(record), "%s\n", text);
+	snprintf(record, sizeof(record) - 1, "%s\n", text);
 	if (pwrite(a->fd, record, sizeof(record), (off_t)a->slot * RECORD) < 0)
 		log_debug("lock: %s", err_name(errno)); /* a full disk */
+}
+
+/* A byte behind what is read of a record. */
+void attach_ring(const struct attach *a)
+{
+	int64_t record = a->slot < 0 ? SLOTS : a->slot;
+
+	if (pwrite(a->fd, "", 1, record * RECORD + RECORD - 1) < 0)
+		log_debug("lock: %s", err_name(errno));
 }
 
 static void say_who(struct attach *a)

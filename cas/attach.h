@@ -40,6 +40,9 @@ bool attach_try_alone(struct attach *a);
 /* What this process is to others, in a few words: "process 12 has it mounted
  * at /m". What does not fit is cut. Before, it is its number and program. */
 void attach_say(struct attach *a, const char *text);
+/* Tells whoever watches `lock` (inotify) that something was committed. Any
+ * thread. */
+void attach_ring(const struct attach *a);
 /* The words of all other processes, "; " between. */
 int attach_others(int dir_fd, struct buf *ret) MUST_USE;
 

@@ -83,6 +83,8 @@ static void after_commit(void *ctx, bool committed)
 	unsigned g;
 
 	s->committer = 0;
+	if (committed)
+		attach_ring(s->attach);
 	pending_end(s->pending, committed);
 	for (g = 0; g < 2; g++)
 		for (; s->leaving[g]; s->leaving[g]--)

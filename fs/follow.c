@@ -6,11 +6,12 @@
  * them when a batch begins, and when it is asked): names that came or went,
  * inodes that are another, results that differ.
  *
- * A thread asks. It sleeps until the database's log is written to (inotify),
- * gives the writer a moment to finish, and asks a few times more, as the log is
- * written before it counts. A mount where nothing happens anywhere has no
- * wake-ups. Without inotify (a user has a limited number) it asks 30 times a
- * second.
+ * A thread asks. It sleeps until somebody who has committed says so on the
+ * store's file `lock` (inotify), or the database's log is written to: the
+ * latter because the process may have been killed in between, and as the log is
+ * written before it counts, it is then asked a few times more. A mount where
+ * nothing happens anywhere has no wake-ups. Without inotify (a user has a
+ * limited number) it asks 30 times a second.
  *
  * The kernel: a regular file whose content is another now becomes another node
  * (see node_supersede()), as under the writeback cache nothing else changes its
@@ -57,6 +58,8 @@ struct step {
 	struct fs *fs;
 	struct map *inodes; /* number -> &lost_name or &changed */
 	unsigned effects;
+	fuse_ino_t missed[64]; /* nodes that the kernel did not know */
+	size_t n_missed;
 };
 static char changed, lost_name;
 
@@ -151,6 +154,29 @@ static int refresh(struct fs *fs, struct node *n, void *what,
 	return 1;
 }
 
+/* Attributes alone: that waits for nobody. A node whose look-up is just being
+ * answered is not known yet; it is told a moment later. */
+static void ask_again(struct step *s, fuse_ino_t id)
+{
+	int r = fuse_lowlevel_notify_inval_inode(s->fs->se, id, -1, 0);
+
+	if (r == -ENOENT && s->n_missed < ARRAY_LEN(s->missed))
+		s->missed[s->n_missed++] = id;
+}
+
+static void ask_missed(struct step *s)
+{
+	const struct timespec moment = {.tv_nsec = 10000000};
+
+	if (!s->n_missed)
+		return;
+	nanosleep(&moment, NULL);
+	while (s->n_missed)
+		fuse_lowlevel_notify_inval_inode(s->fs->se,
+						 s->missed[--s->n_missed], -1,
+						 0);
+}
+
 static void refresh_inodes(struct step *s)
 {
 	struct fs *fs = s->fs;
@@ -168,13 +194,13 @@ static void refresh_inodes(struct step *s)
 		if (++n % STEP == 0)
 			derived_told(fs);
 		db_unlock(fs->db);
-		/* attributes alone: that waits for nobody */
 		if (r)
-			fuse_lowlevel_notify_inval_inode(fs->se, id, -1, 0);
+			ask_again(s, id);
 	}
 	db_lock(fs->db);
 	derived_told(fs);
 	fs_unlock(fs);
+	ask_missed(s);
 }
 
 /* --- everything anew ------------------------------------------------------ */
@@ -355,23 +381,32 @@ static void *follower(void *arg)
 	}
 }
 
-/* -1 when there is none to be had. */
-static int watch_log(struct fs *fs)
+static int watch_file(struct fs *fs, int fd, const char *name)
 {
-	CLEANUP_CLOSE int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	CLEANUP_FREE char *path = NULL;
 
-	if (asprintf(&path, "%s/deriva.db-wal", store_path(fs->store)) < 0) {
+	if (asprintf(&path, "%s/%s", store_path(fs->store), name) < 0) {
 		path = NULL;
-		return -1;
+		return -ENOMEM;
 	}
-	if (fd < 0 || inotify_add_watch(fd, path, IN_MODIFY) < 0) {
-		log_warn("%s: cannot be watched (%s): asking for changes of "
-			 "other processes every %d ms",
-			 path, err_name(errno), FALLBACK_MS);
-		return -1;
-	}
-	return steal_fd(&fd);
+	return fd < 0 || inotify_add_watch(fd, path, IN_MODIFY) < 0 ? -errno
+								    : 0;
+}
+
+/* -1 when there is none to be had. */
+static int watch_store(struct fs *fs)
+{
+	CLEANUP_CLOSE int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	int r = watch_file(fs, fd, "lock");
+
+	if (r >= 0)
+		r = watch_file(fs, fd, "deriva.db-wal");
+	if (r >= 0)
+		return steal_fd(&fd);
+	log_warn("%s: cannot be watched (%s): asking for changes of other "
+		 "processes every %d ms",
+		 store_path(fs->store), err_name(r), FALLBACK_MS);
+	return -1;
 }
 
 int follow_start(struct fs *fs)
@@ -383,7 +418,7 @@ int follow_start(struct fs *fs)
 		return -ENOMEM;
 	f->fs = fs;
 	fs->follow = f;
-	f->watch_fd = watch_log(fs);
+	f->watch_fd = watch_store(fs);
 	f->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (f->wake_fd < 0)
 		return -errno;
