@@ -186,17 +186,17 @@ static int migrate(struct db *db, int flags, struct err *err)
 		return rc;
 	if (v == schema_version)
 		return 0;
-	if ((!v && !(flags & DB_CREATE)) || db->readonly)
-		return err_set(err, -EUCLEAN,
-			       "%s: its tables are those of schema %lld, not "
-			       "%d: open it for writing once",
-			       db->path, (long long)v, schema_version);
 	if (flags & DB_SHARED)
 		return err_set(err, -EBUSY,
 			       "%s: its tables are those of an older version "
 			       "of deriva (schema %lld, this one has %d), and "
 			       "cannot be brought up to date while other "
 			       "processes use them: end those first",
+			       db->path, (long long)v, schema_version);
+	if ((!v && !(flags & DB_CREATE)) || db->readonly)
+		return err_set(err, -EUCLEAN,
+			       "%s: its tables are those of schema %lld, not "
+			       "%d: open it for writing once",
 			       db->path, (long long)v, schema_version);
 	rc = exec(db, "BEGIN IMMEDIATE");
 	if (rc < 0)

@@ -1,3 +1,4 @@
+#include "cas/attach.h"
 #include "cas/store.h"
 
 #include "tests/cas/util.h"
@@ -178,6 +179,37 @@ START_TEST(store_open_not_writable_says_so)
 }
 END_TEST
 
+static void set_version(struct store *s, const char *sql)
+{
+	struct stmt *st;
+	int rc;
+
+	db_lock(store_db(s));
+	st = db_prepare(store_db(s), sql, &rc);
+	ck_assert_int_eq(st ? stmt_run(st) : rc, 0);
+	stmt_free(st);
+	db_unlock(store_db(s));
+}
+
+/* Tables are brought up to date by who is alone. */
+START_TEST(store_open_of_older_tables_in_use_is_refused)
+{
+	struct store *s, *t;
+	struct err err;
+	char *dir;
+
+	s = new_store(&dir);
+	attach_say(store_attach(s), "process 12 has it mounted at /m");
+	set_version(s, "PRAGMA user_version = 0");
+	ck_assert_int_eq(store_open(dir, 0, &t, &err), -EBUSY);
+	ck_assert_msg(strstr(err.msg, "end those first (process 12 has it "
+				      "mounted at /m)"),
+		      "%s", err.msg);
+	ck_assert_int_eq(store_open(dir, 0, &t, NULL), -EBUSY);
+	drop_store(s, dir);
+}
+END_TEST
+
 START_TEST(store_open_by_several_at_once_makes_one)
 {
 	char *dir = test_dir();
@@ -214,4 +246,6 @@ TESTS("layout", store_open_makes_the_last_component_only,
       store_open_refuses_a_newer_or_damaged_format,
       store_open_refuses_a_store_that_lost_a_part,
       store_open_finishes_what_a_crash_left_of_making_one,
-      store_open_not_writable_says_so, store_open_by_several_at_once_makes_one)
+      store_open_not_writable_says_so,
+      store_open_of_older_tables_in_use_is_refused,
+      store_open_by_several_at_once_makes_one)
