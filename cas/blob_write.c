@@ -15,9 +15,8 @@
 
 #include "cas/ingest.h"
 
-#define BUFFER	 INGEST_BUFFER
-#define SMALL	 KIB(512) /* not worth waking other threads for */
-#define MIN_HOLE (HOLE_MORE_THAN + 1)
+#define BUFFER INGEST_BUFFER
+#define SMALL  KIB(512) /* not worth waking other threads for */
 
 /* What is left undecided in a buffer leaves room for half of one more. */
 _Static_assert(BUFFER / 2 > CHUNKER_SIGHT, "else the cutter never decides");
@@ -274,18 +273,22 @@ int blob_write(struct blob_writer *w, const void *p, size_t n)
 	return rc ? fail(w, rc) : 0;
 }
 
-/* All that is decided, with as little in sight as that takes. */
-static int take_decided(struct blob_writer *w)
+/* So many zeros are a hole, with those that stand before them: what is not
+ * decided yet is the end of a segment. */
+static int begin_hole(struct blob_writer *w, uint64_t n)
 {
-	size_t used;
-	int rc = 1;
+	size_t left = w->to - w->from, zeros = 0, used;
+	int rc = 0;
 
-	while (rc > 0 && w->from < w->to) {
-		rc = take_piece(w, w->buf + w->from, w->to - w->from, false,
-				&used);
-		w->from += used;
-	}
-	return MIN(rc, 0);
+	if (left)
+		zeros = zeros_before(w->buf + w->from, left);
+	left -= zeros;
+	if (left)
+		rc = take_pieces(w, w->buf + w->from, left, true, &used);
+	w->from = w->to;
+	w->cutter.settled = 0;
+	w->hole += zeros + n;
+	return rc;
 }
 
 int blob_write_zeros(struct blob_writer *w, uint64_t n)
@@ -294,22 +297,18 @@ int blob_write_zeros(struct blob_writer *w, uint64_t n)
 	size_t len;
 	int rc = account(w, n);
 
+	if (!rc && (n > HOLE_MORE_THAN || (w->hole && w->from == w->to))) {
+		rc = begin_hole(w, n);
+		return rc ? fail(w, rc) : 0;
+	}
 	while (!rc && n) {
-		if (w->hole && w->from == w->to) {
-			w->hole += n;
-			break;
-		}
 		rc = room(w, &to, &len);
 		if (rc)
 			break;
-		len = MIN(len, MIN_HOLE);
 		len = MIN(len, n);
 		memset(to, 0, len);
 		n -= len;
 		rc = filled(w, len);
-		/* with so many it is a hole, and the others are only counted */
-		if (!rc && n && len == MIN_HOLE)
-			rc = take_decided(w);
 	}
 	return rc ? fail(w, rc) : 0;
 }
