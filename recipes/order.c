@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static int compare_bytes(struct line a, struct line b)
+int line_compare(struct line a, struct line b)
 {
 	size_t n = MIN(a.n, b.n);
 	int c = n ? memcmp(a.p, b.p, n) : 0;
@@ -50,7 +50,7 @@ static struct number number_of(struct line l)
 	return v;
 }
 
-static int compare_numbers(struct line a, struct line b)
+int line_compare_numbers(struct line a, struct line b)
 {
 	struct number x = number_of(a), y = number_of(b);
 	int c;
@@ -59,18 +59,21 @@ static int compare_numbers(struct line a, struct line b)
 		return x.negative ? -1 : 1;
 	c = (x.whole.n > y.whole.n) - (x.whole.n < y.whole.n);
 	if (!c)
-		c = compare_bytes(x.whole, y.whole);
+		c = line_compare(x.whole, y.whole);
 	if (!c)
-		c = compare_bytes(x.fraction, y.fraction);
+		c = line_compare(x.fraction, y.fraction);
 	return x.negative ? -c : c;
 }
 
 int order_compare(const struct order *o, struct line a, struct line b)
 {
-	int c = o->numeric ? compare_numbers(a, b) : 0;
+	int c;
 
+	if (o->compare)
+		return o->compare(o->ctx, a, b);
+	c = o->numeric ? line_compare_numbers(a, b) : 0;
 	if (!c && !(o->numeric && o->unique))
-		c = compare_bytes(a, b);
+		c = line_compare(a, b);
 	c = (c > 0) - (c < 0);
 	return o->reverse ? -c : c;
 }

@@ -17,7 +17,15 @@ struct line {
 struct order {
 	bool numeric, reverse;
 	bool unique; /* what has the same key is equal; else bytes decide */
+	/* Instead of all that, when it is set. */
+	int (*compare)(const void *ctx, struct line a, struct line b);
+	const void *ctx;
 };
+
+/* By their bytes; the shorter one first. */
+int line_compare(struct line a, struct line b);
+/* By the number that each begins with, of any length; 0: the same number. */
+int line_compare_numbers(struct line a, struct line b);
 
 /* Below, above or equal to 0. */
 int order_compare(const struct order *o, struct line a, struct line b);

@@ -10,8 +10,20 @@
 #define READ_BLOCK KIB(128)
 #define WRITE_MIN  KIB(256)
 
+/* In the file a record is its length, u32 in the machine's order, and its
+ * bytes. */
+#define HEAD sizeof(uint32_t)
+
 struct run {
 	uint64_t off, end;
+};
+
+/* A run being read: bytes of it from pos to len are in buf. */
+struct source {
+	uint64_t off, end; /* not read yet */
+	uint8_t *buf;
+	size_t cap, pos, len;
+	struct line line;
 };
 
 struct runs {
@@ -21,7 +33,25 @@ struct runs {
 	int fd;
 	struct run *list;
 	size_t count, room;
+
+	/* the merge going on: sources by their records */
+	struct source src[FAN_IN], *sorted[FAN_IN];
+	struct source **first;
+	size_t active;
+	bool given; /* the first one's record was given out */
+	unsigned steps;
 };
+
+static void merge_done(struct runs *r)
+{
+	size_t i;
+
+	for (i = 0; i < FAN_IN; i++)
+		free(r->src[i].buf);
+	memset(r->src, 0, sizeof(r->src));
+	r->active = 0;
+	r->given = false;
+}
 
 /* --- files ---------------------------------------------------------------- */
 
@@ -79,6 +109,7 @@ void runs_close(struct runs *r)
 {
 	if (!r)
 		return;
+	merge_done(r);
 	close(r->fd);
 	free(r->list);
 	free(r);
@@ -95,14 +126,7 @@ static int flush(struct run_writer *w)
 {
 	size_t done = 0;
 	ssize_t n;
-	int rc;
 
-	if (w->out) {
-		rc = blob_write(w->out, w->pending.data, w->pending.len);
-		if (rc < 0)
-			return rc;
-		done = w->pending.len;
-	}
 	while (done < w->pending.len) {
 		n = pwrite(w->fd, w->pending.data + done, w->pending.len - done,
 			   (off_t)(w->off + done));
@@ -120,7 +144,10 @@ static int flush(struct run_writer *w)
 int run_write(struct run_writer *w, struct line l)
 {
 	struct line last = {w->last.data, w->last.len};
+	uint32_t n = (uint32_t)l.n;
 
+	if (l.n > RUN_LINE_MAX)
+		return -E2BIG;
 	if (w->order->unique) {
 		if (w->any && !order_compare(w->order, last, l))
 			return 0;
@@ -128,16 +155,11 @@ int run_write(struct run_writer *w, struct line l)
 		buf_reset(&w->last);
 		buf_add(&w->last, l.p, l.n);
 	}
+	buf_add(&w->pending, &n, HEAD);
 	buf_add(&w->pending, l.p, l.n);
-	buf_u8(&w->pending, '\n');
 	if (buf_err(&w->pending) < 0 || buf_err(&w->last) < 0)
 		return -ENOMEM;
 	return w->pending.len < WRITE_MIN ? 0 : flush(w);
-}
-
-int run_writer_end(struct run_writer *w)
-{
-	return w->pending.len ? flush(w) : 0;
 }
 
 void run_writer_done(struct run_writer *w)
@@ -172,20 +194,12 @@ static int add_run(struct runs *r, struct run run)
 int runs_end(struct runs *r, struct run_writer *w)
 {
 	uint64_t from = r->count ? r->list[r->count - 1].end : 0;
-	int rc = run_writer_end(w);
+	int rc = w->pending.len ? flush(w) : 0;
 
 	return rc < 0 ? rc : add_run(r, (struct run){from, w->off});
 }
 
 /* --- merging -------------------------------------------------------------- */
-
-/* A run being read: bytes of it from pos to len are in buf. */
-struct source {
-	uint64_t off, end; /* not read yet */
-	uint8_t *buf;
-	size_t cap, pos, len;
-	struct line line;
-};
 
 /* Room behind len: the unread bytes move to the front, or the block grows. */
 static int make_room(struct source *s)
@@ -229,27 +243,34 @@ static int fill(struct source *s, int fd)
 	return 0;
 }
 
-/* 1: there is a line, 0: the run is at its end. */
-static int next_line(struct source *s, int fd)
+/* At least n bytes from pos on. */
+static int want(struct source *s, int fd, size_t n)
 {
-	const uint8_t *nl;
+	int rc = 0;
+
+	while (rc >= 0 && s->len - s->pos < n)
+		rc = s->off < s->end ? fill(s, fd) : -EIO;
+	return rc;
+}
+
+/* 1: there is a record, 0: the run is at its end. */
+static int next_record(struct source *s, int fd)
+{
+	uint32_t n = 0;
 	int rc;
 
-	for (;;) {
-		nl = s->len > s->pos
-			     ? memchr(s->buf + s->pos, '\n', s->len - s->pos)
-			     : NULL;
-		if (nl)
-			break;
-		if (s->off == s->end)
-			return s->pos == s->len ? 0 : -EIO;
-		rc = fill(s, fd);
-		if (rc < 0)
-			return rc;
-	}
-	s->line.p = s->buf + s->pos;
-	s->line.n = (size_t)(nl - s->line.p);
-	s->pos += s->line.n + 1;
+	if (s->off == s->end && s->pos == s->len)
+		return 0;
+	rc = want(s, fd, HEAD);
+	if (rc < 0)
+		return rc;
+	memcpy(&n, s->buf + s->pos, HEAD);
+	rc = n > RUN_LINE_MAX ? -EIO : want(s, fd, HEAD + n);
+	if (rc < 0)
+		return rc;
+	s->line.p = s->buf + s->pos + HEAD;
+	s->line.n = n;
+	s->pos += HEAD + n;
 	return 1;
 }
 
@@ -274,54 +295,60 @@ static void settle(const struct order *o, struct source **s, size_t n)
 	s[i] = first;
 }
 
-static int merge_sources(struct runs *r, struct source **s, size_t n,
-			 struct run_writer *w)
+/* Runs first to first + n, at most FAN_IN. */
+static int merge_begin(struct runs *r, size_t first, size_t n)
 {
-	unsigned lines = 0;
+	size_t i;
+	int rc = stopped(r) ? -ECANCELED : 0;
+
+	merge_done(r);
+	for (i = n; i-- > 0 && rc >= 0;) {
+		struct source *s = &r->src[i];
+
+		s->off = r->list[first + i].off;
+		s->end = r->list[first + i].end;
+		rc = next_record(s, r->fd);
+		if (rc <= 0)
+			continue;
+		r->sorted[FAN_IN - 1 - r->active++] = s;
+		r->first = r->sorted + FAN_IN - r->active;
+		settle(r->order, r->first, r->active);
+	}
+	return rc < 0 ? rc : 0;
+}
+
+int runs_next(struct runs *r, struct line *ret)
+{
 	int rc;
 
-	while (n) {
-		rc = run_write(w, s[0]->line);
-		if (rc < 0)
-			return rc;
-		if (++lines % 65536 == 0 && stopped(r))
-			return -ECANCELED;
-		rc = next_line(s[0], r->fd);
+	if (r->given) {
+		rc = next_record(r->first[0], r->fd);
 		if (rc < 0)
 			return rc;
 		if (!rc) {
-			s++;
-			n--;
+			r->first++;
+			r->active--;
 		}
-		if (n)
-			settle(r->order, s, n);
+		if (r->active)
+			settle(r->order, r->first, r->active);
 	}
-	return 0;
+	r->given = r->active;
+	if (!r->active)
+		return 0;
+	if (++r->steps % 65536 == 0 && stopped(r))
+		return -ECANCELED;
+	*ret = r->first[0]->line;
+	return 1;
 }
 
-/* Runs first to first + n into the writer. */
 static int merge_some(struct runs *r, size_t first, size_t n,
 		      struct run_writer *w)
 {
-	struct source src[FAN_IN] = {0}, *sorted[FAN_IN];
-	size_t active = 0, i;
-	int rc = stopped(r) ? -ECANCELED : 0;
+	struct line l;
+	int rc = merge_begin(r, first, n);
 
-	for (i = n; i-- > 0 && rc >= 0;) {
-		src[i].off = r->list[first + i].off;
-		src[i].end = r->list[first + i].end;
-		rc = next_line(&src[i], r->fd);
-		if (rc <= 0)
-			continue;
-		sorted[FAN_IN - 1 - active++] = &src[i];
-		settle(r->order, sorted + FAN_IN - active, active);
-	}
-	if (rc >= 0)
-		rc = merge_sources(r, sorted + FAN_IN - active, active, w);
-	if (rc >= 0)
-		rc = run_writer_end(w);
-	for (i = 0; i < n; i++)
-		free(src[i].buf);
+	while (rc >= 0 && (rc = runs_next(r, &l)) > 0)
+		rc = run_write(w, l);
 	return rc;
 }
 
@@ -345,24 +372,25 @@ static int merge_pass(struct runs *r)
 		run_writer_done(&w);
 	}
 	if (rc >= 0) {
-		struct runs old = *r;
+		struct run *list = r->list;
+		int fd = r->fd;
 
-		*r = *to;
-		*to = old;
+		r->list = to->list;
+		r->count = to->count;
+		r->room = to->room;
+		r->fd = to->fd;
+		to->list = list;
+		to->fd = fd;
 	}
 	runs_close(to);
 	return rc;
 }
 
-int runs_merge(struct runs *r, struct blob_writer *out)
+int runs_merge(struct runs *r)
 {
-	struct run_writer w = {.order = r->order, .out = out};
 	int rc = 0;
 
 	while (rc >= 0 && r->count > FAN_IN)
 		rc = merge_pass(r);
-	if (rc >= 0)
-		rc = merge_some(r, 0, r->count, &w);
-	run_writer_done(&w);
-	return rc;
+	return rc < 0 ? rc : merge_begin(r, 0, r->count);
 }

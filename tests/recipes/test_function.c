@@ -92,8 +92,9 @@ START_TEST(sort_takes_lines_up_to_a_limit)
 	put(&b, t.data, t.len, &in);
 	ck_assert_int_eq(call_fn(&b, "sort", &in, 1, NULL, &out, &err),
 			 -EILSEQ);
-	ck_assert_str_eq(err.msg, "in.txt: a line of more than 4 MiB cannot be "
-				  "sorted");
+	ck_assert_str_eq(err.msg,
+			 "in.txt:1: a line of more than 4 MiB cannot be "
+			 "sorted");
 }
 END_TEST
 
