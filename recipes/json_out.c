@@ -8,15 +8,28 @@ void json_out_done(struct json_out *o)
 	buf_done(&o->text);
 }
 
+static void put(struct json_out *o, const void *p, size_t n)
+{
+	if (o->out)
+		fn_put(o->out, p, n);
+	else
+		buf_add(o->to, p, n);
+}
+
+static void put_byte(struct json_out *o, uint8_t c)
+{
+	put(o, &c, 1);
+}
+
 static void new_line(struct json_out *o)
 {
 	size_t i;
 
 	if (!o->pretty)
 		return;
-	fn_put_byte(o->out, '\n');
+	put_byte(o, '\n');
 	for (i = 0; i < o->depth + o->array; i++)
-		fn_put(o->out, "  ", 2);
+		put(o, "  ", 2);
 }
 
 /* Before a value or a name. */
@@ -28,11 +41,11 @@ static void begin(struct json_out *o)
 	}
 	if (o->depth) {
 		if (o->used[o->depth - 1])
-			fn_put_byte(o->out, ',');
+			put_byte(o, ',');
 		o->used[o->depth - 1] = true;
 		new_line(o);
 	} else if (o->array) {
-		fn_put_byte(o->out, o->any ? ',' : '[');
+		put_byte(o, o->any ? ',' : '[');
 		o->any = true;
 		new_line(o);
 	}
@@ -41,8 +54,8 @@ static void begin(struct json_out *o)
 /* Behind a value. */
 static void end(struct json_out *o)
 {
-	if (!o->depth && !o->array)
-		fn_put_byte(o->out, '\n');
+	if (!o->depth && !o->array && o->out)
+		put_byte(o, '\n');
 }
 
 static int open_one(struct json_out *o, uint8_t c)
@@ -51,7 +64,7 @@ static int open_one(struct json_out *o, uint8_t c)
 	uint8_t *p;
 
 	begin(o);
-	fn_put_byte(o->out, c);
+	put_byte(o, c);
 	if (o->depth == o->room) {
 		p = realloc(o->used, room);
 		if (!p)
@@ -67,29 +80,29 @@ static void close_one(struct json_out *o, uint8_t c)
 {
 	if (o->used[--o->depth])
 		new_line(o);
-	fn_put_byte(o->out, c);
+	put_byte(o, c);
 	end(o);
 }
 
 static int put_text(struct json_out *o, const char *p, size_t n)
 {
 	if (o->plain) {
-		fn_put(o->out, p, n);
+		put(o, p, n);
 		return 0;
 	}
 	buf_reset(&o->text);
 	json_escape(&o->text, p, n);
-	fn_put(o->out, o->text.data, o->text.len);
+	put(o, o->text.data, o->text.len);
 	return buf_err(&o->text);
 }
 
 static void end_text(struct json_out *o)
 {
 	if (!o->plain)
-		fn_put_byte(o->out, '"');
+		put_byte(o, '"');
 	o->plain = false;
 	if (o->key)
-		fn_put(o->out, ": ", o->pretty ? 2 : 1);
+		put(o, ": ", o->pretty ? 2 : 1);
 	else
 		end(o);
 }
@@ -114,7 +127,7 @@ int json_out_event(void *json_out, enum json_event e, const char *p, size_t n)
 		o->key = e == JSON_KEY;
 		o->plain = o->raw && !o->depth;
 		if (!o->plain)
-			fn_put_byte(o->out, '"');
+			put_byte(o, '"');
 		break;
 	case JSON_TEXT:
 		rc = put_text(o, p, n);
@@ -124,10 +137,12 @@ int json_out_event(void *json_out, enum json_event e, const char *p, size_t n)
 		break;
 	default:
 		begin(o);
-		fn_put(o->out, p, n);
+		put(o, p, n);
 		end(o);
 	}
-	return rc < 0 ? rc : o->out->rc;
+	if (rc < 0)
+		return rc;
+	return o->out ? o->out->rc : buf_err(o->to);
 }
 
 int json_out_end(struct json_out *o)
@@ -135,9 +150,9 @@ int json_out_end(struct json_out *o)
 	if (!o->array)
 		return 0;
 	if (!o->any)
-		fn_put_byte(o->out, '[');
+		put_byte(o, '[');
 	else if (o->pretty)
-		fn_put_byte(o->out, '\n');
-	fn_put_str(o->out, "]\n");
+		put_byte(o, '\n');
+	put(o, "]\n", 2);
 	return o->out->rc;
 }

@@ -10,7 +10,8 @@
 #include "recipes/json.h"
 
 struct json_out {
-	struct fn_out *out;
+	struct fn_out *out; /* or, when that is NULL, */
+	struct buf *to;
 	bool pretty, raw;
 	bool array; /* around all values */
 

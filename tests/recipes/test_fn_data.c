@@ -2,6 +2,7 @@
 #include "tests/recipes/fn_fixture.h"
 
 #include <errno.h>
+#include <pthread.h>
 
 #define P(...) ((const char *const[]){__VA_ARGS__, NULL})
 
@@ -364,6 +365,237 @@ START_TEST(csv_joins_inputs_of_one_header)
 }
 END_TEST
 
+/* --- sql -------------------------------------------------------------------
+ */
+
+/* The same query over the same columns by Python's sqlite3. */
+#define PY_SQL(query)                                                         \
+	"/usr/bin/python3 -c '" PY_READ "import sqlite3\n"                    \
+	"db = sqlite3.connect(\":memory:\")\n"                                \
+	"db.execute(\"create table t1(id integer, \\\"a b\\\" text, n real, " \
+	"\\\"q\\\"\\\"\\\" text)\")\n"                                        \
+	"db.executemany(\"insert into t1 values(?,?,?,?)\", d)\n"             \
+	"c = db.execute(\"" query "\")\n"                                     \
+	"w.writerow([x[0] for x in c.description])\n"                         \
+	"w.writerows(c)'"
+
+START_TEST(sql_is_python)
+{
+#define QUERY(q)                                \
+	{                                       \
+		{"query", (q), NULL}, PY_SQL(q) \
+	}
+	static const struct {
+		const char *params[3], *command;
+	} table[] = {
+		QUERY("select * from t1"),
+		QUERY("select count(*), sum(id), avg(n) from t1"),
+		QUERY("select id, n * 2 as m from t1 where n > 3 order by n, "
+		      "id"),
+		QUERY("select length(id), typeof(n), n from t1 where id < 20"),
+		QUERY("with recursive c(i) as (select 1 union all select i+1 "
+		      "from c where i < 9) select i, a.id from c join t1 a on "
+		      "a.id = i * i"),
+	};
+	BENCH b;
+	unsigned seed;
+	size_t i;
+
+	setup(&b);
+	for (seed = 1; seed < 3; seed++) {
+		CLEANUP_BUF struct buf t = BUF_INIT;
+
+		python(&b, random_csv, seed, &t);
+		for (i = 0; i < ARRAY_LEN(table); i++)
+			check_against(&b, "sql", table[i].params,
+				      table[i].command, t.data, t.len);
+	}
+}
+END_TEST
+
+#define Q(text, ...) P("query", text, ##__VA_ARGS__)
+
+START_TEST(sql_types_of_columns)
+{
+	BENCH b;
+
+	setup(&b);
+	TEXT("sql", Q("select typeof(a), a from t1"), "a\n1\n-20\n",
+	     "typeof(a),a\ninteger,1\ninteger,-20\n");
+	TEXT("sql", Q("select typeof(a), a from t1"), "a\n1\n2.50\n",
+	     "typeof(a),a\nreal,1.0\nreal,2.5\n");
+	TEXT("sql", Q("select typeof(a), a from t1"), "a\n007\n1\n",
+	     "typeof(a),a\ntext,007\ntext,1\n");
+	TEXT("sql", Q("select typeof(a), a from t1"),
+	     "a\n12345678901234567890\n",
+	     "typeof(a),a\ntext,"
+	     "12345678901234567890\n");
+	TEXT("sql", Q("select typeof(a), typeof(b), typeof(c) from t1"),
+	     "a,b,c\n1,,x\n,,\n",
+	     "typeof(a),typeof(b),typeof(c)\ninteger,text,text\n"
+	     "null,text,text\n");
+	TEXT("sql", Q("select typeof(a) x from t1", "types", "text"), "a\n1\n",
+	     "x\ntext\n");
+}
+END_TEST
+
+START_TEST(sql_reads_json_and_writes_it)
+{
+	BENCH b;
+
+	setup(&b);
+	TEXT("sql", Q("select * from t1"),
+	     "{\"a\": 1, \"b\": {\"x\": [1, \"\\u00e9\"]}}\n"
+	     "{\"b\": null, \"C\": true, \"a\": 2}\n",
+	     "a,b,C\n1,\"{\"\"x\"\":[1,\"\"\xc3\xa9\"\"]}\",\n2,,1\n");
+	TEXT("sql", Q("select * from t1", "to", "jsonl"),
+	     "[{\"a\": \"x\\\"y\", \"b\": 1.5}, {\"a\": \"\"}]",
+	     "{\"a\":\"x\\\"y\",\"b\":1.5}\n{\"a\":\"\",\"b\":null}\n");
+	TEXT("sql", Q("select 1 as a where 0", "to", "json"), "x\n", "[]\n");
+	TEXT("sql", Q("select 1 as a, null as b", "to", "json"), "x\n",
+	     "[\n{\"a\":1,\"b\":null}\n]\n");
+	TEXT("sql", Q("select * from t1", "header", "false", "to", "tsv"),
+	     "a\tb\n1,2\tx\n", "1,2\tx\n");
+	TEXT("sql", Q("select a ->> '$.x' as x from t1"), "{\"a\": {\"x\": 5}}",
+	     "x\n5\n");
+}
+END_TEST
+
+START_TEST(sql_is_the_same_each_time)
+{
+	BENCH b;
+
+	setup(&b);
+	TEXT("sql", Q("select datetime('now') as t"), "a\n",
+	     "t\n1980-01-01 00:00:00\n");
+	TEXT("sql", Q("select strftime('%s', 'now') as t, current_date as d"),
+	     "a\n", "t,d\n315532800,1980-01-01\n");
+	fails(&b, "sql", Q("select random()"), "a\n", 2, -EINVAL,
+	      "random() is not for recipes");
+	REFUSED("sql", Q("select datetime(0, 'unixepoch', 'LocalTime')"),
+		"`query` of `sql` cannot use the zone");
+}
+END_TEST
+
+START_TEST(sql_does_nothing_but_read_its_tables)
+{
+	static const char *const bad[] = {
+		"attach '/tmp/x' as x",
+		"select load_extension('x')",
+		"pragma user_version",
+		"create table x(a)",
+		"insert into t1 values(1)",
+		"delete from t1",
+		"drop table t1",
+		"vacuum into '/tmp/x'",
+		"begin",
+		"select 1; select 2",
+		"select 1; drop table t1",
+		"select readfile('/etc/passwd')",
+		"select * from nowhere",
+		"select b from t1",
+		"selec 1",
+		"-- nothing",
+		"select writefile('/tmp/x', 1)",
+		"create temp table x(a)",
+		"select * from pragma_table_info('t1')",
+		"explain delete from t1",
+	};
+	BENCH b;
+	size_t i;
+
+	setup(&b);
+	for (i = 0; i < ARRAY_LEN(bad); i++)
+		fails(&b, "sql", Q(bad[i]), "a\n1\n", 4, -EINVAL, "");
+	FAILS("sql", Q("select abs(-9223372036854775807 - 1)"), "a\n1\n",
+	      "integer overflow");
+	REFUSED("sql", Q(" \n"), "`query` of `sql` is empty");
+	TEXT("sql", Q("select 1 as a; -- done\n"), "a\n", "a\n1\n");
+}
+END_TEST
+
+START_TEST(sql_says_where_its_input_is_wrong)
+{
+	BENCH b;
+
+	setup(&b);
+	FAILS("sql", Q("select 1"), "", "in.txt: is empty");
+	FAILS("sql", Q("select 1"), "a,A\n",
+	      "in.txt:1: two columns are called");
+	FAILS("sql", Q("select 1"), "a,\n", "in.txt:1: a column has no name");
+	FAILS("sql", Q("select 1"), "a,b\n\n1\n", "in.txt:3: 1 field where");
+	FAILS("sql", Q("select 1"), "{\"a\": 1}\n[2]",
+	      "in.txt:2: a row is an object");
+	FAILS("sql", Q("select 1"), "{\"a\": 1}\n{", "in.txt: line 2: ends in");
+	FAILS("sql", Q("select 1"), "{\"\": 1}", "in.txt:1: a column has no");
+}
+END_TEST
+
+START_TEST(sql_tables_are_the_inputs)
+{
+	CLEANUP_BUF struct buf out = BUF_INIT;
+	struct fn_input in[4];
+	struct err err = {""};
+	BENCH b;
+
+	setup(&b);
+	put(&b, "id,v\n1,x\n", 9, &in[0]);
+	put(&b, "id,w\n2,y\n", 9, &in[1]);
+	put(&b, "{\"id\": 2}", 9, &in[2]);
+	in[0].name = in[1].name = "rows of";
+	in[2].name = "z";
+	ck_assert_int_eq(call_fn(&b, "sql", in, 3,
+				 Q("select a.* from \"rows of\" a join z "
+				   "using (id)"),
+				 &out, &err),
+			 0);
+	ck_assert_str_eq(buf_cstr(&out), "id,v,w\n2,,y\n");
+	in[0].name = in[1].name = NULL;
+	buf_reset(&out);
+	ck_assert_int_eq(call_fn(&b, "sql", in, 2, Q("select v, w from t1, t2"),
+				 &out, &err),
+			 0);
+	ck_assert_str_eq(buf_cstr(&out), "v,w\nx,y\n");
+	buf_reset(&out);
+	ck_assert_int_eq(call_fn(&b, "sql", NULL, 0, Q("select 1 as a"), &out,
+				 &err),
+			 0);
+	ck_assert_str_eq(buf_cstr(&out), "a\n1\n");
+}
+END_TEST
+
+/* Neither a cross product nor recursion without an end can hold a thread. */
+static void *stop_soon(void *arg)
+{
+	usleep(200000);
+	__atomic_store_n((bool *)arg, true, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+START_TEST(sql_stops)
+{
+	CLEANUP_BUF struct buf out = BUF_INIT;
+	struct fn_input in;
+	struct err err = {""};
+	pthread_t thread;
+	BENCH b;
+
+	setup(&b);
+	put(&b, "a\n1\n", 4, &in);
+	ck_assert_int_eq(pthread_create(&thread, NULL, stop_soon, &b.stop), 0);
+	ck_assert_int_eq(call_fn(&b, "sql", &in, 1,
+				 Q("with recursive c(i) as (select 1 union all "
+				   "select i + 1 from c) select count(*) from "
+				   "c"),
+				 &out, &err),
+			 -ECANCELED);
+	pthread_join(thread, NULL);
+}
+END_TEST
+
 TESTS("fn_data", json_is_jq, json_keeps_numbers_and_decodes_texts, json_texts,
       json_says_where_it_is_wrong, json_nests_up_to_a_limit, csv_is_python,
-      csv_edges, csv_says_where_it_is_wrong, csv_joins_inputs_of_one_header)
+      csv_edges, csv_says_where_it_is_wrong, csv_joins_inputs_of_one_header,
+      sql_is_python, sql_types_of_columns, sql_reads_json_and_writes_it,
+      sql_is_the_same_each_time, sql_does_nothing_but_read_its_tables,
+      sql_says_where_its_input_is_wrong, sql_tables_are_the_inputs, sql_stops)
