@@ -173,6 +173,19 @@ void *map_del(struct map *m, const void *key, size_t len)
 	return value;
 }
 
+void map_clear(struct map *m)
+{
+	size_t i;
+
+	for (i = 0; i < m->cap; i++) {
+		if (!m->slots[i].value)
+			continue;
+		slot_drop_key(&m->slots[i]);
+		m->slots[i].value = NULL;
+	}
+	m->count = 0;
+}
+
 size_t map_count(const struct map *m)
 {
 	return m->count;

@@ -23,6 +23,7 @@ void *map_get(const struct map *m, const void *key, size_t len);
 int map_put(struct map *m, const void *key, size_t len, void *value,
 	    void **ret_old) MUST_USE;
 void *map_del(struct map *m, const void *key, size_t len); /* former value */
+void map_clear(struct map *m); /* empty again; the values are not touched */
 size_t map_count(const struct map *m);
 
 /* Any order; `*it` starts at 0. The table must not change meanwhile. */

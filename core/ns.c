@@ -261,6 +261,22 @@ int ns_list(struct ns *ns, uint64_t at, uint64_t dir, const char *after,
 	return list_present(ns, at, dir, after, len, fn, ctx);
 }
 
+int ns_list_percent(struct ns *ns, uint64_t at, uint64_t dir,
+		    int (*fn)(void *ctx, const struct ns_entry *e), void *ctx)
+{
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&ns->stmts, NS_ENTRY_PERCENT, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)dir);
+	stmt_int(st, 2, at == NS_NOW ? INT64_MAX : (int64_t)at);
+	rc = list_rows(ns, NS_NOW, st, fn, ctx);
+	stmt_reset(st);
+	return rc;
+}
+
 bool ns_dir_empty(struct ns *ns, uint64_t dir)
 {
 	struct stmt *st;

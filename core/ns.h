@@ -106,6 +106,11 @@ struct ns_entry {
 int ns_list(struct ns *ns, uint64_t at, uint64_t dir, const char *after,
 	    size_t len, int (*fn)(void *ctx, const struct ns_entry *e),
 	    void *ctx) MUST_USE;
+/* Those of its names that hold a '%', in time of their number; mode is 0. The
+ * callback may not list such names itself. */
+int ns_list_percent(struct ns *ns, uint64_t at, uint64_t dir,
+		    int (*fn)(void *ctx, const struct ns_entry *e),
+		    void *ctx) MUST_USE;
 bool ns_dir_empty(struct ns *ns, uint64_t dir);
 /* A path below the root, "/" first, of one of the inode's names. -ENOENT. */
 int ns_path(struct ns *ns, uint64_t at, uint64_t ino, struct buf *ret) MUST_USE;

@@ -57,6 +57,11 @@ const char *const ns_sql[NS_STMTS] = {
 		" JOIN inode AS i ON i.branch = 1 AND i.ino = e.ino"
 		" WHERE e.branch = 1 AND e.parent = ?1 AND e.name > ?2"
 		" AND e.died IS NULL ORDER BY e.name",
+	[NS_ENTRY_PERCENT] =
+		"SELECT name, ino, 0 FROM entry INDEXED BY entry_percent"
+		" WHERE branch = 1 AND parent = ?1 AND born <= ?2"
+		" AND instr(name, x'25') > 0"
+		" AND (died IS NULL OR died > ?2) ORDER BY name",
 	[NS_ENTRY_ANY] =
 		"SELECT 1 FROM entry INDEXED BY entry_present"
 		" WHERE branch = 1 AND parent = ?1 AND died IS NULL LIMIT 1",

@@ -25,6 +25,7 @@ struct entries {
 	struct buf names;
 	struct dirent_row *rows;
 	size_t count, cap;
+	bool derived; /* there are derived names */
 };
 
 static void entries_free(struct entries *e)
@@ -64,7 +65,10 @@ static int add_source(void *ctx, const struct ns_entry *x)
  * which sorts large directories by it, meets recipes first. */
 static int add_derived(void *ctx, const char *name, size_t len)
 {
-	return add(ctx, name, len, hash_ino(name, len), S_IFREG, true);
+	struct entries *e = ctx;
+
+	e->derived = true;
+	return add(e, name, len, hash_ino(name, len), S_IFREG, true);
 }
 
 static int add_control(void *ctx, const char *name, uint32_t mode)
@@ -198,8 +202,11 @@ static void read_dir(fuse_req_t req, size_t size, off_t off,
 	db_lock(fs->db);
 	if (r >= 0 && (!h->entries || !off))
 		r = refill(fs, h);
-	if (r >= 0 && !off && h->node->kind == NODE_SOURCE)
+	if (r >= 0 && !off && h->node->kind == NODE_SOURCE &&
+	    h->entries->derived) {
 		ahead_listed(fs, h->node->ino, fuse_req_ctx(req)->pid);
+		ghosts_listed(fs, h->node->ino, fuse_req_ctx(req)->pid);
+	}
 	for (; r >= 0 && (size_t)off < h->entries->count; off++) {
 		const struct dirent_row *row = &h->entries->rows[off];
 		const char *name = buf_cstr(&h->entries->names) + row->name;

@@ -159,7 +159,8 @@ struct fs {
 	struct map *parked; /* id -> parked */
 	struct map *views;  /* id -> view_node */
 	struct map *listed; /* directory -> listing (ahead.c) */
-	struct map *ghosts; /* directory, name -> ghost */
+	struct map *ghosts; /* directory -> who listed it, see ghost.c */
+	int ghost_pid;	    /* who removed last, since the last listing */
 	struct map *graces; /* thread -> grace */
 	struct map *olds;   /* inode -> its old nodes */
 	struct follow *follow;
@@ -324,13 +325,14 @@ const struct eval_value *grace_of(struct fs *fs, int pid, uint64_t at,
 void grace_drop(struct fs *fs, int pid);
 void graces_free(struct fs *fs);
 
-/* A recipe went by that thread's hand. */
-void ghost_add(struct fs *fs, uint64_t dir, const char *name, size_t len,
-	       int pid);
+/* The thread listed a directory in which names are derived. */
+void ghosts_listed(struct fs *fs, uint64_t dir, int pid);
+/* It removed a name. */
+void ghosts_removed(struct fs *fs, int pid);
 /* Whether the thread may find the name once more. */
 bool ghost_show(struct fs *fs, uint64_t dir, const char *name, size_t len,
 		int pid);
-/* Whether it may unlink what cannot be found; ends the ghost. */
+/* Whether it may unlink what cannot be found. */
 bool ghost_take(struct fs *fs, uint64_t dir, const char *name, size_t len,
 		int pid);
 void ghosts_free(struct fs *fs);

@@ -442,7 +442,6 @@ static void remove_and_reply(fuse_req_t req, fuse_ino_t parent,
 	struct ns_attr a, recipe;
 	char program[32];
 	struct ns_by by = by_of(req, program);
-	size_t len;
 	int r;
 
 	db_lock(fs->db);
@@ -455,8 +454,7 @@ static void remove_and_reply(fuse_req_t req, fuse_ino_t parent,
 	if (r >= 0) {
 		eval_name_changed(fs->eval, dir->ino, name, strlen(name));
 		gone(fs, &a);
-		if (recipe_name(name, strlen(name), &len))
-			ghost_add(fs, dir->ino, name, len, pid_of(req));
+		ghosts_removed(fs, pid_of(req));
 	} else if (r == -ENOENT && dir->kind == NODE_SOURCE) {
 		if (eval_defined(fs->eval, NS_NOW, dir->ino, name, strlen(name),
 				 &recipe) >= 0)

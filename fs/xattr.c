@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include "recipes/pattern.h"
+
 #define OURS "user.deriva."
 
 #define NAME_LIMIT  255
@@ -84,7 +86,7 @@ static int derived_value(struct fs *fs, const struct node *n, const char *what,
 
 static bool is_recipe_of_blocked(struct fs *fs, const struct node *n)
 {
-	CLEANUP_BUF struct buf path = BUF_INIT;
+	CLEANUP_BUF struct buf path = BUF_INIT, name = BUF_INIT;
 	struct ns_attr recipe;
 	const char *slash;
 	size_t len;
@@ -95,11 +97,13 @@ static bool is_recipe_of_blocked(struct fs *fs, const struct node *n)
 	slash = strrchr(buf_cstr(&path), '/');
 	if (!slash || ns_parent(fs->ns, NS_NOW, n->ino, &dir) < 0)
 		return false;
-	len = strlen(slash + 1);
-	return len > strlen(".recipe") &&
-	       !strcmp(slash + 1 + len - strlen(".recipe"), ".recipe") &&
-	       eval_defined(fs->eval, NS_NOW, dir, slash + 1,
-			    len - strlen(".recipe"), &recipe) == -EEXIST;
+	if (!recipe_name(slash + 1, strlen(slash + 1), &len) ||
+	    pattern_stems(slash + 1, len, NULL))
+		return false; /* a source wins over a pattern without a word */
+	pattern_fill(slash + 1, len, "", 0, false, &name);
+	return !buf_err(&name) &&
+	       eval_defined(fs->eval, NS_NOW, dir, buf_cstr(&name), name.len,
+			    &recipe) == -EEXIST;
 }
 
 static int source_value(struct fs *fs, const struct node *n, const char *what,

@@ -10,7 +10,7 @@
 
 #include <errno.h>
 
-#include "recipes/file.h"
+#include "recipes/define.h"
 
 /* waits_for() found a way back to t. Whoever on it has changed since it began
  * to wait resolves again; false: nobody has. */
@@ -33,12 +33,15 @@ static bool loosen(struct eval *ev, struct target *t)
 
 static void fail_one(struct eval *ev, struct target *t, const char *input)
 {
+	struct finder f = {.ev = ev, .at = t->at};
+	struct defined d;
 	struct err err;
+	int r = define_find(&f, t->dir, t->name, t->len, NULL, &d);
 
 	err_set(&err, 0,
-		"%s%s: needs itself, through its input `%s`; break the circle "
+		"%s: needs itself, through its input `%s`; break the circle "
 		"in one of the recipes",
-		t->name, RECIPE_SUFFIX, input);
+		r < 0 ? t->name : d.file, input);
 	finish_failed(ev, t, ELOOP, err.msg, NULL, false, NULL);
 }
 

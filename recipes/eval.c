@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "recipes/define.h"
 #include "recipes/schedule.h"
 #include "recipes/task.h"
 
@@ -37,7 +38,10 @@ int eval_open(struct store *store, struct ns *ns, struct results *results,
 	ev->targets = map_new();
 	ev->watches = map_new();
 	ev->running = map_new();
-	if (!ev->targets || !ev->watches || !ev->running)
+	ev->patterns = map_new();
+	ev->asked = map_new();
+	if (!ev->targets || !ev->watches || !ev->running || !ev->patterns ||
+	    !ev->asked)
 		return -ENOMEM;
 	r = threads_start(ev);
 	if (r < 0)
@@ -76,6 +80,7 @@ void eval_close(struct eval *ev)
 	db_lock(ev->db);
 	let_go_all(ev);
 	targets_free(ev);
+	patterns_free(ev);
 	db_unlock(ev->db);
 	map_free(ev->watches);
 	map_free(ev->running);
@@ -252,30 +257,43 @@ int eval_prefetch(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 
 /* --- news --------------------------------------------------------------- */
 
+/* The recipe of a name came, went, or is another. */
+static void recipe_changed(struct eval *ev, uint64_t dir, const char *name,
+			   size_t len)
+{
+	struct target *t = target_get(ev, NS_NOW, dir, name, len, false);
+
+	if (t)
+		target_touch(ev, t);
+	else
+		watch_fire_name(ev, dir, name, len);
+	ev->host.stale(ev->host.ctx, dir, name, len);
+	ev->host.told(ev->host.ctx);
+}
+
 void eval_name_changed(struct eval *ev, uint64_t dir, const char *name,
 		       size_t len)
 {
-	struct target *t;
+	CLEANUP_BUF struct buf defines = BUF_INIT;
 	size_t n;
 
 	watch_fire_name(ev, dir, name, len);
 	watch_fire_listing(ev, dir);
 	if (!recipe_name(name, len, &n)) {
 		/* it may have come in the way of a recipe, or out of it */
-		t = target_get(ev, NS_NOW, dir, name, len, false);
-		if (t) {
+		if (target_get(ev, NS_NOW, dir, name, len, false)) {
 			ev->host.stale(ev->host.ctx, dir, name, len);
 			ev->host.told(ev->host.ctx);
 		}
 		return;
 	}
-	t = target_get(ev, NS_NOW, dir, name, n, false);
-	if (t)
-		target_touch(ev, t);
-	else
-		watch_fire_name(ev, dir, name, n);
-	ev->host.stale(ev->host.ctx, dir, name, n);
-	ev->host.told(ev->host.ctx);
+	if (pattern_stems(name, n, NULL)) {
+		patterns_changed(ev, dir);
+		watch_fire_patterns(ev, dir);
+		return;
+	}
+	pattern_fill(name, n, "", 0, false, &defines);
+	recipe_changed(ev, dir, buf_cstr(&defines), defines.len);
 }
 
 void eval_inode_changed(struct eval *ev, uint64_t ino)
@@ -296,6 +314,7 @@ void eval_result_changed(struct eval *ev, uint64_t dir, const char *name,
 
 void eval_all_changed(struct eval *ev)
 {
+	patterns_forget(ev);
 	watch_fire_all(ev);
 }
 
@@ -326,11 +345,10 @@ void eval_counts(struct eval *ev, unsigned *ret_running, unsigned *ret_waiting,
 static void job_line(const struct task *j, const char *state, struct buf *ret)
 {
 	char hex[ADDR_HEX];
-	size_t n = strlen(j->label) - strlen(RECIPE_SUFFIX);
 
 	addr_hex(&j->recipe, hex);
 	buf_fmt(ret, "{\"state\":\"%s\",\"path\":", state);
-	buf_json(ret, j->label, n);
+	buf_json(ret, j->path, strlen(j->path));
 	buf_fmt(ret, ",\"recipe\":\"%s\"", hex);
 	if (j->start_ns)
 		buf_fmt(ret, ",\"seconds\":%.3f",

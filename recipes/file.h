@@ -13,23 +13,25 @@
 #define RECIPES_FILE_H
 
 #include "core/err.h"
+#include "recipes/pattern.h"
 
 #include <stdbool.h>
 
-#define RECIPE_SUFFIX	  ".recipe"
 #define RECIPE_FILE_MAX	  MIB(1)
 #define RECIPE_INPUTS_MAX 100000 /* paths as written */
 #define RECIPE_PATH_MAX	  4095	 /* bytes of one path */
 #define RECIPE_TIMEOUT_NS (3600 * NSEC_PER_SEC)
 #define RECIPE_MEMORY_MIN MIB(1)
 
-/* One path, `%%` already made `%`, else as written: quoted or not, it may glob,
+/* One path. With a stem it is as written (recipes/pattern.h) until
+ * recipe_def_fill(), else `%%` is already made `%`. Quoted or not, it may glob,
  * and "." ".." and "//" are left for who resolves it. It is relative to the
  * recipe's directory unless it starts with '/'. */
 struct recipe_path {
 	char *text;
 	unsigned line;
 	bool glob; /* has * ? or [ */
+	bool stem; /* has a `%` to be filled in */
 	bool dir;  /* ends in '/'; refused so far, hence false */
 };
 
@@ -76,12 +78,17 @@ struct recipe_def {
 
 int recipe_parse(const char *text, size_t len, struct recipe_def **ret,
 		 struct err *err) MUST_USE;
+/* How many bytes of a path with a stem, as it is written, name a file that has
+ * to be there for the stem to count: all before the first component that
+ * globs. 0 when there is no stem in that. */
+size_t recipe_path_known(const struct recipe_path *p);
+/* Puts the stem into all paths; len 0: the recipe is no pattern, and -EINVAL,
+ * with the line in err, when a path holds one. -EINVAL also for a pattern
+ * whose inputs do not say which stems there are. */
+int recipe_def_fill(struct recipe_def *d, const char *stem, size_t len,
+		    struct err *err) MUST_USE;
 void recipe_def_free(struct recipe_def *d);
 CLEANUP_FN(struct recipe_def, recipe_def_free)
-
-/* Whether a name is a recipe's ("x.recipe", not ".recipe"), and the length of
- * what it defines. */
-bool recipe_name(const char *name, size_t len, size_t *ret_len);
 
 /* Shell-style match of one path component: * ? [a-z] [!a-z]; a leading dot
  * only by a literal dot; bytes, not characters. */

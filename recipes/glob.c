@@ -74,13 +74,3 @@ bool glob_match(const char *pattern, size_t plen, const char *name, size_t len)
 		p++;
 	return p == pe;
 }
-
-bool recipe_name(const char *name, size_t len, size_t *ret_len)
-{
-	const size_t n = strlen(RECIPE_SUFFIX);
-
-	if (len <= n || memcmp(name + len - n, RECIPE_SUFFIX, n) != 0)
-		return false;
-	*ret_len = len - n;
-	return true;
-}

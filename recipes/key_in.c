@@ -5,26 +5,21 @@
 
 #include "recipes/word.h"
 
-/* `%%` is a percent sign; a single one is a stem of a pattern. */
-static int path_text(struct recipe_reader *r, const struct ynode *n, char **ret)
+/* A plain path is made what it means; one with a stem waits for it. */
+static int path_text(const char *text, struct recipe_path *ret)
 {
-	CLEANUP_FREE char *text = strdup(n->text);
-	char *from, *to;
+	CLEANUP_BUF struct buf b = BUF_INIT;
+	size_t n = strlen(text);
 
-	if (!text)
+	ret->stem = pattern_stems(text, n, NULL) > 0;
+	if (ret->stem)
+		buf_add(&b, text, n);
+	else
+		pattern_fill(text, n, "", 0, false, &b);
+	if (buf_err(&b) < 0)
 		return -ENOMEM;
-	for (from = to = text; *from; from++) {
-		if (*from == '%' && *++from != '%')
-			return err_set(r->err, -EINVAL,
-				       "line %u: `%s`: patterns (`%%`) are not "
-				       "supported by this version of deriva "
-				       "yet; a plain percent sign is `%%%%`",
-				       n->line, word_show(n->text).s);
-		*to++ = *from;
-	}
-	*to = '\0';
-	*ret = steal(&text);
-	return 0;
+	ret->text = strdup(buf_cstr(&b));
+	return ret->text ? 0 : -ENOMEM;
 }
 
 /* "a/", "/", "..", "a/.": nothing but a directory can be meant. */
@@ -65,7 +60,7 @@ static int take_path(struct recipe_reader *r, const struct ynode *n,
 			       n->line, word_show(n->text).s);
 	ret->line = n->line;
 	ret->glob = strpbrk(n->text, "*?[") != NULL;
-	return path_text(r, n, &ret->text);
+	return path_text(n->text, ret);
 }
 
 static int take_paths(struct recipe_reader *r, const struct ynode *n,

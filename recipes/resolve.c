@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "recipes/function.h"
+#include "recipes/pattern_set.h"
 
 int walk_fail(struct walk *w, int error, unsigned line, const char *fmt, ...)
 {
@@ -115,11 +116,14 @@ static int lay_out(struct walk *w)
 		in->path);
 }
 
-static int load(struct walk *w, const struct ns_attr *file)
+static int load(struct walk *w, const struct defined *d)
 {
 	struct err err = {{0}};
 	unsigned line = 1;
-	int r = define_load(w->ev, file, &w->task->def, &err), used = 0;
+	int r = define_load(w->ev, &d->recipe, &w->task->def, &err), used = 0;
+
+	if (r >= 0)
+		r = recipe_def_fill(w->task->def, d->stem, d->stem_len, &err);
 
 	if (r != -EINVAL && r != -E2BIG)
 		return r;
@@ -129,29 +133,35 @@ static int load(struct walk *w, const struct ns_attr *file)
 	return walk_fail(w, EINVAL, line, "%s", err.msg + used);
 }
 
-static int make_label(struct walk *w, struct task *j)
+static char *path_in(struct walk *w, const char *name)
 {
 	CLEANUP_BUF struct buf b = BUF_INIT;
 	const char *p;
 
-	if (w->t->dir == NS_ROOT ||
-	    ns_path(w->ev->ns, w->t->at, w->t->dir, &b) < 0)
+	if (w->dir == NS_ROOT || ns_path(w->ev->ns, w->at, w->dir, &b) < 0)
 		buf_reset(&b);
 	if (b.len && b.data[b.len - 1] != '/')
 		buf_u8(&b, '/');
-	buf_add(&b, w->t->name, w->t->len);
-	buf_str(&b, RECIPE_SUFFIX);
+	buf_str(&b, name);
 	if (buf_err(&b) < 0)
-		return -ENOMEM;
+		return NULL;
 	p = buf_cstr(&b);
-	j->label = strdup(*p == '/' ? p + 1 : p);
-	w->label = j->label;
-	return j->label ? 0 : -ENOMEM;
+	return strdup(*p == '/' ? p + 1 : p);
 }
 
-static int resolve_job(struct walk *w, const struct ns_attr *file)
+static int make_labels(struct walk *w, const char *file)
 {
-	int r = load(w, file);
+	struct task *j = w->task;
+
+	j->path = path_in(w, w->t->name);
+	j->label = path_in(w, file);
+	w->label = j->label;
+	return j->label && j->path ? 0 : -ENOMEM;
+}
+
+static int resolve_job(struct walk *w, const struct defined *d)
+{
+	int r = load(w, d);
 
 	if (r >= 0)
 		r = fill_values(w->task);
@@ -170,52 +180,59 @@ static int resolve_job(struct walk *w, const struct ns_attr *file)
 	return r < 0 ? r : encode(w);
 }
 
-static void walk_done(struct walk *w)
+void walk_done(struct walk *w)
 {
 	free(w->groups);
+}
+
+static int undefined(struct walk *w, int r)
+{
+	struct resolved *res = w->res;
+
+	res->error = ENOENT;
+	return err_set(&res->err, 0, "%s: %s", w->task->path,
+		       r == -ENOENT ? "no recipe defines it"
+				    : "blocked by an ordinary file");
 }
 
 int resolve(struct eval *ev, struct target *t, bool settled,
 	    struct resolved *ret)
 {
-	char name[NS_NAME_MAX + sizeof(RECIPE_SUFFIX)];
 	CLEANUP(task_freep) struct task *task = calloc(1, sizeof(*task));
-	struct ns_attr file;
+	struct finder finder = {.ev = ev, .watcher = t, .at = t->at};
+	struct defined d = {.file = ""};
 	CLEANUP(walk_done)
 	struct walk w = {
 		.ev = ev,
 		.t = t,
-		.owner = &file,
+		.at = t->at,
+		.dir = t->dir,
+		.finder = &finder,
+		.owner = &d.recipe,
 		.settled = settled,
 		.res = ret,
 		.task = task,
 		.ngroups = -1,
 	};
-	int r;
+	int r, defined;
 
 	if (!task)
 		return -ENOMEM;
 	ret->mark = ++ev->marks;
 	watch_drop(ev, t);
-	snprintf(name, sizeof(name), "%s%s", t->name, RECIPE_SUFFIX);
-	r = watch_name(ev, t, t->dir, t->name, t->len);
-	if (r >= 0)
-		r = watch_name(ev, t, t->dir, name, strlen(name));
-	if (r >= 0)
-		r = make_label(&w, task);
+	patterns_trim(ev);
+	defined = define_find(&finder, t->dir, t->name, t->len, NULL, &d);
+	if (defined < 0 && defined != -ENOENT && defined != -EEXIST)
+		return defined;
+	r = make_labels(&w, d.file);
 	if (r < 0)
 		return r;
-	r = eval_defined(ev, t->at, t->dir, t->name, t->len, &file);
-	if (r == -ENOENT || r == -EEXIST) {
-		ret->error = ENOENT;
-		return err_set(&ret->err, 0, "%s: %s", task->label,
-			       r == -ENOENT ? "no such recipe"
-					    : "blocked by an ordinary file");
-	}
+	if (defined < 0)
+		return undefined(&w, defined);
 	if (r >= 0)
-		r = walk_use_inode(&w, file.ino);
+		r = walk_use_inode(&w, d.recipe.ino);
 	if (r >= 0 && !ret->nwriting)
-		r = resolve_job(&w, &file);
+		r = resolve_job(&w, &d);
 	if (r < 0 && r != -ECANCELED)
 		return r;
 	/* what is being written may mend what looks wrong now */
@@ -245,6 +262,7 @@ void task_free(struct task *j)
 	free(j->params);
 	free(j->env);
 	free(j->label);
+	free(j->path);
 	buf_done(&j->canon);
 	view_free(j->work);
 	view_free(j->root);

@@ -34,9 +34,8 @@ void names_done(struct names *n)
 	free(n->v);
 }
 
-/* dir/name */
-static int names_add(struct names *n, const struct buf *dir, const char *name,
-		     size_t len)
+int names_add(struct names *n, const struct buf *dir, const char *name,
+	      size_t len)
 {
 	size_t cap = n->cap ? n->cap * 2 : 16, at = dir->len + !!dir->len;
 	struct name *p = n->v;
@@ -68,6 +67,12 @@ static int compare_names(const void *a, const void *b)
 	int c = memcmp(x->text, y->text, MIN(x->len, y->len));
 
 	return c ? c : (x->len > y->len) - (x->len < y->len);
+}
+
+void names_sort(struct names *n)
+{
+	if (n->count)
+		qsort(n->v, n->count, sizeof(*n->v), compare_names);
 }
 
 /* --- matching ------------------------------------------------------------ */
@@ -119,7 +124,7 @@ static int open_dir(struct glob *g, const struct buf *path, unsigned what,
 	if (path->len)
 		r = walk_follow(w, g->start, buf_cstr(path), path->len, &f);
 	else
-		r = ns_getattr(w->ev->ns, w->t->at, g->start, &f.attr);
+		r = ns_getattr(w->ev->ns, w->at, g->start, &f.attr);
 	switch (r) {
 	case -ENOENT:
 	case -ENOTDIR:
@@ -150,9 +155,10 @@ static int list_dir(struct matching *m)
 		return r;
 	r = watch_listing(w->ev, w->t, dir);
 	if (r >= 0)
-		r = ns_list(w->ev->ns, w->t->at, dir, "", 0, match_source, m);
+		r = ns_list(w->ev->ns, w->at, dir, "", 0, match_source, m);
 	if (r >= 0 && m->last)
-		r = eval_list(w->ev, w->t->at, dir, match_derived, m);
+		r = define_list(w->finder, dir, NULL, NULL, 0, match_derived,
+				m);
 	return r;
 }
 
@@ -202,7 +208,7 @@ int walk_glob(struct walk *w, const struct recipe_path *p, uint64_t dir,
 	struct glob g = {.w = w, .path = p, .start = dir, .names = ret};
 	int r = expand(&g, "", 0, pattern);
 
-	if (r >= 0 && ret->count)
-		qsort(ret->v, ret->count, sizeof(*ret->v), compare_names);
+	if (r >= 0)
+		names_sort(ret);
 	return r;
 }

@@ -33,7 +33,7 @@ int walk_use_inode(struct walk *w, uint64_t ino)
 	uint64_t *p;
 	int rc = watch_inode(w->ev, w->t, ino);
 
-	if (rc < 0 || w->t->at != NS_NOW ||
+	if (rc < 0 || w->at != NS_NOW ||
 	    !w->ev->host.writing(w->ev->host.ctx, ino))
 		return rc;
 	r->shaky = true;

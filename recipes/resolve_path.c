@@ -125,7 +125,7 @@ static int climb(struct walk *w, uint64_t *dir)
 	r = watch_inode(w->ev, w->t, *dir); /* fires when it is moved */
 	if (r < 0)
 		return r;
-	r = ns_parent(w->ev->ns, w->t->at, *dir, &parent);
+	r = ns_parent(w->ev->ns, w->at, *dir, &parent);
 	if (r < 0)
 		return r;
 	*dir = parent;
@@ -134,7 +134,7 @@ static int climb(struct walk *w, uint64_t *dir)
 
 int walk_start(struct walk *w, const char *text, unsigned up, uint64_t *ret)
 {
-	uint64_t dir = text[0] == '/' ? NS_ROOT : w->t->dir;
+	uint64_t dir = text[0] == '/' ? NS_ROOT : w->dir;
 	int r;
 
 	for (; up; up--) {
@@ -188,7 +188,7 @@ static int rest_follow_link(struct walk *w, struct rest *r, uint64_t ino)
 
 	if (++r->links > LINKS_MAX)
 		return -ELOOP;
-	rc = ns_readlink(w->ev->ns, w->t->at, ino, &b);
+	rc = ns_readlink(w->ev->ns, w->at, ino, &b);
 	if (rc < 0)
 		return rc;
 	if (b.len && b.data[0] == '/')
@@ -209,16 +209,18 @@ static int rest_follow_link(struct walk *w, struct rest *r, uint64_t ino)
 static int find_derived(struct walk *w, uint64_t dir, const char *name,
 			size_t len, struct found *ret)
 {
-	struct ns_attr recipe;
-	int r = eval_defined(w->ev, w->t->at, dir, name, len, &recipe);
+	struct defined d;
+	int r = define_find(w->finder, dir, name, len, w->chain, &d);
 
 	if (r < 0)
 		return r == -EEXIST ? -ENOENT : r;
-	r = check(w, &recipe, 4);
+	r = check(w, &d.recipe, 4);
 	if (r < 0)
 		return r;
 	*ret = (struct found){.derived = true};
-	ret->target = target_get(w->ev, w->t->at, dir, name, len, true);
+	if (w->chain)
+		return 0;
+	ret->target = target_get(w->ev, w->at, dir, name, len, true);
 	return ret->target ? 0 : -ENOMEM;
 }
 
@@ -231,7 +233,7 @@ static int follow_name(struct walk *w, uint64_t *dir, const char *name,
 	struct eval *ev = w->ev;
 	struct ns_attr attr;
 	uint64_t ino;
-	int r = ns_getattr(ev->ns, w->t->at, *dir, &attr);
+	int r = ns_getattr(ev->ns, w->at, *dir, &attr);
 
 	if (r >= 0)
 		r = check(w, &attr, 1);
@@ -239,13 +241,13 @@ static int follow_name(struct walk *w, uint64_t *dir, const char *name,
 		r = watch_name(ev, w->t, *dir, name, len);
 	if (r < 0)
 		return r;
-	r = ns_lookup(ev->ns, w->t->at, *dir, name, len, &ino, NULL);
+	r = ns_lookup(ev->ns, w->at, *dir, name, len, &ino, NULL);
 	if (r == -ENOENT && last) {
 		r = find_derived(w, *dir, name, len, ret);
 		return r < 0 ? r : 1;
 	}
 	if (r >= 0)
-		r = ns_getattr(ev->ns, w->t->at, ino, &attr);
+		r = ns_getattr(ev->ns, w->at, ino, &attr);
 	if (r < 0)
 		return r;
 	if (S_ISLNK(attr.mode))
@@ -283,5 +285,5 @@ int walk_follow(struct walk *w, uint64_t dir, const char *path, size_t len,
 			return r < 0 ? r : 0;
 	}
 	*ret = (struct found){0};
-	return ns_getattr(w->ev->ns, w->t->at, dir, &ret->attr);
+	return ns_getattr(w->ev->ns, w->at, dir, &ret->attr);
 }

@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { KEY_NAME = 1, KEY_LISTING, KEY_INODE };
+enum { KEY_NAME = 1, KEY_LISTING, KEY_INODE, KEY_PATTERNS };
 
 #define KEY_MAX	 (1 + sizeof(uint64_t) + NS_NAME_MAX)
 #define PAST_MAX 4096 /* targets of the past that are remembered */
@@ -154,7 +154,7 @@ static int watch(struct eval *ev, struct target *t, uint8_t tag, uint64_t ino,
 	struct watch_key *k;
 	struct watch *w;
 
-	if (t->at != NS_NOW)
+	if (!t || t->at != NS_NOW)
 		return 0; /* the past does not change */
 	k = map_get(ev->watches, key, n);
 	if (k && k->first && k->first->target == t)
@@ -197,6 +197,11 @@ int watch_listing(struct eval *ev, struct target *t, uint64_t dir)
 int watch_inode(struct eval *ev, struct target *t, uint64_t ino)
 {
 	return watch(ev, t, KEY_INODE, ino, "", 0);
+}
+
+int watch_patterns(struct eval *ev, struct target *t, uint64_t dir)
+{
+	return watch(ev, t, KEY_PATTERNS, dir, "", 0);
 }
 
 void watch_drop(struct eval *ev, struct target *t)
@@ -292,6 +297,11 @@ void watch_fire_all(struct eval *ev)
 			mark(ev, t);
 	}
 	ev->host.told(ev->host.ctx);
+}
+
+void watch_fire_patterns(struct eval *ev, uint64_t dir)
+{
+	fire_key(ev, KEY_PATTERNS, dir, "", 0);
 }
 
 void target_touch(struct eval *ev, struct target *t)

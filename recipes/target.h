@@ -135,6 +135,8 @@ struct eval {
 
 	struct map *targets;
 	struct map *watches;
+	struct map *patterns; /* recipes/pattern_set.h */
+	struct map *asked;
 	struct map *running; /* recipe address -> target that computes it */
 	struct queue ready, queued;
 	unsigned nqueued, nrunning;
@@ -160,10 +162,13 @@ void targets_free(struct eval *ev);
 /* Those of the past, when they have become many and nothing is going on. */
 void targets_forget_past(struct eval *ev);
 
+/* t NULL: nobody watches, and all is well. */
 int watch_name(struct eval *ev, struct target *t, uint64_t dir,
 	       const char *name, size_t len) MUST_USE;
 int watch_listing(struct eval *ev, struct target *t, uint64_t dir) MUST_USE;
 int watch_inode(struct eval *ev, struct target *t, uint64_t ino) MUST_USE;
+/* Which patterns there are in a directory. */
+int watch_patterns(struct eval *ev, struct target *t, uint64_t dir) MUST_USE;
 void watch_drop(struct eval *ev, struct target *t);
 /* Marks what watches the key, and what watches that, as changed. */
 void watch_fire_name(struct eval *ev, uint64_t dir, const char *name,
@@ -171,6 +176,7 @@ void watch_fire_name(struct eval *ev, uint64_t dir, const char *name,
 void watch_fire_listing(struct eval *ev, uint64_t dir);
 void watch_fire_inode(struct eval *ev, uint64_t ino);
 void watch_fire_all(struct eval *ev);
+void watch_fire_patterns(struct eval *ev, uint64_t dir);
 
 void queue_push(struct queue *q, struct target *t);
 void queue_remove(struct queue *q, struct target *t);

@@ -14,7 +14,8 @@ struct task {
 	struct target *target;
 	uint64_t number;
 	struct recipe_def *def;
-	char *label; /* root-relative path of the recipe, for messages */
+	char *label; /* root-relative path of the recipe file, for messages */
+	char *path;  /* and of what it makes */
 	struct buf canon;
 	struct addr recipe;
 	struct canon_input *inputs; /* path: owned; name: def's */
@@ -35,12 +36,6 @@ struct task {
 };
 void task_free(struct task *j);
 CLEANUP_FN(struct task, task_free)
-
-/* --- define.c ----------------------------------------------------------- */
-
-/* Reads and parses a recipe file. */
-int define_load(struct eval *ev, const struct ns_attr *file,
-		struct recipe_def **ret, struct err *err) MUST_USE;
 
 /* --- resolve.c ---------------------------------------------------------- */
 

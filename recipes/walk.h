@@ -8,11 +8,16 @@
 #ifndef RECIPES_WALK_H
 #define RECIPES_WALK_H
 
+#include "recipes/define.h"
 #include "recipes/task.h"
 
 struct walk {
 	struct eval *ev;
-	struct target *t;
+	struct target *t; /* who watches; NULL: nobody */
+	uint64_t at, dir; /* the moment, and where the recipe lies */
+	struct finder *finder;
+	const struct chain *chain;   /* patterns used so far: the question is
+				      * only whether something is there */
 	const struct ns_attr *owner; /* the recipe: its rights count */
 	const char *label;
 	bool settled;
@@ -22,11 +27,13 @@ struct walk {
 	int ngroups;   /* -1: not yet */
 };
 
+void walk_done(struct walk *w);
+
 /* What a path leads to. */
 struct found {
 	bool derived;
-	struct ns_attr attr; /* of a source */
-	struct target *target;
+	struct ns_attr attr;   /* of a source */
+	struct target *target; /* NULL where only that it is there matters */
 };
 
 /* The answer is in w->res: returns -ECANCELED. */
@@ -58,6 +65,10 @@ struct names {
 	size_t count, cap;
 };
 void names_done(struct names *n);
+/* dir/name; dir empty: the name alone. */
+int names_add(struct names *n, const struct buf *dir, const char *name,
+	      size_t len) MUST_USE;
+void names_sort(struct names *n); /* by bytes */
 /* The paths from dir that match, sorted by bytes. */
 int walk_glob(struct walk *w, const struct recipe_path *p, uint64_t dir,
 	      const char *pattern, struct names *ret) MUST_USE;

@@ -58,5 +58,25 @@ START_TEST(map_next_visits_each_once)
 }
 END_TEST
 
-TESTS("map", map_holds_what_was_put_through_growth_and_deletion,
+START_TEST(clear_empties_and_can_be_filled_again)
+{
+	CLEANUP(map_freep) struct map *m = map_new();
+	const char *key = "a key that is longer than what lies in a slot";
+	size_t it = 0;
+	uint64_t i;
+
+	for (i = 1; i <= 100; i++)
+		ck_assert_int_eq(map_put_u64(m, i, &it), 0);
+	ck_assert_int_eq(map_put(m, key, strlen(key), &it, NULL), 0);
+	map_clear(m);
+	ck_assert_uint_eq(map_count(m), 0);
+	ck_assert(!map_next(m, &it, NULL, NULL, NULL));
+	ck_assert_ptr_null(map_get_u64(m, 7));
+	ck_assert_int_eq(map_put(m, key, strlen(key), &it, NULL), 0);
+	ck_assert_ptr_eq(map_get(m, key, strlen(key)), &it);
+}
+END_TEST
+
+TESTS("map", clear_empties_and_can_be_filled_again,
+      map_holds_what_was_put_through_growth_and_deletion,
       map_keys_of_any_length_are_distinct, map_next_visits_each_once)

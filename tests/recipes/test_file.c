@@ -464,12 +464,6 @@ START_TEST(file_later_versions_are_refused_by_name)
 		{"out: dir", "line 1: `out: dir`" LATER "remove it"},
 		{"out: {a: b}", "line 1: `out: {...}`" LATER
 				"write one recipe for each output"},
-		{"in: [\"%.png\"]",
-		 "line 1: `%.png`: patterns (`%`) are not supported by this "
-		 "version of deriva yet; a plain percent sign is `%%`"},
-		{"in: [a%]",
-		 "line 1: `a%`: patterns (`%`) are not supported by this "
-		 "version of deriva yet; a plain percent sign is `%%`"},
 		{"in: {a: d/}",
 		 "line 1: `d/`: a whole directory as input is not supported by "
 		 "this version of deriva yet; list its files, as in "

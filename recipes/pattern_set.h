@@ -1,0 +1,42 @@
+/* recipes/pattern_set.h - the patterns of a directory, and what they ask for.
+ *
+ * Remembers both: which recipe files of a directory are patterns (found by an
+ * index of names with a percent sign, forgotten when such a name comes or
+ * goes), and which paths a pattern's content names (by its address).
+ *
+ * Private to define*.c; all under db_lock(). What is handed out is good until
+ * patterns_trim() or patterns_changed().
+ */
+#ifndef RECIPES_PATTERN_SET_H
+#define RECIPES_PATTERN_SET_H
+
+#include "recipes/define.h"
+
+struct pattern {
+	uint64_t ino;
+	size_t len, fixed;
+	char text[NS_NAME_MAX + 1]; /* the name without its suffix */
+};
+
+struct patterns { /* the one with the most fixed bytes first */
+	size_t count;
+	struct pattern v[];
+};
+
+/* What has to be there for a stem to count. */
+struct asked {
+	size_t count; /* 0: the recipe cannot be read, or asks for nothing */
+	struct recipe_known {
+		size_t len;
+		char *text; /* a path with stems, as it is written */
+	} v[];
+};
+
+int patterns_of(struct eval *ev, uint64_t at, uint64_t dir,
+		const struct patterns **ret) MUST_USE;
+int patterns_asked(struct eval *ev, const struct ns_attr *recipe,
+		   const struct asked **ret) MUST_USE;
+/* Forgets when much is remembered; before a question, not within. */
+void patterns_trim(struct eval *ev);
+
+#endif
