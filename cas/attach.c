@@ -133,13 +133,9 @@ static int others(int fd, struct buf *ret)
 	return buf_err(ret);
 }
 
-int attach_others(int dir_fd, struct buf *ret)
+int attach_others(const struct attach *a, struct buf *ret)
 {
-	CLEANUP_CLOSE int fd = openat(dir_fd, "lock", O_RDWR | O_CLOEXEC);
-
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	return others(fd, ret);
+	return others(a->fd, ret);
 }
 
 /* --- coming and going ----------------------------------------------------- */

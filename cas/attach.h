@@ -44,6 +44,6 @@ void attach_say(struct attach *a, const char *text);
  * thread. */
 void attach_ring(const struct attach *a);
 /* The words of all other processes, "; " between. */
-int attach_others(int dir_fd, struct buf *ret) MUST_USE;
+int attach_others(const struct attach *a, struct buf *ret) MUST_USE;
 
 #endif

@@ -322,11 +322,11 @@ static int heal_journals(struct fsck *f)
 /* --- all --------------------------------------------------------------------
  */
 
-static int busy(struct fsck *f, struct err *err)
+static int busy(struct fsck *f, const struct attach *a, struct err *err)
 {
 	CLEANUP_BUF struct buf who = BUF_INIT;
 
-	if (attach_others(f->layout.dir_fd, &who) < 0)
+	if (attach_others(a, &who) < 0)
 		buf_reset(&who);
 	return err_set(err, -EBUSY,
 		       "%s: is in use%s%s%s: repair it when nobody uses it",
@@ -344,8 +344,7 @@ static int rebuild_alone(struct fsck *f, struct err *err)
 		return rc;
 	if (attach_alone(a))
 		return fsck_rebuild_rows(f, err);
-	attach_close(steal(&a)); /* not to be named among the others */
-	return busy(f, err);
+	return busy(f, a, err);
 }
 
 /* Before anything is touched. */
@@ -356,8 +355,7 @@ static int check_unused(struct fsck *f, struct err *err)
 
 	if (rc < 0 || attach_alone(a))
 		return rc;
-	attach_close(steal(&a)); /* not to be named among the others */
-	return busy(f, err);
+	return busy(f, a, err);
 }
 
 static int repair(struct fsck *f, struct err *err)
@@ -378,7 +376,7 @@ static int repair(struct fsck *f, struct err *err)
 	if (rc >= 0)
 		rc = store_open(f->path, 0, &f->store, err);
 	if (rc >= 0 && !attach_try_alone(store_attach(f->store)))
-		rc = busy(f, err);
+		rc = busy(f, store_attach(f->store), err);
 	if (rc >= 0)
 		rc = fsck_repair_objects(f);
 	if (rc >= 0 && f->journal_bad)

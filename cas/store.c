@@ -515,7 +515,7 @@ static void name_others(struct store *s, struct err *err)
 	CLEANUP_BUF struct buf b = BUF_INIT;
 	size_t n = err ? strlen(err->msg) : 0;
 
-	if (n && attach_others(s->layout.dir_fd, &b) >= 0 && b.len)
+	if (n && attach_others(s->attach, &b) >= 0 && b.len)
 		snprintf(err->msg + n, sizeof(err->msg) - n, " (%s)",
 			 buf_cstr(&b));
 }

@@ -36,11 +36,11 @@ static struct attach *come(struct here *h)
 	return a;
 }
 
-static void assert_others(struct here *h, const char *want)
+static void assert_others(const struct attach *a, const char *want)
 {
 	CLEANUP_BUF struct buf b = BUF_INIT;
 
-	ck_assert_int_eq(attach_others(h->fd, &b), 0);
+	ck_assert_int_eq(attach_others(a, &b), 0);
 	ck_assert_str_eq(buf_cstr(&b), want);
 }
 
@@ -130,20 +130,21 @@ START_TEST(attach_names_who_lives_and_nobody_else)
 	pid_t one, two;
 
 	setup(&h);
-	assert_others(&h, "");
+	a = come(&h);
+	ck_assert_int_eq(attach_share(a), 0);
+	assert_others(a, "");
 	one = guest(&h, "one has it");
 	two = guest(&h, "two has it, with many more words");
-	assert_others(&h, "one has it; two has it, with many more words");
+	assert_others(a, "one has it; two has it, with many more words");
 	kill_guest(one);
-	assert_others(&h, "two has it, with many more words");
+	assert_others(a, "two has it, with many more words");
 	one = guest(&h, "third"); /* where one was */
-	assert_others(&h, "third; two has it, with many more words");
+	assert_others(a, "third; two has it, with many more words");
 	kill_guest(two);
 	kill_guest(one);
-	assert_others(&h, "");
+	assert_others(a, "");
 	/* nothing is left to clean up */
-	a = come(&h);
-	ck_assert(attach_alone(a));
+	ck_assert(attach_try_alone(a));
 	attach_close(a);
 	teardown(&h);
 }
