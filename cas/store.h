@@ -40,6 +40,10 @@
 #define PACK_LOCAL UINT32_C(0x80000000)
 
 struct attach;
+/* Names in drafts/ that are not swept: files that were closed before a crash,
+ * and wait to be taken in (fs/seal.h). */
+#define DRAFTS_SEALED "sealed-"
+
 struct store;
 struct cache;
 

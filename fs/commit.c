@@ -43,7 +43,8 @@ void fs_wrote(void *ctx)
 	pthread_mutex_lock(&fs->commit_lock);
 	if (!fs->commit_wanted) {
 		fs->commit_wanted = true;
-		pthread_cond_signal(&fs->commit_cond);
+		fs->sync_wanted = true;
+		pthread_cond_broadcast(&fs->commit_cond);
 	}
 	pthread_mutex_unlock(&fs->commit_lock);
 }
@@ -77,21 +78,14 @@ void fs_unlock(struct fs *fs)
 	db_unlock(fs->db);
 }
 
-/* Until somebody wrote, or the time is over. False: time to stop. */
-static bool wait_for_work(struct fs *fs, int64_t until_ns)
+/* Until somebody wrote. False: time to stop. */
+static bool wait_for_work(struct fs *fs)
 {
-	struct timespec ts = {until_ns / NSEC_PER_SEC, until_ns % NSEC_PER_SEC};
 	bool stop;
 
 	pthread_mutex_lock(&fs->commit_lock);
-	while (!fs->commit_wanted && !fs->commit_stop) {
-		if (!until_ns)
-			pthread_cond_wait(&fs->commit_cond, &fs->commit_lock);
-		else if (pthread_cond_timedwait(&fs->commit_cond,
-						&fs->commit_lock,
-						&ts) == ETIMEDOUT)
-			break;
-	}
+	while (!fs->commit_wanted && !fs->commit_stop)
+		pthread_cond_wait(&fs->commit_cond, &fs->commit_lock);
 	stop = fs->commit_stop;
 	pthread_mutex_unlock(&fs->commit_lock);
 	return !stop;
@@ -108,32 +102,64 @@ static bool take_work(struct fs *fs)
 	return wanted;
 }
 
+int fs_commit(struct fs *fs)
+{
+	int r;
+
+	db_lock(fs->db);
+	r = db_commit(fs->db);
+	fs->batch_ns = 0;
+	db_unlock(fs->db);
+	if (r < 0)
+		batch_lost(fs, r);
+	return r;
+}
+
 static void *committer(void *arg)
 {
 	struct fs *fs = arg;
-	int64_t sync_ns = 0; /* when to sync next; 0: nothing to sync */
+
+	while (wait_for_work(fs)) {
+		sleep_ns(COMMIT_NS); /* let a batch gather */
+		if (take_work(fs) && fs_commit(fs) < 0)
+			log_debug("commit: said above");
+	}
+	return NULL;
+}
+
+/* Durable once a second while there is something to make so: by a thread of
+ * its own, since that may take its time, which no batch has. */
+static void *syncer(void *arg)
+{
+	struct fs *fs = arg;
+	struct timespec ts;
+	int64_t until;
+	bool stop;
 	int r;
 
-	while (wait_for_work(fs, sync_ns)) {
-		if (sync_ns && clock_mono_ns() >= sync_ns) {
-			r = store_sync(fs->store);
-			if (r < 0)
-				log_error("%s: cannot be made durable: %s",
-					  store_path(fs->store), err_name(r));
-			sync_ns = 0;
-		}
-		sleep_ns(COMMIT_NS); /* let a batch gather */
-		if (!take_work(fs))
+	pthread_mutex_lock(&fs->commit_lock);
+	while (!fs->commit_stop) {
+		if (!fs->sync_wanted) {
+			pthread_cond_wait(&fs->commit_cond, &fs->commit_lock);
 			continue;
-		db_lock(fs->db);
-		r = db_commit(fs->db);
-		fs->batch_ns = 0;
-		db_unlock(fs->db);
+		}
+		until = clock_mono_ns() + SYNC_NS;
+		ts = (struct timespec){until / NSEC_PER_SEC,
+				       until % NSEC_PER_SEC};
+		while (!fs->commit_stop &&
+		       !pthread_cond_timedwait(&fs->commit_cond,
+					       &fs->commit_lock, &ts))
+			;
+		stop = fs->commit_stop;
+		fs->sync_wanted = false;
+		pthread_mutex_unlock(&fs->commit_lock);
+		r = stop ? 0 : seals_sync(fs->seals);
 		if (r < 0)
-			batch_lost(fs, r);
-		if (!sync_ns)
-			sync_ns = clock_mono_ns() + SYNC_NS;
+			log_error("%s: cannot be made durable: %s",
+				  store_path(fs->store), err_name(r));
+		pthread_mutex_lock(&fs->commit_lock);
 	}
+	pthread_mutex_unlock(&fs->commit_lock);
 	return NULL;
 }
 
@@ -209,6 +235,10 @@ int committer_start(struct fs *fs)
 	pthread_condattr_destroy(&attr);
 	r = -pthread_create(&fs->committer, NULL, committer, fs);
 	fs->committing = !r;
+	if (r >= 0) {
+		r = -pthread_create(&fs->syncer, NULL, syncer, fs);
+		fs->syncing = !r;
+	}
 	return r;
 }
 
@@ -223,6 +253,9 @@ void committer_stop(struct fs *fs)
 	pthread_cond_broadcast(&fs->commit_cond);
 	pthread_mutex_unlock(&fs->commit_lock);
 	pthread_join(fs->committer, NULL);
+	if (fs->syncing)
+		pthread_join(fs->syncer, NULL);
+	fs->syncing = false;
 	fs->committing = false;
 	pthread_mutex_destroy(&fs->commit_lock);
 	pthread_cond_destroy(&fs->commit_cond);

@@ -610,35 +610,144 @@ static bool is_blob(const struct draft *d, struct addr *ret)
 	return true;
 }
 
-static int commit_large(struct draft *d, struct addr *ret)
+int draft_take_in(struct draft *d, struct addr *ret, uint64_t *ret_size)
+{
+	*ret_size = d->size;
+	if (d->small)
+		return blob_put(d->store, d->small, d->size, ret);
+	return is_blob(d, ret) ? 0 : take_all(d, ret);
+}
+
+int draft_taken(struct draft *d, const struct addr *a, bool keep)
 {
 	struct blob *b;
-	int r = is_blob(d, ret) ? 0 : take_all(d, ret);
+	int r = 0;
 
+	if (keep && !d->small) {
+		close_fdp(&d->fd);
+		d->fd = -1;
+	}
+	if (!d->small) {
+		r = blob_open(d->store, a, &b);
+		if (r < 0)
+			return r;
+		r = map_blob(d, b);
+		if (r < 0)
+			blob_close(b);
+	}
 	if (r >= 0)
-		r = blob_open(d->store, ret, &b);
-	if (r < 0)
-		return r;
-	r = map_blob(d, b);
-	if (r < 0)
-		blob_close(b);
+		d->dirty = d->written = false;
 	return r;
 }
 
 int draft_commit(struct draft *d, struct addr *ret, uint64_t *ret_size)
 {
 	struct addr addr;
-	int r;
+	uint64_t size;
+	int r = draft_take_in(d, &addr, &size);
 
-	if (d->small)
-		r = blob_put(d->store, d->small, d->size, &addr);
-	else
-		r = commit_large(d, &addr);
+	if (r >= 0)
+		r = draft_taken(d, &addr, false);
 	if (r < 0)
 		return r;
-	d->dirty = d->written = false;
 	*ret = addr;
 	if (ret_size)
-		*ret_size = d->size;
+		*ret_size = size;
+	return 0;
+}
+
+/* --- what lies where, as bytes -------------------------------------------- */
+
+#define EXTENT_LEN 25 /* u64 start, end, off, u8 1: in the blob */
+
+int draft_fd(const struct draft *d)
+{
+	return d->small ? -1 : d->fd;
+}
+
+int draft_map(const struct draft *d, const struct addr *base, struct buf *b)
+{
+	struct extent e;
+	struct addr a;
+	uint64_t off;
+
+	if (d->count) {
+		blob_addr(d->blobs[0], &a);
+		if (d->count > 1 || !addr_eq(&a, base))
+			return -EOPNOTSUPP;
+	}
+	buf_u64(b, d->size);
+	buf_u8(b, d->count != 0);
+	buf_add(b, base->b, ADDR_LEN);
+	for (off = 0; off < d->size; off = e.end) {
+		if (!locate(d, off, &e))
+			continue;
+		buf_u64(b, e.start);
+		buf_u64(b, e.end);
+		buf_u64(b, e.off);
+		buf_u8(b, e.source != IN_FILE);
+	}
+	return buf_err(b);
+}
+
+static int restore_extent(struct draft *d, uint64_t end, struct cur *c)
+{
+	uint64_t from = cur_u64(c), to = cur_u64(c), off = cur_u64(c), max;
+	bool in_blob = cur_u8(c);
+
+	if (in_blob && !d->count)
+		return -EBADMSG;
+	max = in_blob ? blob_size(d->blobs[0]) : end;
+	if (c->bad || from >= to || to > d->size || off > max ||
+	    to - from > max - off || (!in_blob && off != from))
+		return -EBADMSG;
+	return map_put(d, from, to, in_blob ? 1 : IN_FILE, off);
+}
+
+static int restore_map(struct draft *d, uint64_t end, struct cur *c)
+{
+	struct blob *blob;
+	uint32_t source;
+	const void *p;
+	struct addr a;
+	bool based;
+	int r = 0;
+
+	d->size = cur_u64(c);
+	based = cur_u8(c);
+	p = cur_bytes(c, ADDR_LEN);
+	if (!p || d->size > SIZE_LIMIT || cur_left(c) % EXTENT_LEN)
+		return -EBADMSG;
+	if (based) {
+		memcpy(a.b, p, ADDR_LEN);
+		r = blob_open(d->store, &a, &blob);
+		if (r < 0)
+			return r;
+		r = add_blob(d, blob, &source);
+		if (r < 0)
+			blob_close(blob);
+	}
+	while (r >= 0 && cur_left(c))
+		r = restore_extent(d, end, c);
+	return r;
+}
+
+int draft_restore(struct store *s, int fd, uint64_t end, struct cur *c,
+		  struct draft **ret)
+{
+	CLEANUP(draft_freep) struct draft *d = calloc(1, sizeof(*d));
+	int r;
+
+	if (!d)
+		return -ENOMEM;
+	d->store = s;
+	d->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (d->fd < 0)
+		return -errno;
+	r = restore_map(d, end, c);
+	if (r < 0)
+		return r;
+	d->dirty = d->written = true;
+	*ret = steal(&d);
 	return 0;
 }

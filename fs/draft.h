@@ -44,9 +44,24 @@ int draft_copy(struct draft *d, uint64_t at, struct blob *from, uint64_t off,
  * zeros or not. */
 int draft_seek(struct draft *d, uint64_t off, bool hole,
 	       uint64_t *ret) MUST_USE;
-/* Takes the whole into the store; the draft is clean over that content.
- * ret_size may be NULL. */
+/* Takes the whole into the store, and leaves the draft as it is: reading goes
+ * on meanwhile. */
+int draft_take_in(struct draft *d, struct addr *ret,
+		  uint64_t *ret_size) MUST_USE;
+/* That was done: the draft is clean over that content. keep: its file is
+ * somebody else's from now on. */
+int draft_taken(struct draft *d, const struct addr *a, bool keep) MUST_USE;
+/* Both. ret_size may be NULL. */
 int draft_commit(struct draft *d, struct addr *ret,
 		 uint64_t *ret_size) MUST_USE;
+
+/* For fs/seal.h: its file (-1: none), what lies where, and the draft again from
+ * these: its bytes in the file lie before `end`. What is in a blob has to be in
+ * that one (-EOPNOTSUPP). -EBADMSG. */
+int draft_fd(const struct draft *d);
+int draft_map(const struct draft *d, const struct addr *base,
+	      struct buf *b) MUST_USE;
+int draft_restore(struct store *s, int fd, uint64_t end, struct cur *c,
+		  struct draft **ret) MUST_USE;
 
 #endif

@@ -126,14 +126,17 @@ static void publish(struct file *f)
 	__atomic_store_n(&f->drafted, f->draft != NULL, __ATOMIC_RELEASE);
 }
 
+static int finish_sealed(struct fs *fs, struct node *n);
+
 /* The draft takes over what was read so far. */
 static int begin_draft(struct fs *fs, struct node *n)
 {
 	struct file *f = n->file;
 	int r;
 
-	if (f->draft)
-		return 0;
+	r = f->seal ? finish_sealed(fs, n) : 0;
+	if (r < 0 || f->draft)
+		return r;
 	r = load_blob(fs, n);
 	if (r < 0)
 		return r;
@@ -248,7 +251,8 @@ bool file_keep_mtime(struct node *n, int64_t mtime_ns)
 	if (!f || !__atomic_load_n(&f->drafted, __ATOMIC_ACQUIRE))
 		return false;
 	__atomic_store_n(&f->mtime_ns, mtime_ns, __ATOMIC_RELEASE);
-	return true;
+	/* a closed one may have to be found again without this process */
+	return !__atomic_load_n(&f->sealed, __ATOMIC_ACQUIRE);
 }
 
 /* The present content is the node's own; whoever else stands for the inode has
@@ -316,6 +320,143 @@ static void complain(struct fs *fs, const struct node *n, int rc)
 		  err_name(rc));
 }
 
+/* --- large drafts: sealed, then taken in ---------------------------------- */
+
+#define SEAL_FROM MIB(8) /* taking in less takes no more than a moment */
+
+/* A draft that was sealed is in the store, or (r < 0) it could not be taken in:
+ * then its seal stays for the next mount. The file's lock held for writing. */
+static int sealed_taken(struct fs *fs, struct node *n, int r,
+			const struct addr *addr, uint64_t size)
+{
+	struct file *f = n->file;
+
+	if (r >= 0)
+		r = draft_taken(f->draft, addr, true);
+	if (r >= 0)
+		r = write_version(fs, n, addr, size);
+	if (r >= 0)
+		r = fs_commit(fs);
+	seal_done(fs->seals, steal(&f->seal), r >= 0);
+	fs_room_give(fs, f->sealed);
+	__atomic_store_n(&f->sealed, 0, __ATOMIC_RELEASE);
+	if (r < 0) {
+		complain(fs, n, r);
+		__atomic_fetch_add(&fs->lost, 1, __ATOMIC_ACQ_REL);
+		/* nobody may write to what the next mount takes in */
+		draft_free(steal(&f->draft));
+	}
+	publish(f);
+	return r;
+}
+
+/* Here and now; the file's lock held for writing. */
+static int finish_sealed(struct fs *fs, struct node *n)
+{
+	struct addr addr;
+	uint64_t size = 0;
+	int r = draft_take_in(n->file->draft, &addr, &size);
+
+	return sealed_taken(fs, n, r, &addr, size);
+}
+
+int file_take_in(struct fs *fs, struct node *n)
+{
+	struct file *f = n->file;
+	struct seal *seal;
+	struct addr addr;
+	uint64_t size = 0;
+	int r = 0;
+
+	/* who reads goes on; who writes waits, as a seal is not written to */
+	pthread_rwlock_rdlock(&f->lock);
+	seal = f->seal;
+	if (seal)
+		r = draft_take_in(f->draft, &addr, &size);
+	pthread_rwlock_unlock(&f->lock);
+	if (!seal)
+		return 0;
+	pthread_rwlock_wrlock(&f->lock);
+	r = f->seal == seal ? sealed_taken(fs, n, r, &addr, size) : 0;
+	pthread_rwlock_unlock(&f->lock);
+	return r;
+}
+
+/* Under the file's lock: whether there is something to take in. */
+static bool to_be_taken(const struct file *f, bool finish)
+{
+	return f->draft && draft_dirty(f->draft) &&
+	       (finish || !draft_only_truncated(f->draft));
+}
+
+/* 1: sealed. 0: it is to be taken in at once. */
+static int seal_draft(struct fs *fs, struct node *n)
+{
+	struct file *f = n->file;
+	uint64_t changed = draft_changed(f->draft);
+	struct seal_info info = {.ino = n->ino};
+	struct ns_attr a;
+	int r;
+
+	if (changed < SEAL_FROM || !taker_wants(fs, changed))
+		return 0;
+	db_lock(fs->db);
+	r = ns_getattr(fs->ns, NS_NOW, n->ino, &a);
+	info.uid = f->uid;
+	info.pid = f->pid;
+	memcpy(info.program, f->program, sizeof(info.program));
+	db_unlock(fs->db);
+	if (r < 0 || !a.nlink)
+		return 0;
+	info.version = a.version;
+	info.base = a.addr;
+	info.row_mtime_ns = a.mtime_ns;
+	info.mtime_ns = __atomic_load_n(&f->mtime_ns, __ATOMIC_ACQUIRE);
+	if (!info.mtime_ns)
+		info.mtime_ns = a.mtime_ns;
+	r = fs_room_take(fs, changed);
+	if (r < 0)
+		return r;
+	/* the row of a file that was just made has to be found, too */
+	r = fs_commit(fs);
+	if (r >= 0)
+		r = seal_make(fs->seals, f->draft, &info, &f->seal);
+	if (r < 0) {
+		fs_room_give(fs, changed);
+		return r == -EOPNOTSUPP ? 0 : r;
+	}
+	__atomic_store_n(&f->sealed, changed, __ATOMIC_RELEASE);
+	return 1;
+}
+
+int file_close(struct fs *fs, struct node *n, bool finish)
+{
+	struct file *f = n->file;
+	int r = 0;
+
+	pthread_rwlock_rdlock(&f->lock);
+	if (!f->seal && !to_be_taken(f, finish)) {
+		pthread_rwlock_unlock(&f->lock);
+		return 0;
+	}
+	pthread_rwlock_unlock(&f->lock);
+	if (__atomic_load_n(&f->sealed, __ATOMIC_ACQUIRE))
+		return 0; /* it is on its way */
+	pthread_rwlock_wrlock(&f->lock);
+	if (!f->seal && to_be_taken(f, finish)) {
+		r = seal_draft(fs, n);
+		if (r > 0 && taker_add(fs, n) < 0)
+			r = finish_sealed(fs, n);
+		else if (r < 0)
+			complain(fs, n, r);
+	}
+	pthread_rwlock_unlock(&f->lock);
+	/* what is sealed is left alone */
+	if (r < 0 || __atomic_load_n(&f->sealed, __ATOMIC_ACQUIRE))
+		return r < 0 ? r : 0;
+	return file_commit(fs, n, finish);
+}
+
 int file_commit(struct fs *fs, struct node *n, bool finish)
 {
 	struct file *f = n->file;
@@ -326,8 +467,9 @@ int file_commit(struct fs *fs, struct node *n, bool finish)
 	int r = 0;
 
 	pthread_rwlock_wrlock(&f->lock);
-	if (!f->draft || !draft_dirty(f->draft) ||
-	    (!finish && draft_only_truncated(f->draft)))
+	if (f->seal)
+		r = finish_sealed(fs, n);
+	if (r < 0 || !to_be_taken(f, finish))
 		goto out;
 	db_lock(fs->db);
 	r = ns_getattr(fs->ns, NS_NOW, n->ino, &a);

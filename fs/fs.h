@@ -38,6 +38,7 @@
 #include "core/results.h"
 #include "fs/draft.h"
 #include "fs/mount.h"
+#include "fs/seal.h"
 #include "recipes/eval.h"
 
 #include <pthread.h>
@@ -71,6 +72,8 @@ enum control {
 struct file {
 	pthread_rwlock_t lock;
 	struct draft *draft; /* open for writing and written to */
+	struct seal *seal;   /* the draft is closed, and on its way in */
+	uint64_t sealed;     /* bytes promised for it; atomic; 0: none */
 	struct blob *blob;   /* what is read when there is no draft */
 	struct addr blob_addr;
 	int64_t mtime_ns;  /* as the kernel said since the draft began; or 0 */
@@ -169,16 +172,19 @@ struct fs {
 	bool closing;
 	bool forget_names; /* the kernel has to, before anybody is answered */
 
+	struct seals *seals;
+	struct taker *taker;
+
 	unsigned lost;	   /* batches that could not be committed; atomic */
 	uint64_t promised; /* bytes on their way to the disk; atomic */
 	unsigned helpers;  /* threads beside the session's; under commit_lock */
 	int64_t batch_ns;  /* when the open batch was first seen; 0: none */
-	pthread_t committer, keeper;
+	pthread_t committer, syncer, keeper;
 	bool keeping, keeper_stop; /* the latter atomic */
-	bool committing;
+	bool committing, syncing;
 	pthread_mutex_t commit_lock;
 	pthread_cond_t commit_cond;
-	bool commit_wanted, commit_stop;
+	bool commit_wanted, sync_wanted, commit_stop;
 };
 
 static inline struct fs *fs_of(fuse_req_t req)
@@ -281,12 +287,30 @@ int file_copy(struct fs *fs, struct node *n, uint64_t at, struct blob *from,
 	      uint64_t off, uint64_t size) MUST_USE;
 /* Takes a draft in as a version. finish: also when only its size was set. */
 int file_commit(struct fs *fs, struct node *n, bool finish) MUST_USE;
+/* A close of a file that was written: a large draft is sealed, and taken in in
+ * the background; else as file_commit(). */
+int file_close(struct fs *fs, struct node *n, bool finish) MUST_USE;
+/* What file_close() left to be done. */
+int file_take_in(struct fs *fs, struct node *n) MUST_USE;
 /* Takes in all drafts, when the mount ends with files open. */
 void files_commit(struct fs *fs);
 /* mtime from the kernel; true: kept with the draft. */
 bool file_keep_mtime(struct node *n, int64_t mtime_ns);
 int file_seek(struct fs *fs, struct node *n, uint64_t off, bool hole,
 	      uint64_t *ret) MUST_USE;
+
+/* --- taker.c: sealed drafts, one after the other ------------------------- */
+
+int taker_start(struct fs *fs) MUST_USE;
+/* Ends when all is taken in. */
+void taker_stop(struct fs *fs);
+/* Whether a draft of that many bytes should be left to it now. */
+bool taker_wants(struct fs *fs, uint64_t bytes);
+int taker_add(struct fs *fs, struct node *n) MUST_USE;
+/* Until all that was there at the call is taken in, for a few seconds. */
+void taker_wait(struct fs *fs);
+/* What a process that died had sealed, before anything is mounted. */
+int taker_recover(struct fs *fs) MUST_USE;
 
 /* --- derived.c ---------------------------------------------------------- */
 
@@ -376,6 +400,8 @@ void fs_room_give(struct fs *fs, uint64_t bytes);
 /* A thread of its own works for the session; the end waits for it. */
 void helper_begin(struct fs *fs);
 void helper_done(struct fs *fs);
+/* Ends the batch now; db_lock not held. */
+int fs_commit(struct fs *fs) MUST_USE;
 /* Rows may have been written: db_lock is let go of, and the batch ends soon. */
 void fs_unlock(struct fs *fs);
 void fs_wrote(void *fs);

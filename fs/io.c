@@ -294,7 +294,7 @@ void op_flush(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 
 	(void)id;
 	if (h->node->kind == NODE_SOURCE && for_writing(h->flags))
-		r = file_commit(fs, h->node, false);
+		r = file_close(fs, h->node, false);
 	if (r >= 0 && for_writing(h->flags))
 		r = tell_lost(fs, h);
 	fuse_reply_err(req, -r);
@@ -316,7 +316,7 @@ void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 
 	(void)id;
 	if (h->node->kind == NODE_SOURCE && for_writing(h->flags) &&
-	    file_commit(fs, h->node, true) < 0)
+	    file_close(fs, h->node, true) < 0)
 		complain_lost(fs, h->node);
 	release(fs, h);
 	fuse_reply_err(req, 0);
@@ -334,7 +334,9 @@ void op_fsync(fuse_req_t req, fuse_ino_t id, int datasync,
 	if (h->node->kind == NODE_SOURCE && h->node->file)
 		r = file_commit(fs, h->node, true);
 	if (r >= 0)
-		r = store_sync(fs->store);
+		taker_wait(fs);
+	if (r >= 0)
+		r = seals_sync(fs->seals);
 	if (r >= 0)
 		r = tell_lost(fs, h);
 	fuse_reply_err(req, -r);

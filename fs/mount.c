@@ -342,6 +342,7 @@ static int close_all(struct mount *m)
 	ender_stop(m->ender);
 	fs->closing = true;
 	follow_stop(fs);
+	taker_stop(fs);
 	/* waiters are answered while there still is a session */
 	eval_close(fs->eval);
 	if (m->mounted)
@@ -360,9 +361,12 @@ static int close_all(struct mount *m)
 	ahead_free(fs);
 	ghosts_free(fs);
 	graces_free(fs);
+	r = fs->seals ? seals_sync(fs->seals) : 0;
+	seals_close(fs->seals);
 	if (fs->db)
 		db_lock(fs->db);
-	r = fs->db ? db_commit(fs->db) : 0;
+	if (fs->db && r >= 0)
+		r = db_commit(fs->db);
 	results_close(fs->results);
 	ns_close(fs->ns);
 	journal_close(fs->journal);
@@ -410,6 +414,8 @@ static int start(struct mount *m, const char *store, const char *dir,
 	if (r >= 0)
 		r = open_rows(fs, err);
 	if (r >= 0)
+		r = taker_recover(fs);
+	if (r >= 0)
 		r = open_tables(fs);
 	if (r >= 0)
 		r = new_session(m, err);
@@ -419,6 +425,8 @@ static int start(struct mount *m, const char *store, const char *dir,
 		r = ender_start(fs->se, fs->mountpoint, &m->ender);
 	if (r >= 0)
 		r = committer_start(fs);
+	if (r >= 0)
+		r = taker_start(fs);
 	if (r >= 0)
 		r = keeper_start(fs);
 	if (r >= 0)

@@ -558,7 +558,8 @@ static void op_fsyncdir(fuse_req_t req, fuse_ino_t id, int datasync,
 	(void)id;
 	(void)datasync;
 	(void)fi;
-	fuse_reply_err(req, -store_sync(fs_of(req)->store));
+	taker_wait(fs_of(req));
+	fuse_reply_err(req, -seals_sync(fs_of(req)->seals));
 }
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)

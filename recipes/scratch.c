@@ -136,7 +136,8 @@ int eval_sweep(struct store *store)
 	struct dirent *e;
 
 	while (d && (e = readdir(d)))
-		if (!is_dot(e->d_name))
+		if (!is_dot(e->d_name) &&
+		    strncmp(e->d_name, DRAFTS_SEALED, strlen(DRAFTS_SEALED)))
 			sweep_one(top, e->d_name);
 	if (d)
 		closedir(d);
