@@ -242,7 +242,7 @@ int layout_look_again(struct layout *l, struct err *err)
 
 static int write_format(struct layout *l)
 {
-	CLEANUP_CLOSE int fd = -1;
+	CLEANUP_CLOSE int fd = -1, up = -1;
 	char text[64];
 	int n;
 
@@ -259,7 +259,13 @@ static int write_format(struct layout *l)
 	if (renameat(l->dir_fd, "format.tmp", l->dir_fd, "format") < 0 &&
 	    (errno != ENOENT || faccessat(l->dir_fd, "format", F_OK, 0) < 0))
 		return -errno;
-	return fsync(l->dir_fd) < 0 ? -errno : 0;
+	if (fsync(l->dir_fd) < 0)
+		return -errno;
+	/* and its own name, in the directory above */
+	up = openat(l->dir_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (up < 0)
+		return errno == EACCES ? 0 : -errno;
+	return fsync(up) < 0 ? -errno : 0;
 }
 
 int layout_seal(struct layout *l, struct err *err)

@@ -91,6 +91,8 @@ int pack_scan_new(int fd, const uint8_t id[PACK_ID_LEN],
 		  struct pack_scan **ret) MUST_USE;
 void pack_scan_free(struct pack_scan *s);
 CLEANUP_FN(struct pack_scan, pack_scan_free)
+/* Goes on at that place, where a record begins or the file ends. */
+void pack_scan_seek(struct pack_scan *s, uint64_t off);
 /* 1 a record, 0 the end. */
 int pack_scan_next(struct pack_scan *s, struct record *ret,
 		   uint64_t *ret_offset) MUST_USE;

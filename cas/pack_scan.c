@@ -107,6 +107,11 @@ int pack_scan_new(int fd, const uint8_t id[PACK_ID_LEN], struct pack_scan **ret)
 	return 0;
 }
 
+void pack_scan_seek(struct pack_scan *s, uint64_t off)
+{
+	s->off = off;
+}
+
 void pack_scan_free(struct pack_scan *s)
 {
 	if (!s)

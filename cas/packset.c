@@ -43,7 +43,13 @@ struct foreign {
 
 struct full { /* pack of ours, to be synced and sealed */
 	struct full *next;
+	uint32_t own;
 	struct pack_writer *w;
+};
+
+struct own {
+	uint8_t id[PACK_ID_LEN];
+	uint64_t synced, told; /* see packset_synced() */
 };
 
 struct packset {
@@ -52,7 +58,7 @@ struct packset {
 	pthread_mutex_t append_lock; /* these: */
 	struct pack_writer *current;
 	struct full *full;
-	uint8_t (*own)[PACK_ID_LEN];
+	struct own *own;
 	uint32_t own_count;
 
 	pthread_mutex_t sync_lock; /* these; taken before append_lock: */
@@ -79,7 +85,8 @@ static int add_own(struct packset *s)
 	rc = pack_create(s->packs_fd, &w);
 	if (rc)
 		return rc;
-	memcpy(s->own[s->own_count++], w->id, PACK_ID_LEN);
+	s->own[s->own_count] = (struct own){.told = 0};
+	memcpy(s->own[s->own_count++].id, w->id, PACK_ID_LEN);
 	s->current = steal(&w);
 	return 0;
 }
@@ -92,6 +99,7 @@ static int retire(struct packset *s)
 	if (!f)
 		return -ENOMEM;
 	f->w = steal(&s->current);
+	f->own = s->own_count - 1;
 	f->next = s->full;
 	s->full = f;
 	return 0;
@@ -147,11 +155,51 @@ int packset_own_id(struct packset *s, uint32_t own, uint8_t ret[PACK_ID_LEN])
 
 	pthread_mutex_lock(&s->append_lock);
 	if (own < s->own_count) {
-		memcpy(ret, s->own[own], PACK_ID_LEN);
+		memcpy(ret, s->own[own].id, PACK_ID_LEN);
 		rc = 0;
 	}
 	pthread_mutex_unlock(&s->append_lock);
 	return rc;
+}
+
+int packset_synced(struct packset *s, bool again,
+		   int (*fn)(void *ctx, const uint8_t id[PACK_ID_LEN],
+			     uint64_t end),
+		   void *ctx)
+{
+	uint8_t id[PACK_ID_LEN];
+	uint64_t end = 0;
+	uint32_t i = 0;
+	int rc = 0;
+
+	while (!rc) {
+		pthread_mutex_lock(&s->append_lock);
+		for (; i < s->own_count; i++)
+			if (s->own[i].synced > (again ? 0 : s->own[i].told))
+				break;
+		if (i == s->own_count) {
+			pthread_mutex_unlock(&s->append_lock);
+			break;
+		}
+		memcpy(id, s->own[i].id, PACK_ID_LEN);
+		end = s->own[i].told = s->own[i].synced;
+		i++;
+		pthread_mutex_unlock(&s->append_lock);
+		rc = fn(ctx, id, end);
+	}
+	return rc;
+}
+
+bool packset_news(struct packset *s)
+{
+	bool news = false;
+	uint32_t i;
+
+	pthread_mutex_lock(&s->append_lock);
+	for (i = 0; i < s->own_count; i++)
+		news = news || s->own[i].synced > s->own[i].told;
+	pthread_mutex_unlock(&s->append_lock);
+	return news;
 }
 
 /* --- syncing -------------------------------------------------------------- */
@@ -169,11 +217,19 @@ static int sync_fd(int fd)
 	return fdatasync(fd) < 0 ? -errno : 0;
 }
 
+static void note_synced(struct packset *s, uint32_t own, uint64_t end)
+{
+	pthread_mutex_lock(&s->append_lock);
+	s->own[own].synced = end;
+	pthread_mutex_unlock(&s->append_lock);
+}
+
 static int sync_own(struct packset *s)
 {
 	struct pack_writer *w;
 	struct full *full, *next;
 	uint64_t end = 0;
+	uint32_t own = 0;
 	int rc = 0;
 
 	pthread_mutex_lock(&s->append_lock);
@@ -181,6 +237,7 @@ static int sync_own(struct packset *s)
 	w = s->current;
 	if (w)
 		end = w->end;
+	own = s->own_count - 1; /* of w */
 	pthread_mutex_unlock(&s->append_lock);
 
 	for (; full; full = next) {
@@ -189,6 +246,8 @@ static int sync_own(struct packset *s)
 			rc = sync_fd(full->w->fd);
 		if (!rc)
 			seal(full->w->fd);
+		if (!rc)
+			note_synced(s, full->own, full->w->end);
 		pack_writer_free(full->w);
 		free(full);
 		s->dir_dirty = true;
@@ -199,6 +258,8 @@ static int sync_own(struct packset *s)
 		rc = sync_fd(w->fd);
 		if (!rc)
 			w->synced = end;
+		if (!rc)
+			note_synced(s, own, end);
 	}
 	return rc;
 }
@@ -302,7 +363,7 @@ static int know_own(struct packset *s)
 
 	pthread_mutex_lock(&s->append_lock);
 	for (i = 0; !rc && i < s->own_count; i++)
-		rc = map_put(s->known, s->own[i], PACK_ID_LEN, s, NULL);
+		rc = map_put(s->known, s->own[i].id, PACK_ID_LEN, s, NULL);
 	pthread_mutex_unlock(&s->append_lock);
 	return rc;
 }

@@ -3,7 +3,8 @@
  *
  * Threads: any.
  * Errors:  what the system said; after a failed fdatasync every later sync
- *          fails as well, because nobody knows what the disk has.
+ *          fails as well, because nobody knows what the disk has. That pack is
+ *          never called sealed: who opens the store next looks at its end.
  */
 #ifndef CAS_PACKSET_H
 #define CAS_PACKSET_H
@@ -31,6 +32,16 @@ int packset_own_id(struct packset *s, uint32_t own,
 /* What is appended from now on goes to another pack; the one so far is sealed
  * by the next sync. */
 int packset_retire(struct packset *s) MUST_USE;
+
+/* Calls back with those of them of which more is on the disk than was said
+ * before, and how much. again: with all, as what was said last was lost. */
+int packset_synced(struct packset *s, bool again,
+		   int (*fn)(void *ctx, const uint8_t id[PACK_ID_LEN],
+			     uint64_t end),
+		   void *ctx) MUST_USE;
+
+/* Whether packset_synced() would have something to say. */
+bool packset_news(struct packset *s);
 
 /* Everything that was appended before the call, by any process, is on disk
  * after it, and so are the names of the packs. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "cas/pack.h"
 #include "core/map.h"
 
 struct entry {
@@ -16,6 +17,8 @@ struct entry {
 struct own_row {
 	uint32_t row; /* 0: none */
 	bool in_batch;
+	uint64_t end;  /* of what rows refer to */
+	uint64_t told; /* the same, as the pack's row has it */
 };
 
 struct pending {
@@ -181,6 +184,28 @@ static struct entry *take(struct pending *p, struct entry **ret_end)
 	return p->batch;
 }
 
+static void reach(struct own_row *r, const struct object_loc *loc)
+{
+	r->end = MAX(r->end,
+		     loc->offset + RECORD_HEADER_LEN + (uint64_t)loc->stored);
+}
+
+/* How far the packs are referred to, so that a crash that cuts one short is
+ * noticed. */
+static int write_extents(struct pending *p, struct objects *o)
+{
+	struct own_row *r;
+	int rc = 0;
+
+	for (r = p->rows; !rc && r < p->rows + p->row_count; r++) {
+		if (r->end <= r->told)
+			continue;
+		rc = packs_extent(o, r->row, r->end);
+		r->told = r->end;
+	}
+	return rc;
+}
+
 int pending_write(struct pending *p, struct objects *o)
 {
 	struct object_loc loc;
@@ -197,8 +222,10 @@ int pending_write(struct pending *p, struct objects *o)
 				: objects_add(o, &e->addr, &loc);
 		if (rc < 0)
 			return rc;
+		reach(&p->rows[e->loc.pack], &loc);
 	}
-	return objects_count(o);
+	rc = write_extents(p, o);
+	return rc < 0 ? rc : objects_count(o);
 }
 
 /* Under the lock: done with, or superseded by a later entry. */
@@ -234,5 +261,7 @@ void pending_end(struct pending *p, bool committed)
 		if (p->rows[i].in_batch && !committed)
 			p->rows[i].row = 0;
 		p->rows[i].in_batch = false;
+		if (!committed)
+			p->rows[i].told = 0;
 	}
 }

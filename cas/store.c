@@ -29,6 +29,8 @@
 #include "cas/pack_cache.h"
 #include "cas/packset.h"
 #include "cas/pending.h"
+#include "cas/recover.h"
+#include "core/tip.h"
 
 #define CHUNK_CACHE MIB(64)
 #define NODE_CACHE  MIB(16)
@@ -48,6 +50,11 @@ struct store {
 	struct attach *attach;
 	unsigned leaving[2];	      /* when the batch ends; db_lock() */
 	_Atomic(pthread_t) committer; /* thread between our hooks, or 0 */
+
+	struct tips *tips; /* these: db_lock() */
+	struct tip safe;   /* synced last, all of it */
+	bool safe_known;   /* the row of the chain says so */
+	bool tell_again;   /* what was said of the packs was lost */
 };
 
 /* --- the index ------------------------------------------------------------ */
@@ -68,12 +75,33 @@ static int any_id(void *ctx, uint32_t pack, uint8_t ret[PACK_ID_LEN])
 	return packs_id(s->objects, pack, ret);
 }
 
-static int before_commit(void *ctx)
+static int pack_is_safe(void *ctx, const uint8_t id[PACK_ID_LEN], uint64_t end)
 {
 	struct store *s = ctx;
 
+	return packs_durable(s->objects, id, end);
+}
+
+/* What is on the disk since the last time is noted along with other rows. */
+static int write_safe(struct store *s)
+{
+	int rc = packset_synced(s->packs, s->tell_again, pack_is_safe, s);
+
+	s->tell_again = false;
+	if (rc || s->safe_known)
+		return rc;
+	s->safe_known = true;
+	return tips_set_durable(s->tips, &s->safe);
+}
+
+static int before_commit(void *ctx)
+{
+	struct store *s = ctx;
+	int rc;
+
 	s->committer = pthread_self();
-	return pending_write(s->pending, s->objects);
+	rc = pending_write(s->pending, s->objects);
+	return rc ? rc : write_safe(s);
 }
 
 static void after_commit(void *ctx, bool committed)
@@ -89,6 +117,10 @@ static void after_commit(void *ctx, bool committed)
 	for (g = 0; g < 2; g++)
 		for (; s->leaving[g]; s->leaving[g]--)
 			holds_leave(s->holds, g);
+	if (!committed) {
+		s->tell_again = true;
+		s->safe_known = false;
+	}
 }
 
 int store_find(struct store *s, const struct addr *a, struct object_loc *ret)
@@ -483,7 +515,7 @@ int store_serve(struct store *s)
 
 /* --- durable -------------------------------------------------------------- */
 
-static int commit(struct store *s)
+static int commit(struct store *s, struct tip *ret)
 {
 	int rc = 0;
 
@@ -492,18 +524,44 @@ static int commit(struct store *s)
 		rc = db_begin(s->db);
 	if (!rc)
 		rc = db_commit(s->db);
+	if (!rc)
+		rc = tips_newest(s->tips, ret);
 	db_unlock(s->db);
 	return rc;
 }
 
 int store_sync(struct store *s)
 {
-	int rc = commit(s);
+	struct tip tip;
+	int rc = commit(s, &tip);
 
 	if (!rc)
 		rc = packset_sync(s->packs);
 	if (!rc)
 		rc = db_sync(s->db);
+	if (rc)
+		return rc;
+	db_lock(s->db);
+	if (tip.seq > s->safe.seq) {
+		s->safe = tip;
+		s->safe_known = false;
+	}
+	db_unlock(s->db);
+	return 0;
+}
+
+/* The last sync, too, is noted, so that whoever opens the store next has
+ * nothing to look at. When this is lost, it has. */
+static int note_last(struct store *s)
+{
+	int rc = 0;
+
+	db_lock(s->db);
+	if (!s->safe_known || packset_news(s->packs))
+		rc = db_begin(s->db);
+	if (!rc)
+		rc = db_commit(s->db);
+	db_unlock(s->db);
 	return rc;
 }
 
@@ -538,6 +596,8 @@ static int open_rows(struct store *s, struct err *err)
 		name_others(s, err);
 	if (!rc)
 		rc = objects_open(s->db, path, &s->objects, err);
+	if (!rc)
+		rc = tips_open(s->db, &s->tips);
 	return rc;
 }
 
@@ -569,11 +629,30 @@ static int open_parts(struct store *s, struct err *err)
 	return rc;
 }
 
+/* It is a store once its tables are on the disk. */
+static int seal_fresh(struct store *s, struct err *err)
+{
+	int rc = db_sync(s->db);
+
+	if (rc)
+		return err_set(err, rc, "%s/deriva.db: %s", s->layout.path,
+			       err_name(rc));
+	return layout_seal(&s->layout, err);
+}
+
+static int open_after_crash(struct store *s, struct err *err)
+{
+	int rc = recover(s, s->tips, attach_alone(s->attach), err);
+
+	return rc ? rc : note_last(s);
+}
+
 static void store_free(struct store *s)
 {
 	if (!s)
 		return;
 	ingest_free(s->ingest);
+	tips_close(s->tips);
 	objects_close(s->objects);
 	db_close(s->db);
 	pending_free(s->pending);
@@ -597,6 +676,7 @@ int store_open(const char *path, int flags, struct store **ret, struct err *err)
 	if (!s)
 		return err_set(err, -ENOMEM, "%s", err_name(-ENOMEM));
 	s->layout = (struct layout){NULL, -1, -1, -1, false};
+	s->safe_known = true;
 	chunker_init(&s->chunker);
 	rc = layout_open(path, flags & STORE_CREATE, &s->layout, err);
 	if (!rc)
@@ -607,7 +687,9 @@ int store_open(const char *path, int flags, struct store **ret, struct err *err)
 	if (!rc)
 		rc = open_parts(s, err);
 	if (!rc && s->layout.fresh)
-		rc = layout_seal(&s->layout, err);
+		rc = seal_fresh(s, err);
+	else if (!rc)
+		rc = open_after_crash(s, err);
 	/* up to here, what only one process may do is done by who is alone */
 	if (!rc)
 		rc = attach_share(s->attach);
@@ -624,6 +706,8 @@ int store_close(struct store *s)
 	if (!s)
 		return 0;
 	rc = store_sync(s);
+	if (!rc)
+		rc = note_last(s);
 	store_free(s);
 	return rc;
 }

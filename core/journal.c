@@ -36,11 +36,13 @@ struct mark {
 	uint64_t seq;
 };
 
-enum { GET_HEAD, PUT_HEAD, N_STMTS };
+enum { GET_HEAD, PUT_HEAD, PUT_BATCH, N_STMTS };
 static const char *const sql[N_STMTS] = {
 	[GET_HEAD] = "SELECT address, seq FROM journal WHERE id = 1",
 	[PUT_HEAD] = "INSERT INTO journal(id, address, seq) VALUES (1, ?1, ?2)"
 		     " ON CONFLICT(id) DO UPDATE SET address = ?1, seq = ?2",
+	[PUT_BATCH] = "INSERT OR REPLACE INTO batch(address, last)"
+		      " VALUES (?1, ?2)",
 };
 
 struct journal {
@@ -371,17 +373,24 @@ int journal_head(struct journal *j, struct addr *ret, uint64_t *ret_seq)
 	return n == ADDR_LEN ? 0 : -EUCLEAN;
 }
 
-static int set_head(struct journal *j, const struct addr *a)
+static int put_head(struct journal *j, unsigned id, const struct addr *a)
 {
 	struct stmt *st;
 	int rc;
 
-	st = stmts_get(&j->stmts, PUT_HEAD, &rc);
+	st = stmts_get(&j->stmts, id, &rc);
 	if (!st)
 		return rc;
 	stmt_blob(st, 1, a->b, ADDR_LEN);
 	stmt_int(st, 2, (int64_t)j->seq);
 	return stmt_run(st);
+}
+
+static int set_head(struct journal *j, const struct addr *a)
+{
+	int rc = put_head(j, PUT_HEAD, a);
+
+	return rc < 0 ? rc : put_head(j, PUT_BATCH, a);
 }
 
 /* Stores one part's two objects; *prev becomes the address of its journal. */

@@ -81,6 +81,13 @@ void ns_set_clock(struct ns *ns, int64_t (*now)(void *ctx), void *ctx);
 /* No change gets a number at or below seq any more (journals that were written
  * and never committed have numbers too). */
 int ns_raise(struct ns *ns, uint64_t seq) MUST_USE;
+/* The same where no namespace is open. */
+int ns_raise_stored(struct db *db, uint64_t seq) MUST_USE;
+
+/* Takes everything back that came after a change, rows and all, as if it had
+ * never been: for changes whose bytes a power cut took away. Their numbers are
+ * not used again. Nobody has the namespace open who remembers more of it. */
+int ns_rollback(struct ns *ns, uint64_t to) MUST_USE;
 
 /* --- reading; `at` is a change number or NS_NOW --------------------------- */
 

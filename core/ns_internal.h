@@ -10,6 +10,7 @@
  *   ns_rename.c   names that move
  *   ns_attr.c     attributes, content, extended attributes
  *   ns_orphan.c   inodes without a name, and whose they are
+ *   ns_rollback.c back to an earlier change, after a power cut
  */
 #ifndef CORE_NS_INTERNAL_H
 #define CORE_NS_INTERNAL_H
@@ -72,9 +73,23 @@ enum ns_stmt {
 	NS_ORPHAN_ADD,
 	NS_ORPHAN_DEL,
 	NS_ORPHAN_LIST,
+
+	NS_BACK_INODES,
+	NS_BACK_CHANGES,
+	NS_BACK_VERSIONS,
+	NS_BACK_ENTRY_DEL,
+	NS_BACK_ENTRY_REVIVE,
+	NS_BACK_XATTR_DEL,
+	NS_BACK_XATTR_REVIVE,
+	NS_BACK_XATTR_KILL,
+	NS_BACK_VERSION_DEL,
+	NS_BACK_CHANGE_DEL,
+	NS_BACK_LINKS,
+	NS_BACK_SUBDIRS,
 	NS_STMTS,
 };
 extern const char *const ns_sql[NS_STMTS];
+extern const char ns_raise_sql[];
 
 /* The row `counter`: read when a batch begins, since other processes write it
  * too, and written when it ends. */

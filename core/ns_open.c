@@ -132,6 +132,24 @@ int ns_raise(struct ns *ns, uint64_t seq)
 	return 0;
 }
 
+int ns_raise_stored(struct db *db, uint64_t seq)
+{
+	int rc = db_begin(db);
+	struct stmt *st;
+
+	if (rc < 0)
+		return rc;
+	if (seq >= (uint64_t)INT64_MAX)
+		return -EOVERFLOW;
+	st = db_prepare(db, ns_raise_sql, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)seq + 1);
+	rc = stmt_run(st);
+	stmt_free(st);
+	return rc;
+}
+
 uint64_t ns_last_change(struct ns *ns)
 {
 	uint64_t seq;

@@ -185,5 +185,42 @@ const char *const ns_sql[NS_STMTS] = {
 	[NS_ORPHAN_DEL] = "DELETE FROM orphan WHERE branch = 1 AND ino = ?1",
 	[NS_ORPHAN_LIST] =
 		"SELECT ino, owner FROM orphan WHERE branch = 1",
+
+	/* Going back after a power cut reads each table once: it is rare, and
+	 * no index serves it. */
+	[NS_BACK_INODES] =
+		"SELECT ino FROM version INDEXED BY version_born"
+		" WHERE branch = 1 AND born > ?1"
+		" UNION SELECT ino FROM entry NOT INDEXED"
+		" WHERE born > ?1 OR died > ?1"
+		" UNION SELECT parent FROM entry NOT INDEXED"
+		" WHERE born > ?1 OR died > ?1",
+	[NS_BACK_CHANGES] = "SELECT count(*) FROM change WHERE seq > ?1",
+	[NS_BACK_VERSIONS] =
+		"SELECT count(*) FROM version INDEXED BY version_born"
+		" WHERE branch = 1 AND born > ?1",
+	[NS_BACK_ENTRY_DEL] = "DELETE FROM entry WHERE born > ?1",
+	[NS_BACK_ENTRY_REVIVE] =
+		"UPDATE entry SET died = NULL, node = 0 WHERE died > ?1",
+	[NS_BACK_XATTR_DEL] = "DELETE FROM xattr WHERE born > ?1",
+	[NS_BACK_XATTR_REVIVE] =
+		"UPDATE xattr SET died = NULL WHERE died > ?1",
+	[NS_BACK_XATTR_KILL] =
+		"UPDATE xattr SET died = ?1 WHERE died IS NULL AND ino NOT IN"
+		" (SELECT ino FROM inode WHERE branch = 1)",
+	[NS_BACK_VERSION_DEL] =
+		"DELETE FROM version WHERE branch = 1 AND born > ?1",
+	[NS_BACK_CHANGE_DEL] = "DELETE FROM change WHERE seq > ?1",
+	[NS_BACK_LINKS] =
+		"SELECT count(*) FROM entry INDEXED BY entry_ino"
+		" WHERE branch = 1 AND ino = ?1 AND died IS NULL",
+	[NS_BACK_SUBDIRS] =
+		"SELECT count(*) FROM entry AS e INDEXED BY entry_present"
+		" JOIN inode AS i ON i.branch = 1 AND i.ino = e.ino"
+		" WHERE e.branch = 1 AND e.parent = ?1 AND e.died IS NULL"
+		" AND (i.mode & 61440) = 16384",
 };
 /* clang-format on */
+
+const char ns_raise_sql[] = "UPDATE counter SET next_seq = max(next_seq, ?1)"
+			    " WHERE id = 1";

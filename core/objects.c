@@ -37,6 +37,13 @@ static const char *const main_sql[MAIN_STMTS] = {
 	[PACK_ALL] = "SELECT p.id, p.name, coalesce(n, 0) FROM pack AS p"
 		     " LEFT JOIN (SELECT pack, count(*) AS n FROM object"
 		     " GROUP BY pack) AS o ON o.pack = p.id ORDER BY p.id",
+	[PACK_EXTENT] = "UPDATE pack SET extent = max(extent, ?2)"
+			" WHERE id = ?1",
+	[PACK_DURABLE] = "UPDATE pack SET durable = max(durable, ?2)"
+			 " WHERE name = ?1",
+	[PACK_ENDS] = "SELECT id, name, extent, durable FROM pack",
+	[PACK_CUT] = "UPDATE pack SET extent = ?2, durable = ?2 WHERE id = ?1",
+	[PACK_GONE] = "DELETE FROM pack WHERE id = ?1",
 };
 
 static const char *const read_sql[READ_STMTS] = {
@@ -447,6 +454,91 @@ int packs_iterate(struct objects *o,
 	}
 	stmt_free(s);
 	return rc;
+}
+
+/* --- what is on the disk -------------------------------------------------- */
+
+static int set_end(struct objects *o, int which, uint32_t pack, uint64_t end)
+{
+	struct stmt *s = o->stmts[which];
+	int rc = end > INT64_MAX ? -EFBIG : db_begin(o->db);
+
+	if (rc < 0)
+		return rc;
+	stmt_int(s, 1, pack);
+	stmt_int(s, 2, (int64_t)end);
+	return stmt_run(s);
+}
+
+int packs_extent(struct objects *o, uint32_t pack, uint64_t end)
+{
+	return set_end(o, PACK_EXTENT, pack, end);
+}
+
+int packs_cut(struct objects *o, uint32_t pack, uint64_t end)
+{
+	return set_end(o, PACK_CUT, pack, end);
+}
+
+int packs_durable(struct objects *o, const uint8_t id[PACK_ID_LEN],
+		  uint64_t end)
+{
+	struct stmt *s = o->stmts[PACK_DURABLE];
+	int rc = end > INT64_MAX ? -EFBIG : db_begin(o->db);
+
+	if (rc < 0)
+		return rc;
+	stmt_blob(s, 1, id, PACK_ID_LEN);
+	stmt_int(s, 2, (int64_t)end);
+	return stmt_run(s);
+}
+
+static int ends_of(struct stmt *s, struct pack_ends *ret)
+{
+	int64_t pack = stmt_col_int(s, 0), extent = stmt_col_int(s, 2);
+	int64_t durable = stmt_col_int(s, 3);
+	const void *id;
+	size_t n;
+
+	id = stmt_col_blob(s, 1, &n);
+	if (n != PACK_ID_LEN || pack <= 0 || pack > UINT32_MAX || extent < 0 ||
+	    durable < 0)
+		return -EUCLEAN;
+	ret->pack = (uint32_t)pack;
+	memcpy(ret->id, id, PACK_ID_LEN);
+	ret->extent = (uint64_t)extent;
+	ret->durable = (uint64_t)durable;
+	return 0;
+}
+
+int packs_ends(struct objects *o,
+	       int (*fn)(void *ctx, const struct pack_ends *p), void *ctx)
+{
+	struct stmt *s = o->stmts[PACK_ENDS];
+	struct pack_ends p;
+	int rc;
+
+	while ((rc = stmt_step(s)) > 0) {
+		rc = ends_of(s, &p);
+		if (rc >= 0)
+			rc = fn(ctx, &p);
+		if (rc) {
+			stmt_reset(s);
+			break;
+		}
+	}
+	return rc;
+}
+
+int packs_remove(struct objects *o, uint32_t pack)
+{
+	struct stmt *s = o->stmts[PACK_GONE];
+	int rc = db_begin(o->db);
+
+	if (rc < 0)
+		return rc;
+	stmt_int(s, 1, pack);
+	return stmt_run(s);
 }
 
 int objects_totals(struct objects *o, struct object_totals *ret)

@@ -67,6 +67,23 @@ int packs_iterate(struct objects *o,
 		  int (*fn)(void *ctx, uint32_t pack,
 			    const uint8_t id[PACK_ID_LEN], uint64_t objects),
 		  void *ctx) MUST_USE;
+/* How far a pack is referred to by rows, and on the disk for certain. */
+struct pack_ends {
+	uint32_t pack;
+	uint8_t id[PACK_ID_LEN];
+	uint64_t extent, durable;
+};
+/* The numbers rise: what is less than what is there changes nothing. */
+int packs_extent(struct objects *o, uint32_t pack, uint64_t end) MUST_USE;
+int packs_durable(struct objects *o, const uint8_t id[PACK_ID_LEN],
+		  uint64_t end) MUST_USE;
+int packs_ends(struct objects *o,
+	       int (*fn)(void *ctx, const struct pack_ends *p),
+	       void *ctx) MUST_USE;
+/* After bytes were lost: both numbers as they are now; the row of a pack that
+ * is gone. */
+int packs_cut(struct objects *o, uint32_t pack, uint64_t end) MUST_USE;
+int packs_remove(struct objects *o, uint32_t pack) MUST_USE;
 
 struct object_totals {
 	uint64_t objects, raw, stored, packs;

@@ -201,15 +201,13 @@ static int make_root(struct rebuild *r)
 /* --- the end ---------------------------------------------------------------
  */
 
-static int put_head(struct rebuild *r, const struct addr *head)
+/* All that was read is on the disk. */
+static int put_head(struct rebuild *r, const char *sql, const struct addr *head)
 {
 	struct stmt *st;
 	int rc;
 
-	st = db_prepare(r->db,
-			"INSERT OR REPLACE INTO journal(id, address, seq)"
-			" VALUES (1, ?1, ?2)",
-			&rc);
+	st = db_prepare(r->db, sql, &rc);
 	if (!st)
 		return rc;
 	stmt_blob(st, 1, head->b, ADDR_LEN);
@@ -225,7 +223,15 @@ int rebuild_end(struct rebuild *r, const struct addr *head, uint64_t seq,
 	int rc = db_begin(r->db);
 
 	if (rc == 0 && head)
-		rc = put_head(r, head);
+		rc = put_head(r,
+			      "INSERT OR REPLACE INTO journal(id, address,"
+			      " seq, durable_seq) VALUES (1, ?1, ?2, ?2)",
+			      head);
+	if (rc >= 0 && head)
+		rc = put_head(r,
+			      "INSERT OR REPLACE INTO batch(address, last)"
+			      " VALUES (?1, ?2)",
+			      head);
 	if (rc >= 0 && r->gap)
 		rc = make_root(r);
 	if (rc >= 0 && r->gap)

@@ -257,6 +257,8 @@ int rebuild_journals(struct db *db, struct journal *j,
 		rc = db_begin(db);
 	if (rc == 0)
 		rc = rebuild_exec(db, "DELETE FROM journal");
+	if (rc == 0)
+		rc = rebuild_exec(db, "DELETE FROM batch");
 	while (rc == 0 && (rc = write_some(&w, changes, &seq)) > 0) {
 		if (progress)
 			progress(ctx, seq);

@@ -19,6 +19,8 @@ enum {
 	DERIVED_HISTORY,
 	RESULT_ALL,
 	DERIVED_ALL,
+	DERIVED_BACK,
+	RESULT_DROP,
 	N_STMTS,
 };
 
@@ -75,6 +77,8 @@ static const char *const sql[N_STMTS] = {
 	[DERIVED_ALL] =
 		"SELECT " DERIVED_COLUMNS ", dir, name FROM derived"
 		" WHERE branch = 1 ORDER BY dir, name, seq",
+	[DERIVED_BACK] = "DELETE FROM derived WHERE seq > ?1",
+	[RESULT_DROP] = "DELETE FROM result WHERE recipe = ?1",
 };
 /* clang-format on */
 
@@ -551,4 +555,34 @@ int results_restore(struct results *r, struct derived *d, int64_t wall_ns)
 		d->before = old.recipe;
 	rc = restore_result(r, d, wall_ns);
 	return rc < 0 ? rc : put_row(r, d);
+}
+
+/* --- after a power cut ---------------------------------------------------- */
+
+int results_rollback(struct results *r, uint64_t to)
+{
+	struct stmt *st;
+	int rc = db_begin(r->db);
+
+	if (rc < 0)
+		return rc;
+	st = stmts_get(&r->stmts, DERIVED_BACK, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)to);
+	return stmt_run(st);
+}
+
+int results_drop(struct results *r, const struct addr *recipe)
+{
+	struct stmt *st;
+	int rc = db_begin(r->db);
+
+	if (rc < 0)
+		return rc;
+	st = stmts_get(&r->stmts, RESULT_DROP, &rc);
+	if (!st)
+		return rc;
+	stmt_blob(st, 1, recipe->b, ADDR_LEN);
+	return stmt_run(st);
 }

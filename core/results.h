@@ -94,6 +94,11 @@ int results_each(struct results *r,
 int results_each_derived(struct results *r,
 			 int (*fn)(void *ctx, const struct derived *d),
 			 void *ctx) MUST_USE;
+/* Takes the rows of derived names away that came after a change, as
+ * ns_rollback() does. */
+int results_rollback(struct results *r, uint64_t to) MUST_USE;
+/* Forgets a result, whatever it was. */
+int results_drop(struct results *r, const struct addr *recipe) MUST_USE;
 
 struct result_totals {
 	uint64_t results, failures, bytes, uses;

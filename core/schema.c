@@ -186,6 +186,19 @@ const char *const schema_migrations[] = {
 	/* to version 3: names with a percent sign, found without a look at the others */
 	"CREATE INDEX entry_percent ON entry(branch, parent, born)"
 	"  WHERE instr(name, x'25') > 0;",
+
+	/* to version 4: what is on the disk for certain, to tell after a crash
+	 * what may be missing: of a pack the end of what rows refer to and of
+	 * what was synced; of the history the last change, with the journals
+	 * of it and of the batches since */
+	"ALTER TABLE pack ADD COLUMN extent INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE pack ADD COLUMN durable INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE journal ADD COLUMN durable_seq INTEGER NOT NULL"
+	"  DEFAULT 0;"
+	"CREATE TABLE batch("
+	"  last INTEGER PRIMARY KEY, address BLOB NOT NULL) STRICT;"
+	"UPDATE journal SET durable_seq = seq;"
+	"INSERT INTO batch SELECT seq, address FROM journal;",
 };
 /* clang-format on */
 

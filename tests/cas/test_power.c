@@ -1,0 +1,238 @@
+/* The power is cut at every place of a history of writes and syncs, in several
+ * ways at each: the store opens by itself, is as it was after one of the
+ * changes, and nothing that was synced is missing. */
+#include "cas/blob.h"
+#include "cas/store.h"
+#include "tests/cas/util.h"
+#include "tests/cas/world.h"
+#include "tests/lib/disk.h"
+#include "tests/lib/harness.h"
+#include "tests/lib/power.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+/* --- the history ---------------------------------------------------------- */
+
+/* What was, after each change that was committed. */
+struct history {
+	struct buf states[4096];
+	unsigned n;
+};
+
+static struct history history;
+
+static void remember(struct world *w)
+{
+	ck_assert_uint_lt(history.n, ARRAY_LEN(history.states));
+	world_dump(w, &history.states[history.n++]);
+}
+
+/* Marks: how many states there were, with the lowest bit when they are safe. */
+static void acknowledge(bool safe)
+{
+	disk_mark((uint64_t)history.n << 1 | safe);
+}
+
+static void commit(struct world *w)
+{
+	ck_assert_int_eq(db_commit(store_db(w->store)), 0);
+	remember(w);
+	acknowledge(false);
+}
+
+static void sync_all(struct world *w)
+{
+	commit(w);
+	ck_assert_int_eq(store_sync(w->store), 0);
+	acknowledge(true);
+}
+
+/* Text that no other file has; now and then one of several chunks. */
+static void write_file(struct world *w, const char *name, unsigned i)
+{
+	size_t n = i % 11 == 5 ? 60000 : i % 4 == 0 ? 3000 : 40;
+	uint8_t *p = i % 3 ? random_bytes(n, i) : text_bytes(n, i);
+
+	world_write(w, name, p, n);
+	free(p);
+}
+
+static void step(struct world *w, unsigned i)
+{
+	char name[32], to[32];
+
+	snprintf(name, sizeof(name), "f%u", i % 13);
+	snprintf(to, sizeof(to), "f%u", (i + 5) % 13);
+	switch (i % 9) {
+	case 3:
+		world_rename(w, name, to);
+		break;
+	case 5:
+		world_unlink(w, to);
+		break;
+	case 6:
+		world_xattr(w, name, i);
+		break;
+	case 7:
+		world_mkdir(w, i);
+		break;
+	case 8:
+		world_result(w, i);
+		break;
+	default:
+		write_file(w, name, i);
+	}
+}
+
+/* Batches of one to four changes, syncs now and then, a checkpoint, an end and
+ * a new beginning. */
+static void run(const char *dir, unsigned steps)
+{
+	struct world w;
+	unsigned i;
+
+	world_open(&w, dir);
+	remember(&w);
+	acknowledge(false);
+	for (i = 0; i < steps; i++) {
+		step(&w, i);
+		if (i % 4 != 1)
+			commit(&w);
+		if (i % 7 == 6)
+			sync_all(&w);
+		if (i % 37 == 30) {
+			commit(&w);
+			world_checkpoint(&w);
+		}
+		if (i % 29 == 28) {
+			commit(&w);
+			world_close(&w);
+			acknowledge(true);
+			world_open(&w, dir);
+		}
+	}
+	commit(&w);
+	world_close(&w);
+	acknowledge(true);
+}
+
+/* --- the cuts ------------------------------------------------------------- */
+
+static struct {
+	unsigned cuts, back, newest, unmade;
+} seen;
+
+/* The state that is found, at or behind the safe one. */
+static void find_state(struct world *w, unsigned safe, unsigned upto, size_t at,
+		       uint64_t seed)
+{
+	struct buf is = BUF_INIT;
+	unsigned i;
+
+	world_dump(w, &is);
+	for (i = upto; i-- > safe;)
+		if (is.len == history.states[i].len &&
+		    !memcmp(is.data, history.states[i].data, is.len))
+			break;
+	if (i + 1 == safe || i == UINT32_MAX) {
+		fprintf(stderr, "# found:\n%s# newest possible:\n%s",
+			buf_cstr(&is), buf_cstr(&history.states[upto - 1]));
+		ck_abort_msg("cut %zu seed %ju: no state between %u and %u", at,
+			     (uintmax_t)seed, safe, upto);
+	}
+	seen.newest += i + 1 == upto;
+	buf_done(&is);
+}
+
+static void check_cut(struct power *p, const char *dir, size_t at,
+		      uint64_t seed, unsigned safe, unsigned upto)
+{
+	char store[4096];
+	struct world w;
+	struct err err = {{0}};
+	int rc;
+
+	power_cut(p, at, seed, dir);
+	snprintf(store, sizeof(store), "%s/store", dir);
+	rc = world_try(&w, store, safe ? 0 : STORE_CREATE, &err);
+	if (rc == -ENOENT && !safe && access(store, F_OK) < 0) {
+		seen.unmade++;
+		goto out;
+	}
+	ck_assert_msg(!rc, "cut %zu seed %ju: %s", at, (uintmax_t)seed,
+		      err.msg);
+	world_check(&w);
+	if (upto)
+		find_state(&w, safe ? safe - 1 : 0, upto, at, seed);
+	world_goes_on(&w);
+	seen.back += world_rolled_back(&w);
+	world_close(&w);
+out:
+	seen.cuts++;
+	remove_tree(dir);
+}
+
+/* The first record before which `safe` states are known to be safe, and how
+ * many there may be at most: a batch may be in the log and not acknowledged. */
+static void cut_all(struct power *p, const char *dir, unsigned seeds,
+		    unsigned every)
+{
+	unsigned safe = 0, upto = 1;
+	const struct disk_record *r;
+	size_t at;
+	uint64_t i;
+
+	for (at = 1; at <= power_count(p); at++) {
+		r = power_record(p, at - 1);
+		if (r->kind == DISK_MARK) {
+			upto = MIN((unsigned)(r->off >> 1) + 1, history.n);
+			if (r->off & 1)
+				safe = (unsigned)(r->off >> 1);
+		}
+		if (at % every)
+			continue;
+		for (i = 0; i < seeds; i++)
+			check_cut(p, dir, at,
+				  i < 2 ? i : at * UINT64_C(1000003) + i, safe,
+				  upto);
+	}
+}
+
+static unsigned from_environment(const char *name, unsigned otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? (unsigned)strtoul(text, NULL, 10) : otherwise;
+}
+
+/* POWER_STEPS, POWER_SEEDS and POWER_EVERY make it longer. */
+START_TEST(power_cut_leaves_what_was_synced_and_a_prefix_of_the_rest)
+{
+	char *dir = test_dir(), store[4096], log[4096], found[4096];
+	struct power *p;
+
+	snprintf(log, sizeof(log), "%s/log", dir);
+	snprintf(found, sizeof(found), "%s/found", dir);
+	snprintf(store, sizeof(store), "%s/root", dir);
+	ck_assert_int_eq(mkdir(store, 0700), 0);
+	disk_watch(store, log);
+	strcat(store, "/store");
+	run(store, from_environment("POWER_STEPS", 90));
+	disk_rest();
+	p = power_load(log);
+	quiet();
+	disk_lazy(true);
+	cut_all(p, found, from_environment("POWER_SEEDS", 4),
+		from_environment("POWER_EVERY", 3));
+	printf("# %zu records, %u cuts: %u times the newest state, %u times "
+	       "rolled back, %u times there was no store yet\n",
+	       power_count(p), seen.cuts, seen.newest, seen.back, seen.unmade);
+	ck_assert_uint_gt(seen.back, 0);
+	power_free(p);
+	remove_tree(dir);
+	free(dir);
+}
+END_TEST
+
+TESTS("power", power_cut_leaves_what_was_synced_and_a_prefix_of_the_rest)
