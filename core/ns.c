@@ -290,8 +290,20 @@ bool ns_dir_empty(struct ns *ns, uint64_t dir)
 	return stmts_int(st, &one) == 0;
 }
 
-/* Puts "/name" before what is there, which may be NULL; the parent's number
- * comes back. */
+static void add_reversed(struct buf *b, const uint8_t *p, size_t n)
+{
+	uint8_t *to = buf_room(b, n);
+
+	if (!to)
+		return;
+	b->len += n;
+	while (n--)
+		*to++ = p[n];
+	*to = '\0';
+}
+
+/* Adds "eman/" to what is there, which may be NULL; the parent's number comes
+ * back. */
 static int path_step(struct ns *ns, uint64_t at, uint64_t *ino, struct buf *b)
 {
 	enum ns_stmt id = at == NS_NOW ? NS_ENTRY_OF_INO : NS_PAST_ENTRY_OF_INO;
@@ -311,14 +323,27 @@ static int path_step(struct ns *ns, uint64_t at, uint64_t *ino, struct buf *b)
 		return rc < 0 ? rc : -ENOENT;
 	*ino = (uint64_t)stmt_col_int(st, 0);
 	p = stmt_col_blob(st, 1, &n);
-	if (b && buf_room(b, n + 1)) {
-		memmove(b->data + n + 1, b->data, b->len + 1);
-		b->data[0] = '/';
-		memcpy(b->data + 1, p, n);
-		b->len += n + 1;
+	if (b) {
+		add_reversed(b, p, n);
+		buf_u8(b, '/');
 	}
 	stmt_reset(st);
 	return b ? buf_err(b) : 0;
+}
+
+int ns_climb(struct ns_climb *c, struct ns *ns, uint64_t at, uint64_t *ino,
+	     struct buf *reversed)
+{
+	int rc = path_step(ns, at, ino, reversed);
+
+	if (rc < 0)
+		return rc;
+	if (c->steps && *ino == c->seen)
+		return -EUCLEAN;
+	if (!(c->steps & (c->steps - 1)))
+		c->seen = *ino;
+	c->steps++;
+	return 0;
 }
 
 int ns_parent(struct ns *ns, uint64_t at, uint64_t ino, uint64_t *ret)
@@ -334,21 +359,18 @@ int ns_parent(struct ns *ns, uint64_t at, uint64_t ino, uint64_t *ret)
 int ns_path(struct ns *ns, uint64_t at, uint64_t ino, struct buf *ret)
 {
 	CLEANUP_BUF struct buf b = BUF_INIT;
-	int rc;
+	struct ns_climb climb = {0};
+	int rc = 0;
 
-	buf_add(&b, "", 0);
-	rc = buf_err(&b);
-	while (rc == 0 && ino != NS_ROOT) {
-		rc = path_step(ns, at, &ino, &b);
-		if (rc == 0 && b.len > MIB(16)) /* a cycle in damaged rows */
-			rc = -EUCLEAN;
-	}
+	while (rc == 0 && ino != NS_ROOT)
+		rc = ns_climb(&climb, ns, at, &ino, &b);
 	if (rc < 0)
 		return rc;
-	if (!b.len)
-		buf_u8(&b, '/');
-	buf_add(ret, b.data, b.len);
-	return b.failed ? -ENOMEM : buf_err(ret);
+	if (b.len)
+		add_reversed(ret, b.data, b.len);
+	else
+		buf_u8(ret, '/');
+	return buf_err(ret);
 }
 
 /* --- settings ------------------------------------------------------------ */

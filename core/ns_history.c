@@ -49,6 +49,7 @@ static int change_floor(struct ns *ns, uint64_t seq, uint64_t *ret_seq,
 			int64_t *ret_time_ns)
 {
 	struct stmt *st;
+	int64_t found;
 	int rc;
 
 	st = stmts_get(&ns->stmts, NS_CHANGE_FLOOR, &rc);
@@ -58,16 +59,20 @@ static int change_floor(struct ns *ns, uint64_t seq, uint64_t *ret_seq,
 	rc = stmt_step(st);
 	if (rc < 0)
 		return rc;
-	*ret_seq = rc ? (uint64_t)stmt_col_int(st, 0) : 0;
+	found = rc ? stmt_col_int(st, 0) : 0;
 	*ret_time_ns = rc ? stmt_col_int(st, 1) : 0;
 	stmt_reset(st);
+	if (found < 0)
+		return -EUCLEAN;
+	*ret_seq = (uint64_t)found;
 	return 0;
 }
 
 /* Times never fall with growing numbers, so that bisection needs no index. */
 int ns_change_at(struct ns *ns, int64_t time_ns, uint64_t *ret_seq)
 {
-	uint64_t lo = 0, hi = ns_last_change(ns), mid, seq = 0, best = 0;
+	uint64_t lo = 0, mid, seq = 0, best = 0;
+	uint64_t hi = MIN(ns_last_change(ns), (uint64_t)INT64_MAX);
 	int64_t t = 0;
 	int rc;
 

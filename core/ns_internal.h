@@ -148,6 +148,17 @@ int ns_column_attr(struct stmt *st, uint64_t ino, struct ns_attr *ret) MUST_USE;
 int ns_target(struct ns *ns, uint64_t at, uint64_t ino,
 	      struct buf *ret) MUST_USE;
 
+/* Steps from an inode to the directory of one of its names. -EUCLEAN when rows
+ * lead in a circle (Brent, "An improved Monte Carlo factorization algorithm",
+ * BIT 1980, has the way to see it). */
+struct ns_climb {
+	uint64_t seen, steps;
+};
+/* The name's bytes in reverse and "/" are added to `reversed`, which may be
+ * NULL. -ENOENT: no name. */
+int ns_climb(struct ns_climb *c, struct ns *ns, uint64_t at, uint64_t *ino,
+	     struct buf *reversed) MUST_USE;
+
 /* --- the past ------------------------------------------------------------ */
 
 int ns_past_lookup(struct ns *ns, uint64_t at, uint64_t dir, const char *name,

@@ -36,6 +36,7 @@ static int read_side(struct ns *ns, struct side *s)
 static int check_not_below(struct ns *ns, uint64_t dir,
 			   const struct ns_attr *moved)
 {
+	struct ns_climb climb = {0};
 	int rc = 0;
 
 	if (!S_ISDIR(moved->mode))
@@ -43,7 +44,7 @@ static int check_not_below(struct ns *ns, uint64_t dir,
 	while (rc == 0 && dir != NS_ROOT) {
 		if (dir == moved->ino)
 			return -EINVAL;
-		rc = ns_parent(ns, NS_NOW, dir, &dir);
+		rc = ns_climb(&climb, ns, NS_NOW, &dir, NULL);
 	}
 	return rc;
 }

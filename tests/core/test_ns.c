@@ -443,6 +443,32 @@ START_TEST(ns_write_gives_a_version_and_only_to_regular_files)
 }
 END_TEST
 
+START_TEST(ns_rows_that_lead_in_a_circle_are_found_out)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+	uint64_t a, inner, c;
+	char sql[100];
+
+	fixture_open(&f);
+	a = make_dir(&f, NS_ROOT, "a");
+	inner = make_dir(&f, a, "b");
+	c = make_dir(&f, NS_ROOT, "c");
+	ck_assert_int_eq(ns_path(f.ns, NS_NOW, inner, &b), 0);
+	ck_assert_str_eq(buf_cstr(&b), "/a/b");
+	snprintf(sql, sizeof(sql),
+		 "UPDATE entry SET parent = %d WHERE ino = %d", (int)inner,
+		 (int)a);
+	run_sql(&f, sql);
+	buf_reset(&b);
+	ck_assert_int_eq(ns_path(f.ns, NS_NOW, inner, &b), -EUCLEAN);
+	ck_assert_uint_eq(b.len, 0);
+	ck_assert_int_eq(try_rename(&f, NS_ROOT, "c", inner, "c", 0), -EUCLEAN);
+	ck_assert_int_eq(try_lookup(&f, NS_NOW, NS_ROOT, "c", &a), 0);
+	ck_assert_uint_eq(a, c);
+	fixture_done(&f);
+}
+END_TEST
+
 START_TEST(ns_xattrs_are_set_listed_replaced_and_removed)
 {
 	CLEANUP_BUF struct buf b = BUF_INIT;
@@ -634,6 +660,7 @@ TESTS("ns", ns_open_makes_the_root_once,
       ns_setattr_sets_what_is_named_and_keeps_the_type,
       ns_write_gives_a_version_and_only_to_regular_files,
       ns_xattrs_are_set_listed_replaced_and_removed,
+      ns_rows_that_lead_in_a_circle_are_found_out,
       ns_xattr_set_says_what_is_wrong,
       ns_path_and_readlink_answer_and_say_what_is_wrong, ns_settings_are_kept,
       ns_totals_follow_what_is_there, ns_damaged_rows_are_euclean)
