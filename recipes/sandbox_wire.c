@@ -94,7 +94,7 @@ static char *get_string(struct cur *c)
 	if (c->bad || n == NO_STRING)
 		return NULL;
 	p = cur_bytes(c, n);
-	if (!p || !n || p[n - 1])
+	if (!p || !n || memchr(p, '\0', n) != p + n - 1)
 		c->bad = true;
 	return c->bad ? NULL : (char *)(uintptr_t)p;
 }
