@@ -177,7 +177,7 @@ static bool parse_zone(const char **s, int *ret)
 	} else if (isdigit((unsigned char)**s) && !digits(s, 2, &m)) {
 		return false;
 	}
-	if (h > 15 || m > 59 || sec > 59)
+	if (h > 24 || m > 59 || sec > 59) /* as far as TZ goes */
 		return false;
 	*ret = sign * (h * 3600 + m * 60 + sec);
 	return true;
