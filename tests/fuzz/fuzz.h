@@ -2,13 +2,7 @@
  *
  * A target is one function that takes any bytes and aborts when a promise is
  * broken. Its main replays files (replay.c), which the tests do with the
- * target's corpus. With clang it can be libFuzzer's instead:
- *
- *	CC=clang meson setup build -Db_lundef=false \
- *		-Db_sanitize=address,undefined \
- *		-Dc_args=-fsanitize=fuzzer-no-link
- *	ninja -C build tests/fuzz/fuzz-recipe
- *	build/tests/fuzz/fuzz-recipe -max_len=4096 NEW tests/fuzz/corpus/recipe
+ * target's corpus; with -Dfuzz=true it is libFuzzer's instead (scripts/fuzz).
  */
 #ifndef TESTS_FUZZ_FUZZ_H
 #define TESTS_FUZZ_FUZZ_H
