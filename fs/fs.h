@@ -144,8 +144,9 @@ struct fs {
 	uid_t uid;
 	gid_t gid;
 	int64_t started_ns;
-	bool epoch;  /* the kernel can forget all names at once */
-	bool checks; /* rights are checked here, not by the kernel: rights.c */
+	bool greeted; /* the kernel has been told what we can do; atomic */
+	bool epoch;   /* the kernel can forget all names at once */
+	bool checks;  /* rights are checked here, not by the kernel: rights.c */
 
 	struct store *store;
 	struct db *db;
@@ -252,6 +253,16 @@ int may(struct fs *fs, struct node *n, int what) MUST_USE;
 /* Whether that user may set these attributes: 0, -EPERM. */
 int may_set(struct fs *fs, struct node *n, const struct stat *st,
 	    int valid) MUST_USE;
+
+/* The kernel leaves it to us (init.c): who writes to a file, or gives it away,
+ * takes its setuid and setgid bits. chowned: whoever does it. */
+void privileges_drop(fuse_req_t req, struct node *n, bool chowned);
+
+/* --- init.c ------------------------------------------------------------- */
+
+/* Takes part in what the kernel and libfuse agree on; after mounting, before
+ * the first request. */
+int init_extend(struct fs *fs) MUST_USE;
 
 /* --- lookup.c ----------------------------------------------------------- */
 

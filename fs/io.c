@@ -258,6 +258,8 @@ void op_write(fuse_req_t req, fuse_ino_t id, const char *p, size_t size,
 
 	(void)id;
 	if (h->node->kind == NODE_SOURCE) {
+		if (!fi->writepage)
+			privileges_drop(req, h->node, false);
 		r = file_write(fs, h->node, p, size, (uint64_t)off,
 			       fi->writepage);
 	} else {

@@ -298,7 +298,7 @@ static int kernel_mount(struct mount *m, struct err *err)
 			       *said ? said : "the kernel refuses");
 	}
 	m->mounted = true;
-	return 0;
+	return init_extend(fs);
 }
 
 /* Sequential reads arrive in requests of this size only when the kernel reads

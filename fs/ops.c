@@ -252,9 +252,14 @@ static void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *st,
 		r = fs_room(fs, 0);
 	if (r >= 0 && (valid & FUSE_SET_ATTR_SIZE))
 		r = truncate_node(req, n, (uint64_t)st->st_size);
+	if (r >= 0 && (valid & FUSE_SET_ATTR_SIZE))
+		privileges_drop(req, n, false);
 	db_lock(fs->db);
 	if (r >= 0)
 		r = set_attrs(req, n, st, valid);
+	if (r >= 0 && (valid & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) &&
+	    !(valid & FUSE_SET_ATTR_MODE))
+		privileges_drop(req, n, true);
 	if (r >= 0)
 		r = node_attr(fs, n, &now);
 	fs_unlock(fs);

@@ -109,6 +109,7 @@ void op_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t off, off_t len,
 		return;
 	}
 	r = fs_room(fs, mode & zero ? 0 : (uint64_t)len);
+	privileges_drop(req, h->node, false);
 	if (r >= 0)
 		r = file_allocate(fs, h->node, mode, (uint64_t)off, end);
 	fuse_reply_err(req, -r);
@@ -179,6 +180,7 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t off_in,
 
 	(void)in;
 	(void)out;
+	privileges_drop(req, handle_of(fi_out)->node, false);
 	r = flags ? -EINVAL
 		  : copy(fs_of(req), handle_of(fi_in), (uint64_t)off_in,
 			 handle_of(fi_out), (uint64_t)off_out, len, &done);

@@ -69,3 +69,31 @@ int may_set(struct fs *fs, struct node *n, const struct stat *st, int valid)
 		return -EPERM;
 	return 0;
 }
+
+void privileges_drop(fuse_req_t req, struct node *n, bool chowned)
+{
+	struct fs *fs = fs_of(req);
+	struct ns_attr a, set, got;
+	char program[32];
+	struct ns_by by;
+	int r;
+
+	if (n->kind != NODE_SOURCE || (!chowned && !fuse_req_ctx(req)->uid))
+		return;
+	db_lock(fs->db);
+	r = ns_getattr(fs->ns, NS_NOW, n->ino, &a);
+	set.mode = a.mode & ~(uint32_t)S_ISUID;
+	if (a.mode & S_IXGRP)
+		set.mode &= ~(uint32_t)S_ISGID;
+	if (r >= 0 && S_ISREG(a.mode) && set.mode != a.mode) {
+		by = by_of(req, program);
+		r = ns_setattr(fs->ns, &by, n->ino, NS_SET_MODE, &set, &got);
+		if (r >= 0)
+			eval_inode_changed(fs->eval, n->ino);
+		fuse_lowlevel_notify_inval_inode(fs->se, node_id(fs, n), -1, 0);
+	}
+	if (r < 0 && r != -ENOENT)
+		log_error("setuid and setgid bits cannot be taken away: %s",
+			  err_name(r));
+	fs_unlock(fs);
+}
