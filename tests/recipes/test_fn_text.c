@@ -456,6 +456,140 @@ START_TEST(inputs_are_taken_line_by_line)
 }
 END_TEST
 
+/* --- join ------------------------------------------------------------------
+ */
+
+/* Both functions and tool on two inputs; the tool reads $1 and $2. */
+static void check_join(struct bench *b, const char *const *params,
+		       const char *options, size_t size, uint64_t seed)
+{
+	CLEANUP_BUF struct buf x = BUF_INIT, y = BUF_INIT, out = BUF_INIT;
+	CLEANUP_BUF struct buf want = BUF_INIT;
+	CLEANUP_FREE char *command = NULL;
+	struct fn_input in[2];
+	struct err err = {""};
+	char end[16];
+
+	fill(&x, WORDS, size, seed);
+	fill(&y, WORDS, size / 2, seed + 1);
+	put(b, x.data, x.len, &in[0]);
+	put(b, y.data, y.len, &in[1]);
+	ck_assert_msg(call_fn(b, "join", in, 2, params, &out, &err) == 0, "%s",
+		      err.msg);
+	/* one stream: the length of the first, then both */
+	snprintf(end, sizeof(end), "%zu", x.len);
+	ck_assert_int_gt(
+		asprintf(&command,
+			 "cat >%s/both; head -c %s %s/both | sort -s %s "
+			 ">%s/x; tail -c +%zu %s/both | sort -s %s >%s/y; "
+			 "join %s %s/x %s/y",
+			 b->dir, end, b->dir,
+			 strstr(options, "-t") ? "-t b -k 2,2" : "-b -k 1,1",
+			 b->dir, x.len + 1, b->dir,
+			 strstr(options, "-t") ? "-t b -k 1,1" : "-b -k 1,1",
+			 b->dir, options, b->dir, b->dir),
+		0);
+	buf_add(&x, y.data, y.len);
+	run_tool(b, command, x.data, x.len, &want);
+	ck_assert_msg(out.len == want.len &&
+			      (!out.len ||
+			       !memcmp(out.data, want.data, out.len)),
+		      "join %s: %zu bytes, not %zu", options, out.len,
+		      want.len);
+}
+
+START_TEST(join_is_join)
+{
+	static const struct {
+		const char *params[9], *options;
+	} table[] = {
+		{{NULL}, ""},
+		{{"lines", "first"}, "-a 1"},
+		{{"lines", "second"}, "-a 2"},
+		{{"lines", "all"}, "-a 1 -a 2"},
+		{{"delimiter", "b", "field1", "2"}, "-t b -1 2 -2 1"},
+		{{"delimiter", "b", "field1", "2", "lines", "all"},
+		 "-t b -1 2 -2 1 -a 1 -a 2"},
+	};
+	BENCH b;
+	size_t i, k;
+
+	setup(&b);
+	for (i = 0; i < ARRAY_LEN(table); i++)
+		for (k = 0; k < 3; k++)
+			check_join(&b, table[i].params, table[i].options,
+				   (size_t[]){0, 50, 3000}[k], k + 5);
+}
+END_TEST
+
+/* More lines of one key than are kept in memory. */
+START_TEST(join_of_one_key_goes_through_scratch)
+{
+	CLEANUP_BUF struct buf x = BUF_INIT, out = BUF_INIT;
+	struct fn_input in[2];
+	struct err err = {""};
+	BENCH b;
+	size_t i, n = 100000;
+
+	setup(&b);
+	for (i = 0; i < n; i++)
+		buf_fmt(&x, "k%099zu\n", i);
+	for (i = 0; i < x.len; i += 101) /* the same key for all */
+		x.data[i + 1] = ' ';
+	put(&b, "k a\nk b\n", 8, &in[0]);
+	put(&b, x.data, x.len, &in[1]);
+	ck_assert_msg(call_fn(&b, "join", in, 2, NULL, &out, &err) == 0, "%s",
+		      err.msg);
+	ck_assert_uint_eq(out.len, 2 * n * (strlen("k a ") + 99));
+	ck_assert_mem_eq(out.data + out.len / 2 - 3, "99\n", 3);
+	ck_assert_mem_eq(out.data + out.len / 2, "k b 0000", 8);
+	ck_assert_mem_eq(out.data + out.len - 4, "999\n", 4);
+}
+END_TEST
+
+/* --- template --------------------------------------------------------------
+ */
+
+START_TEST(template_is_filled_in)
+{
+	CLEANUP_BUF struct buf out = BUF_INIT;
+	struct fn_input in[3];
+	struct err err = {""};
+	BENCH b;
+
+	setup(&b);
+	TEXT("template", P("a", "1", "b", ""), "{{a}}-{{ b }}-{{\ta }}\n}}{\n",
+	     "1--1\n}}{\n");
+	TEXT("template", P("open", "<", "close", ">", "x", "{{y}}"),
+	     "<x>\0{{\xff<x>", "{{y}}\0{{\xff{{y}}");
+	TEXT("template", NULL, "", "");
+	put(&b, "(b)\n\n", 5, &in[0]);
+	put(&b, "", 0, &in[1]);
+	put(&b, "{{body}}{{e}}.", 14, &in[2]);
+	in[0].name = "body";
+	in[1].name = "e";
+	in[2].name = "template";
+	ck_assert_msg(call_fn(&b, "template", in, 3, NULL, &out, &err) == 0,
+		      "%s", err.msg);
+	ck_assert_str_eq(buf_cstr(&out), "(b)\n.");
+}
+END_TEST
+
+START_TEST(template_says_where_it_is_wrong)
+{
+	BENCH b;
+
+	setup(&b);
+	FAILS("template", "a\n{{x}}",
+	      "in.txt:2: neither a param nor an input is called `x`");
+	FAILS("template", "\n\n{{x\n}}", "in.txt:3: `{{` without its `}}`");
+	REFUSED("template", P("title", "x"),
+		"the param `title` stands nowhere in in.txt");
+	REFUSED("template", P("open", ""), "`open` and `close` of `template`");
+	REFUSED("join", NULL, "`join` takes 2 inputs, not 1");
+}
+END_TEST
+
 TESTS("fn_text", head_and_tail_are_the_tools, slice_is_sed_and_python,
       count_is_wc, holes_are_counted_and_cut, uniq_is_uniq, filter_is_grep,
       regex_takes_characters_of_utf8_and_passes_over_the_rest,
@@ -464,4 +598,6 @@ TESTS("fn_text", head_and_tail_are_the_tools, slice_is_sed_and_python,
       text_encodings_say_where_they_are_wrong,
       params_that_do_not_go_together_are_refused,
       pattern_that_would_never_end_is_e2big, line_of_any_length_up_to_the_limit,
-      inputs_are_taken_line_by_line)
+      inputs_are_taken_line_by_line, join_is_join,
+      join_of_one_key_goes_through_scratch, template_is_filled_in,
+      template_says_where_it_is_wrong)
