@@ -83,6 +83,15 @@ void db_revert(struct db *db); /* back to the savepoint, and release it */
  */
 int db_sync(struct db *db) MUST_USE;
 
+/* The log goes over into the main file by itself: with the commit that makes it
+ * long, unless db_checkpoint() is called about once a second, as promised with
+ * db_checkpoint_aside(). Then that only happens when the log is longer by far.
+ * It takes as long as it takes; commits go on meanwhile, but for a moment at
+ * its end, and db_lock() must not be held. Nothing to do, or somebody else who
+ * does it: 0. */
+void db_checkpoint_aside(struct db *db);
+int db_checkpoint(struct db *db) MUST_USE;
+
 /* Changes whenever another connection commits (PRAGMA data_version). */
 int db_data_version(struct db *db, uint64_t *ret) MUST_USE;
 

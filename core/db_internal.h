@@ -8,6 +8,9 @@
 
 #include "core/db.h"
 
+#define LOG_PAGES      4000  /* of the log, then they go to the main file */
+#define LOG_PAGES_MOST 40000 /* the same, where a thread sees to it */
+
 struct db {
 	sqlite3 *sq;
 	char *path;
@@ -31,6 +34,8 @@ struct db {
 	struct stmt *begin, *commit, *rollback;
 	struct stmt *save, *release, *revert;
 	struct stmt *data_version;
+
+	struct db *side; /* another connection, for checkpoints alone */
 
 	pthread_mutex_t sync_mutex; /* guards what follows */
 	int log_fd;

@@ -9,7 +9,6 @@
 #include "core/schema.h"
 #include "core/vfs.h"
 
-#define LOG_PAGES    4000 /* of the log, then they go to the main file */
 #define HEADER_MAGIC "SQLite format 3" /* with its NUL */
 #define RESERVE_AT   20
 
@@ -370,6 +369,7 @@ void db_close(struct db *db)
 	    stmt_run(db->rollback) < 0)
 		log_error("%s: cannot roll back: %s", db->path,
 			  sqlite3_errmsg(db->sq));
+	db_close(db->side);
 	stmt_free(db->begin);
 	stmt_free(db->commit);
 	stmt_free(db->rollback);

@@ -154,6 +154,8 @@ static void *syncer(void *arg)
 		fs->sync_wanted = false;
 		pthread_mutex_unlock(&fs->commit_lock);
 		r = stop ? 0 : seals_sync(fs->seals);
+		if (r >= 0 && !stop)
+			r = db_checkpoint(fs->db);
 		if (r < 0)
 			log_error("%s: cannot be made durable: %s",
 				  store_path(fs->store), err_name(r));
@@ -235,6 +237,7 @@ int committer_start(struct fs *fs)
 	pthread_condattr_destroy(&attr);
 	r = -pthread_create(&fs->committer, NULL, committer, fs);
 	fs->committing = !r;
+	db_checkpoint_aside(fs->db);
 	if (r >= 0) {
 		r = -pthread_create(&fs->syncer, NULL, syncer, fs);
 		fs->syncing = !r;

@@ -720,6 +720,79 @@ START_TEST(db_sync_works_beside_writers_without_the_lock)
 }
 END_TEST
 
+static void *checkpoint_often(void *arg)
+{
+	struct db *db = arg;
+	int i;
+
+	for (i = 0; i < 200; i++)
+		if (db_checkpoint(db) < 0)
+			return db;
+	return NULL;
+}
+
+static void insert_large(struct fixture *f, int from, int n)
+{
+	static char bytes[20000];
+	struct stmt *s;
+	int i, rc = 0;
+
+	db_lock(f->db);
+	s = db_prepare(f->db, "INSERT INTO t VALUES (?, ?)", &rc);
+	ck_assert_ptr_nonnull(s);
+	for (i = from; i < from + n; i++) {
+		ck_assert_int_eq(db_begin(f->db), 0);
+		memset(bytes, i, sizeof(bytes));
+		stmt_int(s, 1, i);
+		stmt_blob(s, 2, bytes, sizeof(bytes));
+		ck_assert_int_eq(stmt_run(s), 0);
+	}
+	stmt_free(s);
+	ck_assert_int_eq(db_commit(f->db), 0);
+	db_unlock(f->db);
+}
+
+static off_t log_size(const struct fixture *f)
+{
+	char path[300];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s-wal", f->path);
+	ck_assert_int_eq(stat(path, &st), 0);
+	return st.st_size;
+}
+
+/* Beside writers nothing is lost; and once it came to its end the log begins
+ * anew. */
+START_TEST(db_checkpoint_keeps_the_log_short_beside_writers)
+{
+	struct fixture f;
+	pthread_t thread;
+	off_t size;
+	void *bad;
+	int i;
+
+	start(&f);
+	db_checkpoint_aside(f.db);
+	ck_assert_int_eq(db_checkpoint(f.db), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, checkpoint_often, f.db),
+			 0);
+	for (i = 0; i < 3000; i += 20)
+		insert_large(&f, i, 20);
+	ck_assert_int_eq(pthread_join(thread, &bad), 0);
+	ck_assert_ptr_null(bad);
+	insert_large(&f, 3000, 1000);
+	ck_assert_int_eq(db_checkpoint(f.db), 0);
+	size = log_size(&f);
+	insert_large(&f, 4000, 20);
+	ck_assert_int_le(log_size(&f), size);
+	ck_assert_int_eq(rows(f.db), 4020);
+	reopen(&f);
+	ck_assert_int_eq(rows(f.db), 4020);
+	end(&f);
+}
+END_TEST
+
 START_TEST(db_created_by_several_processes_at_once_is_one_database)
 {
 	enum { MAKERS = 4 };
@@ -763,4 +836,5 @@ TESTS("db", db_open_without_create_is_enoent_and_makes_nothing,
       db_commit_on_a_full_disk_loses_the_batch_and_nothing_else,
       db_batch_undone_midway_takes_no_more_writes,
       db_sync_works_beside_writers_without_the_lock,
+      db_checkpoint_keeps_the_log_short_beside_writers,
       db_created_by_several_processes_at_once_is_one_database)
