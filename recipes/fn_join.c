@@ -59,7 +59,7 @@ static bool next_field(const struct join *j, const uint8_t **p,
 {
 	const uint8_t *s = *p, *stop;
 
-	if (s == end && (j->blanks || !first))
+	if (s == end)
 		return false;
 	if (j->blanks) {
 		while (s < end && is_blank(*s))
