@@ -22,7 +22,8 @@
  *	  u8	flags		1 executable, 2 named, 4 list
  *	  str	name		not empty when named, else empty
  *	  addr			zero for an empty list
- *	  str	path		empty for functions and an empty list
+ *	  str	path		empty for an empty list, and for functions but
+ *				those that see paths
  *	u32	params		count
  *	  str	name, value
  *	u32	env		count
@@ -163,7 +164,8 @@ static void put_input(struct buf *b, const struct canon *c,
 			    (in->list || !in->name ? INPUT_LIST : 0)));
 	put_str(b, in->name);
 	buf_add(b, in->addr.b, ADDR_LEN);
-	put_bytes(b, in->path, c->kind == RECIPE_FN ? 0 : in->path_len);
+	put_bytes(b, in->path,
+		  c->kind == RECIPE_FN && !c->paths ? 0 : in->path_len);
 }
 
 static void put_outs(struct buf *b, const struct canon *c)
@@ -392,9 +394,9 @@ static void get_input(struct canon_decoded *d, struct cur *cur,
 	in->list = flags & INPUT_LIST;
 	if (kind > INPUT_DIR ||
 	    flags & ~(INPUT_EXECUTABLE | INPUT_NAMED | INPUT_LIST) ||
-	    (!(flags & INPUT_NAMED) && (*in->name || !in->list)) ||
-	    (d->canon.kind == RECIPE_FN && in->path_len))
+	    (!(flags & INPUT_NAMED) && (*in->name || !in->list)))
 		cur->bad = true;
+	d->canon.paths |= d->canon.kind == RECIPE_FN && in->path_len;
 	if (!(flags & INPUT_NAMED))
 		in->name = NULL;
 	if (before &&

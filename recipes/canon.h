@@ -31,7 +31,7 @@ struct canon_input {
 	uint64_t size;	  /* not covered: the address says it */
 	const char *path; /* under which a command sees it, as bytes: relative
 			   * to the recipe's directory, or absolute from the
-			   * mount's root; not covered for functions */
+			   * mount's root; of functions covered with paths */
 	size_t path_len;
 };
 
@@ -59,6 +59,8 @@ struct canon {
 	const char *const *argv; /* argument list */
 	size_t argc;
 	bool network;	/* the command reaches it */
+	bool paths;	/* of a function: it sees its inputs' paths, so they
+			 * are covered; else they are left out */
 	bool observed;	/* inputs are observed: none are listed */
 	uint32_t depth; /* observed: levels the recipe lies deep; else 0 */
 	const struct canon_input *inputs; /* in order */

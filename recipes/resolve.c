@@ -63,6 +63,7 @@ static int encode(struct walk *w)
 		.env = j->env,
 		.nenv = j->nenv,
 		.out_name = j->out_name,
+		.paths = d->kind == RECIPE_FN && function_find(d->fn)->paths,
 	};
 	int r = canon_encode(&c, &j->canon);
 

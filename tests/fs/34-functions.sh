@@ -144,6 +144,76 @@ EOF
 		"$(attribute cost "$M/d")"
 }
 
+# Members lie under the paths of the recipe, which therefore count.
+test_tar_is_read_by_tar()
+{
+	local name
+
+	mkdir -p "$M/sub/deep" "$T/out"
+	seq 100000 >"$M/sub/a.txt"
+	printf '#!/bin/sh\n' >"$M/sub/run"
+	chmod +x "$M/sub/run"
+	name=$(printf 'sub/deep/\303\251 %0150d' 7)
+	: >"$M/$name"
+	recipe sub/all.tar <<EOF
+in: [a.txt, run, "deep/*", /sub/deep/../run2]
+fn: tar
+EOF
+	cp -p "$M/sub/run" "$M/sub/run2"
+	tar -tvf "$M/sub/all.tar" >"$T/list"
+	tar -C "$T/out" -xf "$M/sub/all.tar"
+	same "$M/sub/a.txt" "$T/out/a.txt"
+	[ -x "$T/out/run" ]
+	[ ! -x "$T/out/a.txt" ]
+	[ -f "$T/out/${name#sub/}" ]
+	[ -x "$T/out/sub/run2" ]
+	eq 4 "$(find "$T/out" -type f | wc -l)"
+	has "-rw-r--r-- 0/0" "$(cat "$T/list")"
+	# the same inputs, the same bytes
+	cp "$M/sub/all.tar" "$T/before"
+	touch "$M/sub/a.txt"
+	same "$T/before" "$M/sub/all.tar"
+	mv "$M/sub/run" "$M/sub/walk"
+	sed -i 's/run,/walk,/' "$M/sub/all.tar.recipe"
+	has walk "$(tar -tf "$M/sub/all.tar")"
+}
+
+test_zip_is_read_by_unzip_and_python()
+{
+	mkdir "$T/out" "$M/d"
+	seq 100000 >"$M/a.txt"
+	: >"$M/d/$(printf 'caf\303\251')"
+	cp /bin/true "$M/true"
+	recipe all.zip <<'EOF'
+in: [a.txt, "d/*", true]
+fn: zip
+EOF
+	unzip -tq "$M/all.zip"
+	unzip -qd "$T/out" "$M/all.zip"
+	same "$M/a.txt" "$T/out/a.txt"
+	[ -x "$T/out/true" ]
+	eq "['a.txt', 'd/caf\xe9', 'true']" "$("$PYTHON" -c '
+import sys, zipfile
+z = zipfile.ZipFile(sys.argv[1])
+assert z.testzip() is None
+print(ascii(z.namelist()))' "$M/all.zip")"
+	at_most 400000 "$(stat -c %s "$M/all.zip")"
+}
+
+test_two_members_of_one_name_are_refused()
+{
+	mkdir "$M/d"
+	echo 1 >"$M/a"
+	echo 2 >"$M/d/a"
+	recipe d/all.tar <<'EOF'
+in: [a, ../a]
+fn: tar
+EOF
+	errno EIO open r "$M/d/all.tar"
+	has "d/all.tar.recipe:2: tar: two inputs would both be called \`a\`" \
+		"$("$DERIVA" output "$M/d/all.tar")"
+}
+
 attribute()
 {
 	getfattr --only-values -n "user.deriva.$1" "$2"
