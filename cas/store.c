@@ -51,6 +51,8 @@ struct store {
 	unsigned leaving[2];	      /* when the batch ends; db_lock() */
 	_Atomic(pthread_t) committer; /* thread between our hooks, or 0 */
 
+	_Atomic(int) unsafe; /* see store_unsafe() */
+
 	struct tips *tips; /* these: db_lock() */
 	struct tip safe;   /* synced last, all of it */
 	bool safe_known;   /* the row of the chain says so */
@@ -530,17 +532,25 @@ static int commit(struct store *s, struct tip *ret)
 	return rc;
 }
 
+int store_unsafe(const struct store *s)
+{
+	return s->unsafe;
+}
+
 int store_sync(struct store *s)
 {
 	struct tip tip;
 	int rc = commit(s, &tip);
 
-	if (!rc)
-		rc = packset_sync(s->packs);
-	if (!rc)
-		rc = db_sync(s->db);
 	if (rc)
 		return rc;
+	rc = packset_sync(s->packs);
+	if (!rc)
+		rc = db_sync(s->db);
+	if (rc) {
+		s->unsafe = rc;
+		return rc;
+	}
 	db_lock(s->db);
 	if (tip.seq > s->safe.seq) {
 		s->safe = tip;

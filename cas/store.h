@@ -112,6 +112,10 @@ int store_serve(struct store *s) MUST_USE;
 int store_finish_pack(struct store *s) MUST_USE;
 void store_wake(struct store *s);
 
+/* -errno of a sync that failed; 0: none did. From then on nothing can be made
+ * durable: what the system could not write it may have dropped, and a later
+ * sync would not say so. Opening the store again looks at what is there. */
+int store_unsafe(const struct store *s);
 /* Commits the batch (db_lock held or not), then makes everything committed
  * durable: packs with unsynced bytes, packs/ itself, the database's log. */
 int store_sync(struct store *s) MUST_USE;

@@ -339,6 +339,9 @@ static int sync_log(struct db *db)
 	int rc;
 
 	marked = vfs_point(db_main_file(db), &m);
+	rc = -vfs_unsynced(db_main_file(db));
+	if (rc < 0)
+		return rc;
 	rc = open_log(db);
 	if (rc == -ENOENT)
 		rc = sync_main(db);

@@ -110,6 +110,7 @@ struct ns {
 
 	bool fresh; /* the fields below are those of the open batch */
 	bool dirty; /* the counters were changed in it */
+	bool lost;  /* a batch was, some time */
 	struct ns_counters counters;
 	uint64_t last_seq;
 	int64_t last_time_ns;

@@ -110,6 +110,7 @@ static void after_commit(void *ctx, bool committed)
 	ns->fresh = ns->dirty = false;
 	if (!committed)
 		ns_past_forget(ns);
+	ns->lost = ns->lost || !committed;
 	none = map_count(ns->orphans) ? map_new() : NULL;
 	if (!none)
 		return; /* at worst they are written once more */
@@ -268,11 +269,32 @@ int ns_open(struct db *db, uint32_t uid, uint32_t gid, struct ns **ret,
 	return 0;
 }
 
+/* Numbers that a batch took with it when it failed may stand in a journal that
+ * was written all the same: nobody is to be given them again. */
+static void keep_numbers(struct ns *ns)
+{
+	struct ns_counters c;
+	int rc = read_counters(ns, &c);
+
+	if (rc < 0 || db_in_batch(ns->db) || ns->next_seq <= c.next_seq)
+		return;
+	rc = ns_raise(ns, ns->next_seq - 1);
+	ns->dirty = true;
+	if (rc >= 0)
+		rc = db_commit(ns->db);
+	if (rc < 0)
+		log_warn("numbers of changes that were lost may be used again: "
+			 "%s",
+			 err_name(rc));
+}
+
 void ns_close(struct ns *ns)
 {
 	if (!ns)
 		return;
 	db_lock(ns->db);
+	if (ns->lost)
+		keep_numbers(ns);
 	db_drop_hooks(ns->db, ns);
 	ns_past_forget(ns);
 	stmts_done(&ns->stmts);

@@ -276,6 +276,13 @@ int vfs_error(struct sqlite3_file *main)
 	return error;
 }
 
+int vfs_unsynced(struct sqlite3_file *main)
+{
+	if (main->pMethods != &main_methods)
+		return 0;
+	return __atomic_load_n(&file_of(main)->unsynced, __ATOMIC_ACQUIRE);
+}
+
 /* --- opening -------------------------------------------------------------- */
 
 /* The log knows the main file that it belongs to, which has the marks. */

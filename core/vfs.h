@@ -6,7 +6,8 @@
  * the log that names it. A log that a crash left is checked before SQLite
  * recovers from it: frames known to have reached the disk must all be there.
  *
- * Threads: as SQLite's connections, but vfs_point() and vfs_durable(): any.
+ * Threads: as SQLite's connections, but vfs_point(), vfs_durable() and
+ *          vfs_unsynced(): any.
  */
 #ifndef CORE_VFS_H
 #define CORE_VFS_H
@@ -23,6 +24,9 @@ struct sqlite3_file;
 /* The errno of the last call on its files that failed, once; 0: none did.
  * SQLite itself forgets it when a COMMIT fails. */
 int vfs_error(struct sqlite3_file *main);
+
+/* The errno of a sync of its files that failed, ever; 0: none did. */
+int vfs_unsynced(struct sqlite3_file *main);
 
 /* The end of the log as of now, of a database's file (its main file, opened
  * through this layer); false when there is none. Once that much of the log is

@@ -20,7 +20,8 @@ struct file {
 	struct log_mark marked;	       /* the last one of a checkpoint */
 	int refused; /* a checkpoint without a mark must not write */
 	uint32_t page_size;
-	int error; /* errno of the last failure, the log's too */
+	int error;    /* errno of the last failure, the log's too */
+	int unsynced; /* errno of the first sync that failed; atomic */
 	/* log */
 	struct file *main;
 	bool native; /* the log's sums are in this machine's order */
@@ -63,9 +64,22 @@ static inline int real_truncate(struct file *f, int64_t size)
 	return noted(f, real(f)->pMethods->xTruncate(real(f), size));
 }
 
+/* What the system could not write it may have dropped, and the next sync says
+ * nothing of it: so none succeeds any more. */
 static inline int real_sync(struct file *f, int flags)
 {
-	return noted(f, real(f)->pMethods->xSync(real(f), flags));
+	struct file *main = f->main ? f->main : f;
+	int rc, failed = __atomic_load_n(&main->unsynced, __ATOMIC_ACQUIRE);
+
+	if (failed) {
+		errno = failed;
+		return noted(f, SQLITE_IOERR_FSYNC);
+	}
+	rc = noted(f, real(f)->pMethods->xSync(real(f), flags));
+	if (rc != SQLITE_OK)
+		__atomic_store_n(&main->unsynced, errno ? errno : EIO,
+				 __ATOMIC_RELEASE);
+	return rc;
 }
 
 /* Room for n bytes until the next call; NULL when there is no memory. */

@@ -11,7 +11,7 @@
 
 #define COMMIT_NS (10 * NSEC_PER_SEC / 1000)
 #define LATE_NS	  (12 * NSEC_PER_SEC / 1000)
-#define SYNC_NS	  NSEC_PER_SEC
+#define SYNC_NS	  (7 * NSEC_PER_SEC / 10) /* and the sync itself: a second */
 
 static void sleep_ns(int64_t ns)
 {
@@ -157,7 +157,9 @@ static void *syncer(void *arg)
 		if (r >= 0 && !stop)
 			r = db_checkpoint(fs->db);
 		if (r < 0)
-			log_error("%s: cannot be made durable: %s",
+			log_error("%s: cannot be made durable: %s: look "
+				  "after the disk, unmount and mount "
+				  "again; nothing is written until then",
 				  store_path(fs->store), err_name(r));
 		pthread_mutex_lock(&fs->commit_lock);
 	}
@@ -174,6 +176,11 @@ static int room(struct fs *fs, uint64_t bytes, unsigned part)
 	struct statvfs st;
 	uint64_t have, all, reserve;
 
+	int r = store_unsafe(fs->store);
+
+	/* what is not on the disk now may never be: no more is taken on */
+	if (r < 0)
+		return r;
 	if (fstatvfs(store_drafts_fd(fs->store), &st) < 0)
 		return -errno;
 	have = (geteuid() ? st.f_bavail : st.f_bfree) * st.f_frsize;
