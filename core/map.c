@@ -22,7 +22,7 @@ struct map {
 };
 
 /* FNV-1a over 8 bytes at a time, finished as in MurmurHash3's fmix64. */
-static uint32_t hash_key(const void *key, size_t len)
+uint32_t map_hash(const void *key, size_t len)
 {
 	const uint8_t *p = key;
 	uint64_t h = 0xcbf29ce484222325u ^ len, w;
@@ -110,7 +110,7 @@ static int grow(struct map *m)
 
 void *map_get(const struct map *m, const void *key, size_t len)
 {
-	struct slot *s = find(m, key, len, hash_key(key, len));
+	struct slot *s = find(m, key, len, map_hash(key, len));
 
 	return s ? s->value : NULL;
 }
@@ -118,7 +118,7 @@ void *map_get(const struct map *m, const void *key, size_t len)
 int map_put(struct map *m, const void *key, size_t len, void *value,
 	    void **ret_old)
 {
-	uint32_t hash = hash_key(key, len);
+	uint32_t hash = map_hash(key, len);
 	struct slot *s = find(m, key, len, hash);
 	uint8_t *heap = NULL;
 
@@ -151,7 +151,7 @@ int map_put(struct map *m, const void *key, size_t len, void *value,
 
 void *map_del(struct map *m, const void *key, size_t len)
 {
-	struct slot *s = find(m, key, len, hash_key(key, len));
+	struct slot *s = find(m, key, len, map_hash(key, len));
 	size_t hole, i, home, mask;
 	void *value;
 

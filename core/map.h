@@ -43,4 +43,7 @@ static inline void *map_del_u64(struct map *m, uint64_t k)
 	return map_del(m, &k, sizeof(k));
 }
 
+/* What keys are hashed with. */
+uint32_t map_hash(const void *key, size_t len);
+
 #endif

@@ -505,10 +505,8 @@ static struct node *next_draft(struct fs *fs, struct node *after)
 	bool seen = !after;
 	struct node *n;
 	size_t it = 0;
-	void *v;
 
-	while (map_next(fs->nodes, &it, NULL, NULL, &v)) {
-		n = v;
+	while ((n = node_table_next(fs->nodes, &it))) {
 		if (seen && n->file &&
 		    __atomic_load_n(&n->file->drafted, __ATOMIC_ACQUIRE))
 			return n;

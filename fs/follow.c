@@ -214,12 +214,12 @@ static int note_node(struct step *s, const struct node *n)
 
 static int note_all(struct step *s)
 {
+	struct node *n;
 	size_t it = 0;
 	int r = 0;
-	void *v;
 
-	while (r >= 0 && map_next(s->fs->nodes, &it, NULL, NULL, &v))
-		r = note_node(s, v);
+	while (r >= 0 && (n = node_table_next(s->fs->nodes, &it)))
+		r = note_node(s, n);
 	return r;
 }
 

@@ -38,6 +38,7 @@
 #include "core/results.h"
 #include "fs/draft.h"
 #include "fs/mount.h"
+#include "fs/node_table.h"
 #include "fs/seal.h"
 #include "recipes/eval.h"
 
@@ -90,28 +91,29 @@ struct node {
 	uint64_t lookups; /* the kernel's references */
 	unsigned opens;	  /* open handles */
 	unsigned writers; /* of which for writing */
-	bool unlinked;	  /* SOURCE: its row goes with the node */
-	bool old;	  /* SOURCE: no look-up leads here any more */
-	bool stale;	  /* SOURCE: not old yet, but about to be */
+	uint32_t hash;	  /* of the key */
+	uint16_t key_len;
+	bool executable;
+	bool ghost;    /* PLACE: shown once more, see derived.c */
+	bool unlinked; /* SOURCE: its row goes with the node */
+	bool old;      /* SOURCE: no look-up leads here any more */
+	bool stale;    /* SOURCE: not old yet, but about to be */
 
-	uint64_t at;  /* PLACE, VALUE, PAST, TEXT */
-	uint64_t ino; /* SOURCE, PAST; directory of PLACE, VALUE, TEXT, CONTROL;
-		       * run of VIEW */
+	uint32_t mode, uid, gid; /* SOURCE: as the row last said */
+	uint64_t at;		 /* PLACE, VALUE, PAST, TEXT */
+	uint64_t ino;	  /* SOURCE, PAST; directory of PLACE, VALUE, TEXT,
+			   * CONTROL; run of VIEW */
 	struct addr addr; /* VALUE, CONTENT; SOURCE: as the kernel was told */
 	uint64_t size;
-	bool executable;
-	int64_t since_ns; /* VALUE; SOURCE: mtime */
-	uint64_t version; /* SOURCE: of addr; 0: the kernel was told nothing */
-	uint32_t mode, uid, gid; /* SOURCE: as the row last said */
+	int64_t since_ns;  /* VALUE; SOURCE: mtime */
+	uint64_t version;  /* SOURCE: of addr; 0: the kernel was told nothing */
 	struct blob *blob; /* of what never changes, since it was opened */
-	bool ghost;	   /* PLACE: shown once more, see derived.c */
 	const struct view_node *view;
 
 	struct file *file; /* SOURCE: while opens > 0 */
 	struct name *name; /* PLACE, VALUE */
 	struct node *next; /* of the same name; old: of the same inode */
 
-	size_t key_len;
 	uint8_t key[];
 };
 
@@ -158,7 +160,7 @@ struct fs {
 	struct fuse_session *se;
 	struct node *root;
 
-	struct map *nodes;  /* key -> node */
+	struct node_table *nodes;
 	struct map *names;  /* at, dir, name -> name */
 	struct map *parked; /* id -> parked */
 	struct map *views;  /* id -> view_node */

@@ -204,7 +204,7 @@ static int open_eval(struct fs *fs)
 
 static int open_tables(struct fs *fs)
 {
-	fs->nodes = map_new();
+	fs->nodes = node_table_new();
 	fs->names = map_new();
 	fs->parked = map_new();
 	fs->views = map_new();

@@ -59,7 +59,7 @@ fuse_ino_t node_id(const struct fs *fs, const struct node *n)
 
 static struct node *get(struct fs *fs, const struct key *k, bool *ret_new)
 {
-	struct node *n = map_get(fs->nodes, k->bytes, k->len);
+	struct node *n = node_table_get(fs->nodes, k->bytes, k->len);
 
 	*ret_new = !n;
 	if (n)
@@ -71,9 +71,9 @@ static struct node *get(struct fs *fs, const struct key *k, bool *ret_new)
 	n->control = (enum control)k->bytes[1];
 	memcpy(&n->at, k->bytes + 2, sizeof(n->at));
 	memcpy(&n->ino, k->bytes + 2 + sizeof(n->at), sizeof(n->ino));
-	n->key_len = k->len;
+	n->key_len = (uint16_t)k->len;
 	memcpy(n->key, k->bytes, k->len);
-	if (map_put(fs->nodes, k->bytes, k->len, n, NULL) < 0) {
+	if (node_table_put(fs->nodes, n) < 0) {
 		free(n);
 		return NULL;
 	}
@@ -92,7 +92,7 @@ struct node *node_find_source(struct fs *fs, uint64_t ino)
 {
 	struct key k = key_of(NODE_SOURCE, 0, 0, ino);
 
-	return map_get(fs->nodes, k.bytes, k.len);
+	return node_table_get(fs->nodes, k.bytes, k.len);
 }
 
 struct node *node_past(struct fs *fs, uint64_t at, uint64_t ino)
@@ -129,19 +129,16 @@ void node_supersede(struct fs *fs, struct node *n)
 	if (n == fs->root || n->old)
 		return;
 	next = map_get_u64(fs->olds, n->ino);
-	if (map_put(fs->nodes, k.bytes, k.len, n, NULL) < 0) {
-		log_error("out of memory: inode %llu is shown as it was",
-			  (unsigned long long)n->ino);
-		return;
-	}
 	if (map_put_u64(fs->olds, n->ino, n) < 0) {
-		map_del(fs->nodes, k.bytes, k.len);
 		log_error("out of memory: inode %llu is shown as it was",
 			  (unsigned long long)n->ino);
 		return;
 	}
-	map_del(fs->nodes, n->key, n->key_len);
+	node_table_del(fs->nodes, n);
 	memcpy(n->key, k.bytes, k.len);
+	if (node_table_put(fs->nodes, n) < 0)
+		log_error("inode %llu: cannot happen: one has just gone",
+			  (unsigned long long)n->ino);
 	n->old = true;
 	n->next = next;
 	fs->forget_names = true;
@@ -264,7 +261,7 @@ static struct node *named(struct fs *fs, struct key *k, uint64_t at,
 		return n;
 	nm = name_get(fs, at, dir, name, len);
 	if (!nm) {
-		map_del(fs->nodes, n->key, n->key_len);
+		node_table_del(fs->nodes, n);
 		free(n);
 		return NULL;
 	}
@@ -332,7 +329,7 @@ void node_drop(struct fs *fs, struct node *n)
 	if (n->unlinked && ns_reap(fs->ns, n->ino) < 0)
 		log_warn("inode %llu: cannot be reaped",
 			 (unsigned long long)n->ino);
-	map_del(fs->nodes, n->key, n->key_len);
+	node_table_del(fs->nodes, n);
 	blob_close(n->blob);
 	free(n);
 }
@@ -345,17 +342,18 @@ void node_forget(struct fs *fs, struct node *n, uint64_t lookups)
 
 void nodes_free(struct fs *fs)
 {
+	struct node *n;
 	size_t it = 0;
 	void *v;
 
-	while (fs->nodes && map_next(fs->nodes, &it, NULL, NULL, &v)) {
-		blob_close(((struct node *)v)->blob);
-		free(v);
+	while (fs->nodes && (n = node_table_next(fs->nodes, &it))) {
+		blob_close(n->blob);
+		free(n);
 	}
 	it = 0;
 	while (fs->names && map_next(fs->names, &it, NULL, NULL, &v))
 		free(v);
-	map_free(fs->nodes);
+	node_table_free(fs->nodes);
 	map_free(fs->names);
 	map_free(fs->olds);
 }
