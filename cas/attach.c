@@ -252,6 +252,11 @@ int attach_share(struct attach *a)
 	return rc;
 }
 
+bool attach_has_others(const struct attach *a)
+{
+	return is_locked(a->fd, GATE);
+}
+
 bool attach_try_alone(struct attach *a)
 {
 	if (!a->alone)

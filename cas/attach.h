@@ -37,6 +37,9 @@ int attach_share(struct attach *a) MUST_USE;
  * nothing has changed. For a short time: others wait. */
 bool attach_try_alone(struct attach *a);
 
+/* Whether any other process has it open at this moment. Any thread. */
+bool attach_has_others(const struct attach *a);
+
 /* What this process is to others, in a few words: "process 12 has it mounted
  * at /m". What does not fit is cut. Before, it is its number and program. */
 void attach_say(struct attach *a, const char *text);

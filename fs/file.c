@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "cas/attach.h"
 #include "core/clock.h"
 
 static struct file *file_new(void)
@@ -398,7 +399,9 @@ static int seal_draft(struct fs *fs, struct node *n)
 	struct ns_attr a;
 	int r;
 
-	if (changed < SEAL_FROM || !taker_wants(fs, changed))
+	/* others are promised to see it within 100 ms */
+	if (changed < SEAL_FROM || !taker_wants(fs, changed) ||
+	    attach_has_others(store_attach(fs->store)))
 		return 0;
 	db_lock(fs->db);
 	r = ns_getattr(fs->ns, NS_NOW, n->ino, &a);

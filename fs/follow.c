@@ -21,15 +21,19 @@
  */
 #include "fs/fs.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "cas/changes.h"
+#include "core/clock.h"
 
 #define GATHER_MS   3
 #define FALLBACK_MS 30
@@ -62,6 +66,58 @@ struct step {
 	size_t n_missed;
 };
 static char changed, lost_name;
+
+/* --- before it starts ----------------------------------------------------- */
+
+#define AWAIT_NS (60 * NSEC_PER_SEC)
+
+static bool is_held(int dir_fd, const char *name)
+{
+	CLEANUP_CLOSE int fd =
+		openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 &&
+	       errno == EWOULDBLOCK;
+}
+
+/* 1: something that another process closed is not in the store yet. */
+static int any_sealed(int drafts_fd)
+{
+	int fd = openat(drafts_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+	bool any = false;
+
+	if (!d) {
+		close_fdp(&fd);
+		return -errno;
+	}
+	while (!any && (e = readdir(d)))
+		any = !strncmp(e->d_name, DRAFTS_SEALED,
+			       strlen(DRAFTS_SEALED)) &&
+		      is_held(drafts_fd, e->d_name);
+	closedir(d);
+	return any;
+}
+
+int follow_await(struct fs *fs)
+{
+	const struct timespec pause = {.tv_nsec = 20000000};
+	int64_t until = clock_mono_ns() + AWAIT_NS;
+	int r;
+
+	while ((r = any_sealed(store_drafts_fd(fs->store))) > 0) {
+		if (clock_mono_ns() > until) {
+			log_warn("%s: a large file that another process "
+				 "closed is shown as it was before until that "
+				 "has taken it in",
+				 store_path(fs->store));
+			return 0;
+		}
+		nanosleep(&pause, NULL);
+	}
+	return r;
+}
 
 /* --- effects -------------------------------------------------------------- */
 

@@ -393,6 +393,9 @@ int control_write(struct fs *fs, struct handle *h, const char *p,
 
 /* --- follow.c ----------------------------------------------------------- */
 
+/* Waits until what other processes have closed is in the store: alone they may
+ * have let that wait (fs/seal.h). */
+int follow_await(struct fs *fs) MUST_USE;
 /* Between them, what other processes change is noticed. */
 int follow_start(struct fs *fs) MUST_USE;
 void follow_stop(struct fs *fs);

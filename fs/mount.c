@@ -412,6 +412,8 @@ static int start(struct mount *m, const char *store, const char *dir,
 	if (r >= 0)
 		r = eval_sweep(fs->store);
 	if (r >= 0)
+		r = follow_await(fs);
+	if (r >= 0)
 		r = open_rows(fs, err);
 	if (r >= 0)
 		r = taker_recover(fs);

@@ -86,11 +86,15 @@ START_TEST(attach_first_is_alone_until_it_shares)
 	ck_assert(attach_alone(a));
 	ck_assert_int_eq(attach_share(a), 0);
 	ck_assert(!attach_alone(a));
+	ck_assert(!attach_has_others(a));
 	b = come(&h);
+	ck_assert(attach_has_others(a));
+	ck_assert(attach_has_others(b));
 	ck_assert(!attach_alone(b));
 	ck_assert(!attach_try_alone(a));
 	ck_assert(!attach_try_alone(b));
 	attach_close(a);
+	ck_assert(!attach_has_others(b));
 	ck_assert(attach_try_alone(b));
 	ck_assert(attach_alone(b));
 	attach_close(b);

@@ -118,6 +118,19 @@ test_content_and_size_change()
 	away
 }
 
+# Alone, a mount lets large files wait behind the close.
+test_large_files_are_there_when_the_second_mount_comes()
+{
+	"$SYS" noise 64 1 >"$T/big"
+	cp "$T/big" "$M/big"
+	second
+	cmp "$T/big" "$N/big"
+	"$SYS" noise 64 2 >"$T/big"
+	cp "$T/big" "$M/big"
+	soon cmp "$T/big" "$N/big"
+	away
+}
+
 # The same file, whatever node the kernel has for it.
 test_the_number_stays()
 {
