@@ -26,9 +26,10 @@ static int clear_dead(const char *dir)
 	if (rc < 0)
 		return fail("/proc/self/mountinfo: %s", err_name(rc));
 	e = mount_table_at(&t, dir);
-	/* not stat(2), which the kernel may answer for the dead */
+	/* not stat(2), which the kernel may answer for the dead; who is just
+	 * dying aborts what it was asked */
 	if (!e || !mount_is_deriva(e) || statvfs(dir, &st) == 0 ||
-	    errno != ENOTCONN)
+	    (errno != ENOTCONN && errno != ECONNABORTED))
 		return EXIT_SUCCESS;
 	rc = unmount(dir, true, &err);
 	if (rc < 0)

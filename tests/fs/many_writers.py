@@ -118,16 +118,22 @@ class Writer:
             try:
                 status(self.mount)  # not the bare directory
                 os.makedirs(f"{self.mount}/w{self.n}", exist_ok=True)
-                break
-            except OSError:
+                self.ask(when, str(e))
+                return
+            except OSError:  # not mounted yet, or killed again
                 time.sleep(0.02)
+
+    def ask(self, when, why):
         doubt = dict([self.doubt]) if self.doubt else {}
-        for path, h in self.model.items():
+        seen = {}
+        for path in self.model:
             try:
                 with open(f"{self.mount}/{path}") as f:
-                    got = f.read()
+                    seen[path] = f.read()
             except FileNotFoundError:
-                got = None
+                seen[path] = None
+        for path, h in self.model.items():
+            got = seen[path]
             may = {t for w, t in h if w > when}
             before = [t for w, t in h if w <= when]
             may.add(before[-1] if before else None)
@@ -138,7 +144,7 @@ class Writer:
             # a write in place that was cut off
             ok = got in may or (path in doubt and got is not None and
                                 any(t and t.startswith(got) for t in may))
-            assert ok, (self.mount, path, got, h[-3:], when, str(e))
+            assert ok, (self.mount, path, got, h[-3:], when, why)
             h.append((0, got))
 
 
@@ -225,8 +231,10 @@ def main():
     end = time.time() + SECONDS
     queue = multiprocessing.Queue()
     jobs = [multiprocessing.Process(target=writer, args=(
-        i, MOUNTS[i % len(MOUNTS)], end, queue)) for i in range(WRITERS)]
-    jobs.append(multiprocessing.Process(target=commands, args=(end, queue)))
+        i, MOUNTS[i % len(MOUNTS)], end, queue), daemon=True)
+        for i in range(WRITERS)]
+    jobs.append(multiprocessing.Process(target=commands, args=(end, queue),
+                                        daemon=True))
     for j in jobs:
         j.start()
     kills = killer(MOUNTS[-1], end) if KILL else 0
