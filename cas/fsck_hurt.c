@@ -30,7 +30,8 @@ static int check_version(void *ctx, const struct ns_version *v)
 	vs->f->sums.versions++;
 	if (!(vs->f->sums.versions & 1023))
 		fsck_progress(vs->f, "versions", vs->f->sums.versions, 0);
-	if (!S_ISREG(v->attr.mode) || v->attr.version != v->change.seq)
+	if (!S_ISREG(v->attr.mode) || v->attr.gone ||
+	    v->attr.version != v->change.seq)
 		return 0;
 	rc = fsck_need(vs->f, &v->attr.addr, true);
 	if (rc <= 0)

@@ -34,11 +34,16 @@
 #include "cas/holds.h"
 #include "core/clock.h"
 #include "core/roots.h"
+#include "core/settings.h"
 
 #define PAGE	512
 #define ROWS	128 /* written at a time */
 #define ASK_NS	(2 * NSEC_PER_SEC)
 #define TICK_NS (5 * NSEC_PER_SEC / 1000)
+
+struct version_id {
+	uint64_t ino, born;
+};
 
 struct gc {
 	struct store *s;
@@ -48,6 +53,9 @@ struct gc {
 	struct gc_packs *packs;
 	struct marker *marker;
 	struct survey *survey; /* since all were doomed */
+	struct addrset *gone;  /* dry: versions that would be let go of */
+	struct version_id let_go[ROWS];
+	size_t nlet_go;
 	int lock_fd;
 	bool finishing; /* is not stopped any more */
 	uint64_t roots, total;
@@ -59,6 +67,7 @@ static void gc_free(struct gc *g)
 	if (!g)
 		return;
 	survey_free(g->survey);
+	addrset_free(g->gone);
 	marker_free(g->marker);
 	gc_packs_free(g->packs);
 	dooms_close(g->d);
@@ -84,8 +93,7 @@ static void nap(void)
 	nanosleep(&(struct timespec){.tv_nsec = TICK_NS}, NULL);
 }
 
-/* --- rows, some at a time ----------------------------------------------------
- */
+/* --- rows, some at a time ------------------------------------------------ */
 
 typedef int (*row_fn)(struct gc *g, const struct addr *a);
 
@@ -135,8 +143,78 @@ static int take_away(struct gc *g, const struct addr *a)
 	return dooms_remove(g->d, a);
 }
 
-/* --- 1, 4: marking
- * ------------------------------------------------------------ */
+/* --- before: versions ---------------------------------------------------- */
+
+/* Something that a set can hold. */
+static struct addr version_key(uint64_t ino, uint64_t born)
+{
+	struct addr a = {{0}};
+
+	put_le64(a.b, ino);
+	put_le64(a.b + 8, born);
+	return a;
+}
+
+static int let_go_some(struct gc *g)
+{
+	struct db *db = store_db(g->s);
+	size_t i;
+	int rc = 0, end;
+
+	db_lock(db);
+	for (i = 0; !rc && i < g->nlet_go; i++)
+		rc = retention_let_go(db, g->let_go[i].ino, g->let_go[i].born);
+	end = db_commit(db);
+	db_unlock(db);
+	g->nlet_go = 0;
+	return rc ? rc : end;
+}
+
+static int on_expired(void *ctx, uint64_t ino, uint64_t born)
+{
+	struct gc *g = ctx;
+	struct addr key;
+	int rc;
+
+	if (!(++g->report.versions & 255) && stopped(g))
+		return -ECANCELED;
+	tell(g, "letting go of versions", g->report.versions, 0);
+	if (g->o->dry) {
+		key = version_key(ino, born);
+		rc = addrset_add(g->gone, &key);
+		return MIN(rc, 0);
+	}
+	g->let_go[g->nlet_go++] = (struct version_id){ino, born};
+	return g->nlet_go == ROWS ? let_go_some(g) : 0;
+}
+
+static int expire(struct gc *g)
+{
+	struct db *db = store_db(g->s);
+	struct settings settings;
+	int rc;
+
+	db_lock(db);
+	rc = settings_load(db, &settings);
+	db_unlock(db);
+	if (!rc && g->o->dry)
+		rc = addrset_new(store_drafts_fd(g->s), 0, &g->gone);
+	if (!rc)
+		rc = retention_each(dooms_reader(g->d), &settings.retention,
+				    clock_now_ns(), on_expired, g);
+	if (!rc && g->nlet_go)
+		rc = let_go_some(g);
+	return rc;
+}
+
+/* --- 1, 4: marking ------------------------------------------------------- */
+
+static bool is_gone(const struct gc *g, const struct root *r)
+{
+	struct addr key = version_key(r->ino, r->born);
+
+	return addrset_has(g->gone, &key);
+}
 
 static int mark_root(void *ctx, const struct root *r)
 {
@@ -148,7 +226,7 @@ static int mark_root(void *ctx, const struct root *r)
 		tell(g, "looking at what is needed", marker_count(g->marker),
 		     g->total);
 	}
-	if (r->born && g->o->gone && g->o->gone(g->o->ctx, r->ino, r->born))
+	if (r->born && g->gone && is_gone(g, r))
 		return 0;
 	return marker_add(g->marker, &r->addr);
 }
@@ -169,8 +247,7 @@ static bool is_live(struct gc *g, const struct object_row *r)
 	       gc_packs_young(g->packs, &r->loc, g->o->spare_ns);
 }
 
-/* --- 2: dooming
- * ---------------------------------------------------------------- */
+/* --- 2: dooming ---------------------------------------------------------- */
 
 struct lists {
 	struct addr doom[ROWS], spare[ROWS];
@@ -253,8 +330,7 @@ static int each_doomed(struct gc *g,
 	return rc;
 }
 
-/* --- 3: waiting
- * ------------------------------------------------------------------ */
+/* --- 3: waiting ---------------------------------------------------------- */
 
 static int wait_for_others(struct gc *g)
 {
@@ -274,8 +350,7 @@ static int wait_for_others(struct gc *g)
 	return survey_settle(g->survey);
 }
 
-/* --- 4, 5: looking again
- * ------------------------------------------------------- */
+/* --- 4, 5: looking again ------------------------------------------------- */
 
 static int is_wanted(struct gc *g, const struct addr *a)
 {
@@ -312,8 +387,7 @@ static int spare_open(struct gc *g)
 	return rc ? rc : each_doomed(g, is_marked, spare);
 }
 
-/* --- 6: sweeping
- * ----------------------------------------------------------------- */
+/* --- 6: sweeping --------------------------------------------------------- */
 
 static int remove_some(struct gc *g, const struct addr *a)
 {
@@ -399,8 +473,7 @@ static int sweep(struct gc *g)
 	return rc ? rc : sweep_packs(g);
 }
 
-/* --- the whole
- * --------------------------------------------------------------------- */
+/* --- the whole ----------------------------------------------------------- */
 
 static int take_lock(struct gc *g)
 {
@@ -543,6 +616,8 @@ int gc_run(struct store *s, const struct gc_options *o, struct gc_report *ret,
 	rc = take_lock(g);
 	if (!rc)
 		rc = prepare(g, &why);
+	if (!rc)
+		rc = expire(g);
 	if (!rc)
 		rc = o->dry ? count_dry(g) : collect(g);
 	if (!rc || rc == -ECANCELED || rc == -ENOSPC)

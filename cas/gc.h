@@ -1,6 +1,7 @@
 /* cas/gc.h - collection: objects that nothing needs go, while others write.
  *
- * What is needed: all that rows refer to (core/roots.h), journals, what some
+ * Versions beyond what the store's setting keeps are let go of first. What is
+ * needed is then: all that rows refer to (core/roots.h), journals, what some
  * process has open or is taking in (cas/holds.h), and what those need in turn.
  * The essay is in gc.c.
  *
@@ -25,13 +26,11 @@ struct gc_options {
 	/* What it does now, and how far it is (of 0: nobody knows). NULL. */
 	void (*progress)(void *ctx, const char *what, uint64_t done,
 			 uint64_t of);
-	/* Versions that are no roots though their rows say so (a dry run of
-	 * retention); NULL. */
-	bool (*gone)(void *ctx, uint64_t ino, uint64_t born);
 	void *ctx;
 };
 
 struct gc_report {
+	uint64_t versions;	 /* that were let go of, by the setting */
 	uint64_t objects, bytes; /* that went; stored */
 	uint64_t live;		 /* objects that stay */
 	uint64_t packs_removed, packs_rewritten;

@@ -51,8 +51,7 @@ void gc_copy_free(struct gc_copy *c)
 	free(c);
 }
 
-/* --- switching rows --------------------------------------------------------
- */
+/* --- switching rows ------------------------------------------------------ */
 
 /* Under db_lock(). */
 static int number_pack(struct gc_copy *c)
@@ -120,8 +119,7 @@ static int finish_pack(struct gc_copy *c)
 	return rc;
 }
 
-/* --- copying -----------------------------------------------------------------
- */
+/* --- copying ------------------------------------------------------------- */
 
 static int begin_pack(struct gc_copy *c)
 {

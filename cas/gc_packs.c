@@ -197,8 +197,7 @@ bool gc_packs_young(struct gc_packs *g, const struct object_loc *loc,
 	return ns && (!p || p->busy || clock_now_ns() - p->mtime_ns < ns);
 }
 
-/* --- choosing ---------------------------------------------------------------
- */
+/* --- choosing ------------------------------------------------------------ */
 
 static uint64_t waste(const struct gc_pack *p)
 {
@@ -257,8 +256,7 @@ void gc_packs_plan(struct gc_packs *g, unsigned percent,
 	*ret = t;
 }
 
-/* --- doing
- * -------------------------------------------------------------------- */
+/* --- doing --------------------------------------------------------------- */
 
 static int unlink_pack(struct gc_packs *g, struct gc_pack *p)
 {

@@ -48,8 +48,7 @@ struct holds {
 	uint32_t set[2];      /* bits set since they were cleared; atomic */
 };
 
-/* --- the file --------------------------------------------------------------
- */
+/* --- the file ------------------------------------------------------------ */
 
 static int map_file(int fd, struct shared **ret)
 {
@@ -137,8 +136,7 @@ void holds_close(struct holds *h)
 	free(h);
 }
 
-/* --- what a process says ---------------------------------------------------
- */
+/* --- what a process says ------------------------------------------------- */
 
 /* Under the lock nobody is inside that generation, or comes in. */
 static void clear_hits(struct holds *h, unsigned g)
@@ -214,8 +212,7 @@ void holds_release(struct holds *h, const struct addr *a)
 	__atomic_sub_fetch(keep_slot(h->map, a), 1, __ATOMIC_SEQ_CST);
 }
 
-/* --- being asked ------------------------------------------------------------
- */
+/* --- being asked --------------------------------------------------------- */
 
 bool holds_asked(struct holds *h)
 {
@@ -243,8 +240,7 @@ void holds_wake(struct holds *h)
 	ask(h->map);
 }
 
-/* --- collection -------------------------------------------------------------
- */
+/* --- collection ---------------------------------------------------------- */
 
 struct seen {
 	struct shared *map;

@@ -68,12 +68,12 @@ static void clear(struct line *l)
 
 static void print_json(const struct gc_report *r, bool dry)
 {
-	printf("{\"dry\":%s,\"objects\":%" PRIu64 ",\"bytes\":%" PRIu64
-	       ",\"live\":%" PRIu64 ",\"packs_removed\":%" PRIu64
-	       ",\"packs_rewritten\":%" PRIu64 ",\"freed\":%" PRIu64
-	       ",\"waste\":%" PRIu64 ",\"busy\":%u}\n",
-	       dry ? "true" : "false", r->objects, r->bytes, r->live,
-	       r->packs_removed, r->packs_rewritten, r->freed, r->left,
+	printf("{\"dry\":%s,\"versions\":%" PRIu64 ",\"objects\":%" PRIu64
+	       ",\"bytes\":%" PRIu64 ",\"live\":%" PRIu64
+	       ",\"packs_removed\":%" PRIu64 ",\"packs_rewritten\":%" PRIu64
+	       ",\"freed\":%" PRIu64 ",\"waste\":%" PRIu64 ",\"busy\":%u}\n",
+	       dry ? "true" : "false", r->versions, r->objects, r->bytes,
+	       r->live, r->packs_removed, r->packs_rewritten, r->freed, r->left,
 	       r->busy);
 }
 
@@ -88,6 +88,10 @@ static void print_text(const struct gc_report *r, bool dry)
 	       "%" PRIu64 " removed, %" PRIu64 " rewritten\n",
 	       dry ? "would free " : "freed ", freed, r->objects, bytes,
 	       r->packs_removed, r->packs_rewritten);
+	if (r->versions)
+		printf("%s%" PRIu64 " old versions, beyond what the setting "
+		       "keeps\n",
+		       dry ? "would let go of " : "let go of ", r->versions);
 	printf("%s%" PRIu64 " objects, and %s of waste that %s worth "
 	       "rewriting yet\n",
 	       dry ? "would keep " : "kept ", r->live, left,

@@ -111,6 +111,8 @@ static void format_text(struct log *l, const struct event *e)
 		add_who(&l->line, &e->change);
 	if (e->kind == EVENT_VERSION)
 		add_content(l, &e->attr, e->seq);
+	if (e->kind == EVENT_VERSION && e->attr.gone)
+		buf_str(&l->line, "  (not kept)");
 	buf_str(&l->line, "\n");
 }
 
@@ -144,6 +146,8 @@ static void json_change(struct log *l, const struct event *e)
 		e->attr.uid, e->attr.gid);
 	if (S_ISREG(e->attr.mode))
 		field_addr(b, "address", &e->attr.addr);
+	if (e->attr.gone)
+		buf_str(b, ",\"kept\":false");
 }
 
 static void json_result(struct log *l, const struct derived *d)

@@ -4,7 +4,7 @@
 
 static int run(struct cli *cli, int argc, char **argv)
 {
-	return ctl_tell_all(&cmd_retry, "retry", cli, argc, argv);
+	return ctl_tell_all(&cmd_retry, "retry", NULL, cli, argc, argv);
 }
 
 static const struct option longs[] = {OPT_STORE, OPT_END};

@@ -34,10 +34,18 @@ static int write_path(int fd, const char *rel)
 	return (size_t)n == line.len ? 0 : -EIO;
 }
 
-static int tell(const struct where *w, const char *name, const char *path)
+int ctl_tell(const char *root, const char *name, const char *line)
+{
+	CLEANUP_CLOSE int fd = ctl_open(root, name, O_WRONLY);
+
+	return fd < 0 ? fd : write_path(fd, line);
+}
+
+static int tell(const struct where *w, const char *name, const char *path,
+		const char *(*why)(int rc))
 {
 	CLEANUP_PLACE struct place p = {0};
-	CLEANUP_CLOSE int fd = -1;
+	const char *reason;
 	int rc;
 
 	if (where_place(w, path, true, &p) < 0)
@@ -46,19 +54,20 @@ static int tell(const struct where *w, const char *name, const char *path)
 		return fail("%s: a name with a newline cannot be told to the "
 			    "mount",
 			    path);
-	fd = ctl_open(p.root, name, O_WRONLY);
-	if (fd < 0)
-		return fail("%s/.deriva/%s: %s", p.root, name, err_name(fd));
-	rc = write_path(fd, p.rel);
+	rc = ctl_tell(p.root, name, *p.rel ? p.rel : "/");
+	if (rc >= 0)
+		return EXIT_SUCCESS;
+	reason = why ? why(rc) : NULL;
+	if (reason)
+		return fail("%s %s", path, reason);
 	if (rc == -ENOENT)
 		return fail("%s is no derived file", path);
-	if (rc < 0)
-		return fail("%s: %s", path, err_name(rc));
-	return EXIT_SUCCESS;
+	return fail("%s: %s", path, err_name(rc));
 }
 
-int ctl_tell_all(const struct command *c, const char *name, struct cli *cli,
-		 int argc, char **argv)
+int ctl_tell_all(const struct command *c, const char *name,
+		 const char *(*why)(int rc), struct cli *cli, int argc,
+		 char **argv)
 {
 	int i, status = EXIT_SUCCESS;
 	struct where w;
@@ -69,7 +78,7 @@ int ctl_tell_all(const struct command *c, const char *name, struct cli *cli,
 	if (where_open(cli, &w) < 0)
 		return EXIT_FAILURE;
 	for (i = optind; i < argc; i++)
-		if (tell(&w, name, argv[i]))
+		if (tell(&w, name, argv[i], why))
 			status = EXIT_FAILURE;
 	return where_close(&w) ? EXIT_FAILURE : status;
 }

@@ -9,8 +9,12 @@
 int ctl_print(const struct place *p, const char *dir) MUST_USE;
 
 /* All of a command whose operands are paths that the control file `name` is
- * told, one by one; the exit status. */
-int ctl_tell_all(const struct command *c, const char *name, struct cli *cli,
-		 int argc, char **argv);
+ * told, one by one; the exit status. why: what is behind a negative rc, to
+ * stand after the path, or NULL. */
+int ctl_tell_all(const struct command *c, const char *name,
+		 const char *(*why)(int rc), struct cli *cli, int argc,
+		 char **argv);
+/* Tells the control file of a mount one line: 0 or -errno. */
+int ctl_tell(const char *root, const char *name, const char *line) MUST_USE;
 
 #endif

@@ -68,6 +68,7 @@ int ns_column_attr(struct stmt *st, uint64_t ino, struct ns_attr *ret)
 	ret->mtime_ns = stmt_col_int(st, 7);
 	ret->ctime_ns = stmt_col_int(st, 8);
 	ret->version = (uint64_t)stmt_col_int(st, 10);
+	ret->gone = false;
 	if (S_ISDIR(ret->mode))
 		ret->size = NS_DIR_SIZE;
 	return ns_column_addr(st, 9, &ret->addr);

@@ -38,6 +38,7 @@ struct ns_attr {
 	int64_t atime_ns, mtime_ns, ctime_ns;
 	struct addr addr; /* content of a regular file */
 	uint64_t version; /* change that gave it this content */
+	bool gone;	  /* in the past: its bytes are not kept any more */
 };
 
 /* Who makes a change, and why; kept with it. Strings may be NULL; what is

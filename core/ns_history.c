@@ -104,6 +104,7 @@ static int version_rows(struct stmt *st,
 		rc = ns_column_attr(st, (uint64_t)stmt_col_int(st, 11),
 				    &v.attr);
 		column_change(st, 12, &v.change);
+		v.attr.gone = stmt_col_int(st, 19);
 		if (rc == 0)
 			rc = fn(ctx, &v);
 		if (rc != 0)

@@ -137,6 +137,7 @@ int ns_past_getattr(struct ns *ns, uint64_t at, uint64_t ino,
 		return rc < 0 ? rc : -ENOENT;
 	rc = ns_column_attr(st, ino, &a);
 	version = (uint64_t)stmt_col_int(st, 11);
+	a.gone = stmt_col_int(st, 12);
 	stmt_reset(st);
 	if (rc == 0)
 		rc = had_name(ns, at, ino);

@@ -101,7 +101,7 @@ const char *const ns_sql[NS_STMTS] = {
 		" AND born <= ?2 ORDER BY died LIMIT 1) LIMIT 1",
 	[NS_PAST_INODE] =
 		"SELECT v.mode, 1, v.uid, v.gid, v.rdev, v.size, v.mtime,"
-		" v.mtime, c.time, v.address, v.content, v.born"
+		" v.mtime, c.time, v.address, v.content, v.born, v.gone"
 		" FROM version AS v JOIN change AS c ON c.seq = v.born"
 		" WHERE v.branch = 1 AND v.ino = ?1 AND v.born <= ?2"
 		" ORDER BY v.born DESC LIMIT 1",
@@ -139,14 +139,14 @@ const char *const ns_sql[NS_STMTS] = {
 	[NS_VERSIONS] =
 		"SELECT v.mode, 1, v.uid, v.gid, v.rdev, v.size, v.mtime,"
 		" v.mtime, c.time, v.address, v.content, v.ino,"
-		" c.seq, c.time, c.op, c.uid, c.pid, c.program, c.message"
-		" FROM version AS v JOIN change AS c ON c.seq = v.born"
+		" c.seq, c.time, c.op, c.uid, c.pid, c.program, c.message,"
+		" v.gone FROM version AS v JOIN change AS c ON c.seq = v.born"
 		" WHERE v.branch = 1 AND v.ino = ?1 ORDER BY v.born",
 	[NS_VERSIONS_BETWEEN] =
 		"SELECT v.mode, 1, v.uid, v.gid, v.rdev, v.size, v.mtime,"
 		" v.mtime, c.time, v.address, v.content, v.ino,"
-		" c.seq, c.time, c.op, c.uid, c.pid, c.program, c.message"
-		" FROM version AS v INDEXED BY version_born"
+		" c.seq, c.time, c.op, c.uid, c.pid, c.program, c.message,"
+		" v.gone FROM version AS v INDEXED BY version_born"
 		" JOIN change AS c ON c.seq = v.born"
 		" WHERE v.branch = 1 AND v.born > ?1 AND v.born <= ?2"
 		" ORDER BY v.born, v.ino",

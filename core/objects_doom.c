@@ -163,7 +163,7 @@ int dooms_packs(struct dooms *d, uint32_t after, struct pack_row *ret,
 	return rc;
 }
 
-/* --- writing -------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------- */
 
 static struct stmt *begin(struct dooms *d, unsigned id, int *ret_rc)
 {
@@ -234,8 +234,7 @@ int dooms_set_state(struct dooms *d, enum collection state, int64_t now_ns)
 	return stmt_run(s);
 }
 
-/* --- for everybody ---------------------------------------------------------
- */
+/* --- for everybody ------------------------------------------------------- */
 
 static int64_t column_of_state(struct objects *o, int which, int *ret_rc)
 {

@@ -13,6 +13,7 @@ enum {
 	RESULT_GET,
 	RESULT_USED,
 	RESULT_FORGET,
+	RESULT_LET_GO,
 	RESULT_TOTALS,
 	DERIVED_PUT,
 	DERIVED_GET,
@@ -26,7 +27,7 @@ enum {
 
 #define RESULT_COLUMNS                                                       \
 	"error, executable, reproducible, address, size, wall, cpu, memory," \
-	" time, text, text_size, uses, last_use, message"
+	" time, text, text_size, uses, last_use, message, dropped"
 
 #define DERIVED_COLUMNS                                                    \
 	"recipe, error, address, size, executable, ran, seq, since, last," \
@@ -55,6 +56,9 @@ static const char *const sql[N_STMTS] = {
 		" WHERE recipe = ?1 RETURNING uses",
 	[RESULT_FORGET] =
 		"DELETE FROM result WHERE recipe = ?1 AND error <> 0",
+	[RESULT_LET_GO] =
+		"UPDATE result SET dropped = 1 WHERE recipe = ?1"
+		" AND error = 0 AND address IS NOT NULL RETURNING 1",
 	[RESULT_TOTALS] =
 		"SELECT results, failures, bytes, uses, wall, saved, kept"
 		" FROM result_total WHERE id = 1",
@@ -204,6 +208,7 @@ static int column_result(struct stmt *st, struct result *ret)
 	n = MIN(n, sizeof(ret->message) - 1);
 	memcpy(ret->message, p, n);
 	ret->message[n] = '\0';
+	ret->dropped = stmt_col_int(st, 14);
 	rc = column_addr(st, 3, &ret->addr);
 	return rc < 0 ? rc : column_addr(st, 9, &ret->text);
 }
@@ -282,6 +287,23 @@ int results_used(struct results *r, const struct addr *recipe, int64_t now_ns)
 	return rc > 0 ? 0 : rc < 0 ? rc : -ENOENT;
 }
 
+int results_let_go(struct results *r, const struct addr *recipe)
+{
+	struct stmt *st;
+	int64_t one;
+	int rc;
+
+	rc = db_begin(r->db);
+	if (rc < 0)
+		return rc;
+	st = stmts_get(&r->stmts, RESULT_LET_GO, &rc);
+	if (!st)
+		return rc;
+	stmt_blob(st, 1, recipe->b, ADDR_LEN);
+	rc = stmts_int(st, &one);
+	return rc > 0 ? 0 : rc < 0 ? rc : -ENOENT;
+}
+
 int results_forget(struct results *r, const struct addr *recipe)
 {
 	struct stmt *st;
@@ -314,6 +336,7 @@ int results_totals(struct results *r, struct result_totals *ret)
 	ret->uses = (uint64_t)stmt_col_int(st, 3);
 	ret->wall_ns = stmt_col_int(st, 4);
 	ret->saved_ns = stmt_col_int(st, 5);
+	ret->kept = (uint64_t)stmt_col_int(st, 6);
 	stmt_reset(st);
 	return 0;
 }
@@ -474,7 +497,7 @@ int results_each(struct results *r,
 	while ((rc = stmt_step(st)) > 0) {
 		rc = column_result(st, &res);
 		if (rc == 0)
-			rc = column_addr(st, 14, &res.recipe);
+			rc = column_addr(st, 15, &res.recipe);
 		if (rc == 0)
 			rc = fn(ctx, &res);
 		if (rc != 0)

@@ -31,6 +31,7 @@ struct result {
 	uint64_t uses; /* times it was found instead of run */
 	int64_t last_use_ns;
 	char message[512]; /* why it failed; "" otherwise */
+	bool dropped; /* its bytes are not kept; results_put() forgets it */
 };
 
 /* A derived name's last content or failure, and why it was computed. */
@@ -65,6 +66,8 @@ int results_get_recipe(struct results *r, const struct addr *recipe,
 int results_put(struct results *r, const struct result *result) MUST_USE;
 int results_used(struct results *r, const struct addr *recipe,
 		 int64_t now_ns) MUST_USE;
+/* Lets go of the bytes of its output, unless it failed: -ENOENT. */
+int results_let_go(struct results *r, const struct addr *recipe) MUST_USE;
 /* Forgets a failure (`retry`). 0 also when there was none. */
 int results_forget(struct results *r, const struct addr *recipe) MUST_USE;
 
@@ -102,6 +105,7 @@ int results_drop(struct results *r, const struct addr *recipe) MUST_USE;
 
 struct result_totals {
 	uint64_t results, failures, bytes, uses;
+	uint64_t kept;		   /* of the bytes, those not dropped */
 	int64_t wall_ns, saved_ns; /* cost of all runs; uses times cost */
 };
 int results_totals(struct results *r, struct result_totals *ret) MUST_USE;

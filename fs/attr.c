@@ -224,10 +224,18 @@ static int control_attr(struct fs *fs, struct node *n, struct stat *ret)
 		break;
 	case CTL_STATUS:
 	case CTL_JOBS:
+	case CTL_PINS:
 		mode = S_IFREG | 0400;
 		break;
 	case CTL_RETRY:
+	case CTL_DROP:
+	case CTL_PIN:
+	case CTL_UNPIN:
+	case CTL_SNAPSHOT:
 		mode = S_IFREG | 0200;
+		break;
+	case CTL_SETTINGS:
+		mode = S_IFREG | 0600;
 		break;
 	default:
 		break;

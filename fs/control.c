@@ -12,15 +12,25 @@
 #include <sys/stat.h>
 
 #include "core/clock.h"
+#include "core/keepsakes.h"
 
 static const struct control_entry {
 	const char *name;
 	enum control control;
 	uint32_t mode;
 } entries[] = {
-	{"at", CTL_AT, S_IFDIR},	 {"jobs", CTL_JOBS, S_IFREG},
-	{"output", CTL_OUTPUT, S_IFDIR}, {"retry", CTL_RETRY, S_IFREG},
-	{"run", CTL_RUN, S_IFDIR},	 {"status", CTL_STATUS, S_IFREG},
+	{"at", CTL_AT, S_IFDIR},
+	{"drop", CTL_DROP, S_IFREG},
+	{"jobs", CTL_JOBS, S_IFREG},
+	{"output", CTL_OUTPUT, S_IFDIR},
+	{"pin", CTL_PIN, S_IFREG},
+	{"pins", CTL_PINS, S_IFREG},
+	{"retry", CTL_RETRY, S_IFREG},
+	{"run", CTL_RUN, S_IFDIR},
+	{"settings", CTL_SETTINGS, S_IFREG},
+	{"snapshot", CTL_SNAPSHOT, S_IFREG},
+	{"status", CTL_STATUS, S_IFREG},
+	{"unpin", CTL_UNPIN, S_IFREG},
 	{"why", CTL_WHY, S_IFDIR},
 };
 
@@ -31,7 +41,9 @@ static int lookup_time(struct fs *fs, const char *name, struct node **ret)
 	int r = time_parse(name, clock_now_ns(), &ns, &seq, NULL);
 
 	if (r < 0)
-		return -ENOENT;
+		r = snapshot_find(fs->db, name, &seq);
+	if (r < 0)
+		return r;
 	if (!seq)
 		r = ns_change_at(fs->ns, ns, &seq);
 	else if (seq > ns_last_change(fs->ns))
@@ -113,6 +125,16 @@ struct mirror {
 	void *ctx;
 };
 
+static int snapshot_name(void *ctx, const char *name, uint64_t seq,
+			 int64_t time_ns)
+{
+	const struct mirror *m = ctx;
+
+	(void)seq;
+	(void)time_ns;
+	return m->fn(m->ctx, name, S_IFDIR);
+}
+
 static int mirror_dir(void *ctx, const struct ns_entry *e)
 {
 	struct mirror *m = ctx;
@@ -151,8 +173,10 @@ int control_list(struct fs *fs, struct node *dir,
 			r = eval_list(fs->eval, NS_NOW, parent, mirror_text,
 				      &m);
 		return r;
+	case CTL_AT: /* of moments, only those that have a name */
+		return snapshots_each(fs->db, snapshot_name, &m);
 	default:
-		return 0; /* moments and runs are not listed */
+		return 0; /* runs are not listed */
 	}
 }
 
@@ -279,28 +303,55 @@ int control_open(struct fs *fs, struct node *n, struct handle *h)
 		return status_text(fs, &h->text);
 	case CTL_JOBS:
 		return eval_jobs(fs->eval, &h->text);
+	case CTL_PINS:
+		return keep_text(fs, n->control, &h->text);
+	case CTL_SETTINGS:
+		/* what is written has nothing to do with what was there */
+		return (h->flags & O_ACCMODE) == O_WRONLY
+			       ? 0
+			       : keep_text(fs, n->control, &h->text);
 	case CTL_RETRY:
+	case CTL_DROP:
+	case CTL_PIN:
+	case CTL_UNPIN:
+	case CTL_SNAPSHOT:
 		return 0;
 	default:
 		return -EISDIR;
 	}
 }
 
-/* retry: one root-relative path, with or without newline, per write. */
-int control_write(struct fs *fs, struct handle *h, const char *p, size_t n)
+static int retry(struct fs *fs, const char *path)
 {
-	CLEANUP_BUF struct buf path = BUF_INIT;
 	const char *name;
 	uint64_t dir;
-	int r;
+	int r = lookup_path(fs, path, &dir, &name);
 
-	if (h->node->kind != NODE_CONTROL || h->node->control != CTL_RETRY)
+	return r < 0 ? r : eval_retry(fs->eval, dir, name, strlen(name));
+}
+
+/* One line, with or without newline, per write; settings takes several. */
+int control_write(struct fs *fs, struct handle *h, const char *p, size_t n)
+{
+	enum control c = h->node->control;
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	char *rest, *line;
+	int r = 0;
+
+	if (h->node->kind != NODE_CONTROL || c < CTL_RETRY)
 		return -EPERM;
 	while (n && p[n - 1] == '\n')
 		n--;
-	buf_add(&path, p, n);
-	if (!n || buf_err(&path) < 0)
+	buf_add(&text, p, n);
+	if (!n || buf_err(&text) < 0)
 		return n ? -ENOMEM : -EINVAL;
-	r = lookup_path(fs, buf_cstr(&path), &dir, &name);
-	return r < 0 ? r : eval_retry(fs->eval, dir, name, strlen(name));
+	rest = (char *)text.data;
+	if (c == CTL_RETRY)
+		return retry(fs, rest);
+	if (c != CTL_SETTINGS)
+		return keep_told(fs, c, rest);
+	while (r >= 0 && (line = strsep(&rest, "\n")))
+		if (*line)
+			r = keep_told(fs, c, line);
+	return r;
 }

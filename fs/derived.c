@@ -151,7 +151,10 @@ static void reply_state(struct fs *fs, fuse_req_t req, struct node *n,
 	if (v && v->error)
 		state = EVAL_FAILED;
 	else if (v)
-		state = EVAL_FRESH;
+		state = eval_is_dropped(fs->eval, nm->at, nm->dir, nm->text,
+					nm->len)
+				? EVAL_DROPPED
+				: EVAL_FRESH;
 	else if (eval_peek(fs->eval, nm->at, nm->dir, nm->text, nm->len, &state,
 			   &known, &now, NULL) < 0)
 		state = EVAL_NEW;
@@ -296,6 +299,9 @@ static void evaluate(struct fs *fs, fuse_req_t req, struct node *n,
 		fuse_reply_err(req, EINTR);
 		unpark(p);
 	} else {
+		if (kind == PARK_OPEN)
+			eval_want_bytes(fs->eval, nm->at, nm->dir, nm->text,
+					nm->len);
 		r = (kind == PARK_STATE
 			     ? eval_check
 			     : eval_want)(fs->eval, nm->at, nm->dir, nm->text,
@@ -338,6 +344,13 @@ static bool may_serve(struct fs *fs, struct node *n, int pid)
 	return yes;
 }
 
+static bool is_dropped(struct fs *fs, const struct node *n)
+{
+	const struct name *nm = n->name;
+
+	return eval_is_dropped(fs->eval, nm->at, nm->dir, nm->text, nm->len);
+}
+
 void derived_getattr(struct fs *fs, fuse_req_t req, struct node *n)
 {
 	int pid = fuse_req_ctx(req)->pid;
@@ -367,6 +380,7 @@ void derived_getattr(struct fs *fs, fuse_req_t req, struct node *n)
 void derived_open(struct fs *fs, fuse_req_t req, struct node *n,
 		  const struct fuse_file_info *fi)
 {
+	const struct name *nm = n->name;
 	struct fuse_file_info copy = *fi;
 	bool serve;
 	int r = 0;
@@ -376,9 +390,14 @@ void derived_open(struct fs *fs, fuse_req_t req, struct node *n,
 		return;
 	}
 	db_lock(fs->db);
-	serve = may_serve(fs, n, fuse_req_ctx(req)->pid);
+	serve = may_serve(fs, n, fuse_req_ctx(req)->pid) && !is_dropped(fs, n);
 	if (serve)
 		r = open_content(fs, n, &n->addr, &copy);
+	if (r < 0 && !store_has(fs->store, &n->addr)) {
+		/* another process let go of it */
+		eval_lost(fs->eval, nm->at, nm->dir, nm->text, nm->len);
+		serve = false;
+	}
 	db_unlock(fs->db);
 	/* answered without the lock: who is woken by it may want it */
 	if (!serve)

@@ -66,7 +66,13 @@ enum control {
 	CTL_RUN,
 	CTL_STATUS, /* texts */
 	CTL_JOBS,
-	CTL_RETRY, /* takes a path */
+	CTL_PINS,
+	CTL_RETRY, /* take a path */
+	CTL_DROP,
+	CTL_PIN,
+	CTL_UNPIN,
+	CTL_SNAPSHOT, /* takes a name */
+	CTL_SETTINGS, /* lines, to be read and written */
 };
 
 /* A source's content, while somebody has it open. */
@@ -400,6 +406,15 @@ int follow_await(struct fs *fs) MUST_USE;
 int follow_start(struct fs *fs) MUST_USE;
 void follow_stop(struct fs *fs);
 void follow_free(struct fs *fs);
+
+/* --- keep.c ------------------------------------------------------------- */
+
+/* What is read from pins and settings. */
+int keep_text(struct fs *fs, enum control c, struct buf *ret) MUST_USE;
+/* A line written to drop, pin, unpin, snapshot or settings. */
+int keep_told(struct fs *fs, enum control c, const char *line) MUST_USE;
+/* What mount options say; before the mount. */
+int keep_options(struct fs *fs, struct err *err) MUST_USE;
 
 /* --- commit.c ----------------------------------------------------------- */
 

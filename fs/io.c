@@ -47,7 +47,10 @@ static void release(struct fs *fs, struct handle *h)
 	if (n->kind == NODE_SOURCE) {
 		file_release(fs, n, for_writing(h->flags));
 	} else {
-		n->opens--;
+		if (!--n->opens) { /* nothing keeps it from collection now */
+			blob_close(n->blob);
+			n->blob = NULL;
+		}
 		node_drop(fs, n);
 	}
 	fs_unlock(fs);
@@ -105,7 +108,7 @@ static int open_past(fuse_req_t req, struct node *n, struct fuse_file_info *fi)
 	db_lock(fs->db);
 	r = ns_getattr(fs->ns, n->at, n->ino, &a);
 	if (r >= 0)
-		r = open_content(fs, n, &a.addr, fi);
+		r = a.gone ? -ENODATA : open_content(fs, n, &a.addr, fi);
 	db_unlock(fs->db);
 	return r;
 }
@@ -113,15 +116,16 @@ static int open_past(fuse_req_t req, struct node *n, struct fuse_file_info *fi)
 static int open_control(fuse_req_t req, struct node *n,
 			struct fuse_file_info *fi)
 {
-	bool takes = n->kind == NODE_CONTROL && n->control == CTL_RETRY;
+	bool takes = n->kind == NODE_CONTROL && n->control >= CTL_RETRY;
+	bool both = takes && n->control == CTL_SETTINGS;
 	struct fs *fs = fs_of(req);
 	struct handle *h;
 	int r;
 
 	if (n->kind == NODE_CONTROL && n->control < CTL_STATUS)
 		return -EISDIR;
-	if (takes ? (fi->flags & O_ACCMODE) != O_WRONLY
-		  : for_writing(fi->flags))
+	if (!both && (takes ? (fi->flags & O_ACCMODE) != O_WRONLY
+			    : for_writing(fi->flags)))
 		return -EPERM;
 	h = calloc(1, sizeof(*h));
 	if (!h)

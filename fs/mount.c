@@ -418,6 +418,8 @@ static int start(struct mount *m, const char *store, const char *dir,
 	if (r >= 0)
 		r = taker_recover(fs);
 	if (r >= 0)
+		r = keep_options(fs, err);
+	if (r >= 0)
 		r = open_tables(fs);
 	if (r >= 0)
 		r = new_session(m, err);

@@ -18,10 +18,12 @@ struct mount_options {
 	bool read_only;
 	bool allow_other;
 	bool default_permissions;
-	bool stat_lazy;	  /* stat=lazy: a never computed file shows size 0 */
-	bool no_sandbox;  /* unsafe-no-sandbox */
-	bool debug;	  /* log every kernel message */
-	unsigned jobs;	  /* computations at a time; 0: one a core */
+	bool stat_lazy;	    /* stat=lazy: a never computed file shows size 0 */
+	bool no_sandbox;    /* unsafe-no-sandbox */
+	bool debug;	    /* log every kernel message */
+	unsigned jobs;	    /* computations at a time; 0: one a core */
+	char retention[64]; /* settings of the store that are made, or "" */
+	char budget[32];
 	char *fuse_extra; /* options handed on to the kernel, NULL: none */
 };
 

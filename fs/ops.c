@@ -231,7 +231,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *st,
 	struct stat now;
 	int r = 0;
 
-	if (n->kind == NODE_CONTROL && n->control == CTL_RETRY &&
+	if (n->kind == NODE_CONTROL && n->control >= CTL_RETRY &&
 	    (valid & FUSE_SET_ATTR_SIZE)) {
 		op_getattr(req, id, fi); /* `echo PATH >retry` */
 		return;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/buf.h"
+#include "core/settings.h"
 #include "fs/mount.h"
 
 struct option_row {
@@ -65,6 +66,17 @@ static int parse_jobs(const char *text, struct mount_options *o,
 	return 0;
 }
 
+/* A setting of the store: kept there, for all who use it. */
+static int parse_setting(const char *name, const char *value, char *to,
+			 size_t size, struct err *err)
+{
+	int r = settings_check(name, value, err);
+
+	if (r >= 0)
+		snprintf(to, size, "%s", value);
+	return r;
+}
+
 static int parse_option(const char *text, struct mount_options *o,
 			struct err *err)
 {
@@ -74,6 +86,12 @@ static int parse_option(const char *text, struct mount_options *o,
 
 	if (!strncmp(text, "jobs=", 5))
 		return parse_jobs(text + 5, o, err);
+	if (!strncmp(text, "retention=", 10))
+		return parse_setting("retention", text + 10, o->retention,
+				     sizeof(o->retention), err);
+	if (!strncmp(text, "budget=", 7))
+		return parse_setting("budget", text + 7, o->budget,
+				     sizeof(o->budget), err);
 	for (i = 0; i < ARRAY_LEN(option_rows); i++) {
 		row = &option_rows[i];
 		buf_fmt(&known, "%s, ", row->name);
@@ -84,8 +102,9 @@ static int parse_option(const char *text, struct mount_options *o,
 		return row->kernel ? add_extra(o, text) : 0;
 	}
 	return err_set(err, -EINVAL,
-		       "unknown mount option `%s`; there are: %sjobs=N", text,
-		       buf_cstr(&known));
+		       "unknown mount option `%s`; there are: %sjobs=N, "
+		       "retention=..., budget=...",
+		       text, buf_cstr(&known));
 }
 
 int mount_parse_options(const char *text, struct mount_options *o,

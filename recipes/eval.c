@@ -143,7 +143,7 @@ int eval_peek(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 			: t->value.error ? EVAL_FAILED
 					 : EVAL_FRESH;
 	}
-	if (t && t->dropped && state != EVAL_FRESH)
+	if (t && t->dropped && state != EVAL_FAILED)
 		state = EVAL_DROPPED;
 	if (t && t->phase != PHASE_IDLE && in_earnest(t))
 		state = EVAL_RUNNING;
@@ -331,6 +331,57 @@ int eval_retry(struct eval *ev, uint64_t dir, const char *name, size_t len)
 		return -ENOMEM;
 	t->retry = true;
 	target_touch(ev, t);
+	return 0;
+}
+
+bool eval_is_dropped(struct eval *ev, uint64_t at, uint64_t dir,
+		     const char *name, size_t len)
+{
+	struct target *t = target_get(ev, at, dir, name, len, false);
+
+	return t && t->dropped;
+}
+
+void eval_lost(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
+	       size_t len)
+{
+	struct target *t = target_get(ev, at, dir, name, len, false);
+
+	if (t)
+		t->dropped = true;
+}
+
+/* What depends on it looks again, too: nothing may be fresh that depends on
+ * what is not. */
+void eval_want_bytes(struct eval *ev, uint64_t at, uint64_t dir,
+		     const char *name, size_t len)
+{
+	struct target *t = target_get(ev, at, dir, name, len, false);
+
+	if (!t || !t->dropped)
+		return;
+	t->need_bytes = true;
+	if (t->phase == PHASE_IDLE && t->fresh)
+		target_touch(ev, t);
+}
+
+int eval_drop(struct eval *ev, uint64_t dir, const char *name, size_t len)
+{
+	struct target *t = target_get(ev, NS_NOW, dir, name, len, false);
+	struct ns_attr recipe;
+	struct derived d;
+	int r = eval_defined(ev, NS_NOW, dir, name, len, &recipe);
+
+	if (r < 0)
+		return r == -EEXIST ? -ENOENT : r;
+	r = results_derived(ev->results, NS_NOW, dir, name, len, &d);
+	if (r >= 0)
+		r = d.error ? -ENOENT : results_let_go(ev->results, &d.recipe);
+	if (r < 0)
+		return r == -ENOENT ? -ENODATA : r;
+	ev->host.wrote(ev->host.ctx);
+	if (t && addr_eq(&t->value.recipe, &d.recipe))
+		t->dropped = true;
 	return 0;
 }
 

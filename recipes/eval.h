@@ -148,6 +148,21 @@ void eval_result_changed(struct eval *ev, uint64_t dir, const char *name,
 /* Anything may have changed. */
 void eval_all_changed(struct eval *ev);
 
+/* Whether the bytes of what the name holds were dropped; what is known of it
+ * is as good as ever. */
+bool eval_is_dropped(struct eval *ev, uint64_t at, uint64_t dir,
+		     const char *name, size_t len);
+/* They are not there, so it turns out. */
+void eval_lost(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
+	       size_t len);
+/* They are wanted: the next eval_want() makes them again. */
+void eval_want_bytes(struct eval *ev, uint64_t at, uint64_t dir,
+		     const char *name, size_t len);
+/* Lets go of the bytes of what the name holds. -ENOENT when no recipe defines
+ * it, -ENODATA when it was never computed, or failed. */
+int eval_drop(struct eval *ev, uint64_t dir, const char *name,
+	      size_t len) MUST_USE;
+
 /* Forgets a remembered failure. -ENOENT when no recipe defines the name. */
 int eval_retry(struct eval *ev, uint64_t dir, const char *name,
 	       size_t len) MUST_USE;

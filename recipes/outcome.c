@@ -216,7 +216,7 @@ void finish_failed(struct eval *ev, struct target *t, int error,
 		t->value.recipe = *recipe;
 	if (res)
 		t->value.cost_ns = res->wall_ns;
-	t->dropped = false;
+	t->dropped = t->need_bytes = false;
 	target_message(t, message);
 	r = error == ENOENT ? 0 : note_derived(ev, t, ran, res);
 	if (r < 0)
@@ -226,7 +226,7 @@ void finish_failed(struct eval *ev, struct target *t, int error,
 }
 
 void finish_result(struct eval *ev, struct target *t, const struct result *res,
-		   bool ran)
+		   bool dropped, bool ran)
 {
 	int r;
 
@@ -243,7 +243,9 @@ void finish_result(struct eval *ev, struct target *t, const struct result *res,
 		.cost_ns = res->wall_ns,
 		.since_ns = res->when_ns,
 	};
-	t->dropped = false;
+	t->dropped = dropped;
+	if (!dropped)
+		t->need_bytes = false;
 	target_message(t, NULL);
 	r = note_derived(ev, t, ran, res);
 	if (r < 0)

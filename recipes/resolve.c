@@ -249,6 +249,7 @@ void resolved_done(struct resolved *r)
 	task_free(r->task);
 	free(r->needs);
 	free(r->writing);
+	free(r->dropped);
 }
 
 void task_free(struct task *j)

@@ -27,6 +27,23 @@ static int add_need(struct resolved *r, struct target *t)
 	return 0;
 }
 
+/* Its address will do to find a result; to run anything, its bytes have to be
+ * made again. */
+static int add_dropped(struct resolved *r, struct target *t)
+{
+	struct target **p;
+
+	if (r->ndropped == r->cap_dropped) {
+		r->cap_dropped = r->cap_dropped ? r->cap_dropped * 2 : 4;
+		p = realloc(r->dropped, r->cap_dropped * sizeof(*p));
+		if (!p)
+			return -ENOMEM;
+		r->dropped = p;
+	}
+	r->dropped[r->ndropped++] = t;
+	return 0;
+}
+
 int walk_use_inode(struct walk *w, uint64_t ino)
 {
 	struct resolved *r = w->res;
@@ -162,9 +179,10 @@ static int take_source(struct walk *w, const struct recipe_input *in,
  * for a question that came after ours. */
 static int take_derived(struct walk *w, const struct recipe_input *in,
 			const struct recipe_path *p, uint32_t position,
-			const struct buf *path, const struct target *d)
+			const struct buf *path, struct target *d)
 {
 	const char *text = buf_cstr(path);
+	int r;
 
 	if (d->value.error == ELOOP)
 		return walk_fail(w, ELOOP, p->line,
@@ -174,8 +192,10 @@ static int take_derived(struct walk *w, const struct recipe_input *in,
 		return walk_fail(w, EIO, p->line, "input `%s` failed: %s", text,
 				 d->message ? d->message
 					    : err_name(d->value.error));
-	return add_input(w, in, position, path, &d->value.addr, d->value.size,
-			 d->value.executable);
+	r = d->dropped ? add_dropped(w->res, d) : 0;
+	return r < 0 ? r
+		     : add_input(w, in, position, path, &d->value.addr,
+				 d->value.size, d->value.executable);
 }
 
 /* An input that has changed again since it was evaluated for us is evaluated

@@ -71,8 +71,18 @@ void start(struct eval *ev, struct target *t)
 
 /* --- resolving ---------------------------------------------------------- */
 
-/* 0 and the result of the task's computation, bytes and all; -ENOENT when it
- * has to run. *ret_dropped: there is a result, but not its bytes. */
+/* Of what is there in part, fsck knows. */
+static bool has_bytes(struct eval *ev, const struct result *res)
+{
+	struct addr empty;
+
+	blob_empty_addr(&empty);
+	return addr_eq(&res->addr, &empty) || store_has(ev->store, &res->addr);
+}
+
+/* 0 and the result of the task's computation; -ENOENT when it has to run.
+ * *ret_dropped: there is a result, but not its bytes, which is enough unless
+ * somebody wants to read them. */
 static int find_result(struct eval *ev, const struct target *t,
 		       const struct task *task, struct result *ret,
 		       bool *ret_dropped)
@@ -84,10 +94,9 @@ static int find_result(struct eval *ev, const struct target *t,
 	if (ret->error && t->retry)
 		return -ENOENT;
 	if (!ret->error) {
-		r = blob_complete(ev->store, &ret->addr);
-		*ret_dropped = !r;
-		if (r <= 0)
-			return r < 0 ? r : -ENOENT;
+		*ret_dropped = ret->dropped || !has_bytes(ev, ret);
+		if (*ret_dropped && t->need_bytes)
+			return -ENOENT;
 	}
 	r = results_used(ev->results, &task->recipe, clock_now_ns());
 	ev->host.wrote(ev->host.ctx);
@@ -126,16 +135,33 @@ static void wait_for_same(struct eval *ev, struct target *t,
 	refuse_dry(ev, t);
 }
 
+/* They are made again before anything runs on them. */
+static void want_bytes(struct eval *ev, struct resolved *inputs)
+{
+	size_t i;
+
+	for (i = 0; i < inputs->ndropped; i++) {
+		inputs->dropped[i]->need_bytes = true;
+		target_touch(ev, inputs->dropped[i]);
+	}
+}
+
 /* The computation is known: find its result, wait for another name that has
  * the same one running, or queue it. */
-static void find_or_queue(struct eval *ev, struct target *t, struct task *task)
+static void find_or_queue(struct eval *ev, struct target *t, struct task *task,
+			  struct resolved *inputs)
 {
 	struct target *same;
 	struct result res;
 	bool dropped = false;
 	int r = find_result(ev, t, task, &res, &dropped);
 
-	t->dropped = dropped;
+	if (r == -ENOENT && in_earnest(t) && inputs->ndropped) {
+		task_free(task);
+		want_bytes(ev, inputs);
+		wait_for_inputs(ev, t, inputs->dropped, inputs->ndropped);
+		return;
+	}
 	if (r == -ENOENT && in_earnest(t)) {
 		same = map_get(ev->running, &task->recipe, ADDR_LEN);
 		if (!same) {
@@ -148,9 +174,10 @@ static void find_or_queue(struct eval *ev, struct target *t, struct task *task)
 	}
 	task_free(task);
 	if (!r) {
-		finish_result(ev, t, &res, false);
+		finish_result(ev, t, &res, dropped, false);
 		return;
 	}
+	t->dropped = dropped;
 	if (r == -ENOENT) {
 		finish(ev, t, -EAGAIN);
 		return;
@@ -209,7 +236,7 @@ static void step(struct eval *ev, struct target *t)
 	} else if (res.error) {
 		finish_failed(ev, t, res.error, res.err.msg, NULL, false, NULL);
 	} else {
-		find_or_queue(ev, t, steal(&res.task));
+		find_or_queue(ev, t, steal(&res.task), &res);
 	}
 	resolved_done(&res);
 }
@@ -241,11 +268,35 @@ static void *resolver(void *arg)
 
 /* The computation is a row, to be found, and an object, so that the packs alone
  * say what made a result. */
-static int keep_result(struct eval *ev, struct task *j,
-		       const struct result *res)
+/* What was computed before is what it ought to be again. */
+static void compare(struct eval *ev, const struct task *j, struct result *res)
 {
-	int r = store_put_as(ev->store, OBJ_RECIPE, &j->recipe, j->canon.data,
-			     j->canon.len);
+	struct result old;
+
+	if (res->error || results_get(ev->results, &j->recipe, &old) < 0 ||
+	    old.error)
+		return;
+	res->uses = old.uses;
+	res->last_use_ns = old.last_use_ns;
+	if (addr_eq(&old.addr, &res->addr)) {
+		res->reproducible = true;
+		return;
+	}
+	res->reproducible = false;
+	if (old.dropped)
+		log_warn("%s: computed again after it was dropped, it is "
+			 "another content than before: the command is not "
+			 "reproducible",
+			 j->label);
+}
+
+static int keep_result(struct eval *ev, struct task *j, struct result *res)
+{
+	int r;
+
+	compare(ev, j, res);
+	r = store_put_as(ev->store, OBJ_RECIPE, &j->recipe, j->canon.data,
+			 j->canon.len);
 
 	if (r >= 0)
 		r = results_put_recipe(ev->results, &j->recipe, j->canon.data,
@@ -288,7 +339,7 @@ static void run_one(struct eval *ev, struct target *t)
 		target_message(t, err.msg);
 		finish(ev, t, reader_errno(r));
 	} else {
-		finish_result(ev, t, &res, true);
+		finish_result(ev, t, &res, false, true);
 	}
 }
 

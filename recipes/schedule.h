@@ -47,7 +47,7 @@ void finish_failed(struct eval *ev, struct target *t, int error,
 		   const char *message, const struct addr *recipe, bool ran,
 		   const struct result *res);
 void finish_result(struct eval *ev, struct target *t, const struct result *res,
-		   bool ran);
+		   bool dropped, bool ran);
 /* It was stopped and is wanted again: begins anew. */
 void finish_stopped(struct eval *ev, struct target *t);
 /* It is going to take time: who only wants to know gets -EAGAIN. */

@@ -82,10 +82,11 @@ struct target {
 
 	enum phase phase;
 	bool fresh, shaky;
-	bool changed; /* since resolving began */
-	bool known;   /* value holds something, perhaps of the past */
-	bool dropped;
-	bool retry; /* pass over a remembered failure once */
+	bool changed;	 /* since resolving began */
+	bool known;	 /* value holds something, perhaps of the past */
+	bool dropped;	 /* value is known, its bytes are not kept */
+	bool need_bytes; /* somebody wants to read them */
+	bool retry;	 /* pass over a remembered failure once */
 	struct eval_value value;
 	char *message; /* of value.error */
 

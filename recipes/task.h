@@ -47,6 +47,8 @@ struct resolved {
 	uint64_t mark;	   /* target.listed of those */
 	uint64_t *writing; /* inodes to settle first */
 	size_t nwriting, cap_writing;
+	struct target **dropped; /* inputs without bytes, if it has to run */
+	size_t ndropped, cap_dropped;
 	bool shaky; /* some input is being written */
 	int error;  /* the errno of a failure, with the reason: */
 	struct err err;

@@ -1,0 +1,47 @@
+/* core/keepsakes.h - snapshots and pins: names for moments, and what must never
+ * be dropped.
+ *
+ * A snapshot is a change number with a name: the whole tree as it was then is
+ * kept. A pin holds a path: of a derived file, whatever the name holds; of a
+ * file or directory, what is there when it is pinned.
+ *
+ * Threads: as core/db.h: db_lock() held.
+ */
+#ifndef CORE_KEEPSAKES_H
+#define CORE_KEEPSAKES_H
+
+#include "core/buf.h"
+#include "core/db.h"
+
+#include <stdbool.h>
+
+/* -EEXIST: another moment has that name. -EINVAL: no name for a snapshot. */
+int snapshot_add(struct db *db, const char *name, uint64_t seq,
+		 int64_t time_ns) MUST_USE;
+/* -ENOENT. */
+int snapshot_find(struct db *db, const char *name, uint64_t *ret_seq) MUST_USE;
+int snapshots_each(struct db *db,
+		   int (*fn)(void *ctx, const char *name, uint64_t seq,
+			     int64_t time_ns),
+		   void *ctx) MUST_USE;
+
+struct pin {
+	const char *path; /* below the root */
+	uint64_t dir;	  /* and the name in it */
+	const char *name;
+	uint64_t ino; /* of a file or directory; 0: it is derived */
+	uint64_t seq;
+	int64_t time_ns;
+};
+/* Again: from that change on. */
+int pin_add(struct db *db, const struct pin *p) MUST_USE;
+int pin_remove(struct db *db, const char *path) MUST_USE; /* -ENOENT */
+int pins_each(struct db *db, int (*fn)(void *ctx, const struct pin *p),
+	      void *ctx) MUST_USE;
+/* Whether that derived name is pinned: 1 or 0. */
+int pin_holds(struct db *db, uint64_t dir, const char *name,
+	      size_t len) MUST_USE;
+/* Whether that directory itself is pinned. */
+int pins_hold_dir(struct db *db, uint64_t ino) MUST_USE;
+
+#endif

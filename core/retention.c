@@ -1,0 +1,445 @@
+/* Versions of an inode with the same content are one: a change of mode is no
+ * other content. The newest of an inode that has a name is what it holds now.
+ * One without a name was removed or replaced: what came after it under that
+ * name counts as newer.
+ */
+#include "core/retention.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+
+#include "core/clock.h"
+#include "core/stmts.h"
+
+#define PAGE 256
+
+/* --- the setting --------------------------------------------------------- */
+
+static const char *word_after(const char *text, const char *word)
+{
+	size_t n = strlen(word);
+
+	if (strncmp(text, word, n) || !text[n] || !strchr(" _:", text[n]))
+		return NULL;
+	return text + n + strspn(text + n, " _:");
+}
+
+int retention_parse(const char *text, struct retention *ret, struct err *err)
+{
+	struct retention r = {.kind = KEEP_ALL};
+	unsigned long long n;
+	const char *rest;
+	char *end;
+
+	if (!strcmp(text, "all")) {
+		*ret = r;
+		return 0;
+	}
+	if ((rest = word_after(text, "last"))) {
+		n = strtoull(rest, &end, 10);
+		if (isdigit((unsigned char)*rest) && !*end && n &&
+		    n <= INT32_MAX) {
+			r.kind = KEEP_LAST;
+			r.count = n;
+			*ret = r;
+			return 0;
+		}
+	} else if ((rest = word_after(text, "for"))) {
+		if (duration_parse(rest, &r.duration_ns) >= 0 &&
+		    r.duration_ns > 0) {
+			r.kind = KEEP_FOR;
+			*ret = r;
+			return 0;
+		}
+	}
+	return err_set(err, -EINVAL,
+		       "retention `%s`: it is `all`, `last N` (versions of "
+		       "each file, from 1) or `for TIME` (as in 90d, 12h)",
+		       text);
+}
+
+void retention_format(const struct retention *r, struct buf *ret)
+{
+	static const struct unit {
+		const char *name;
+		int64_t ns;
+	} units[] = {
+		{"d", 86400 * NSEC_PER_SEC}, {"h", 3600 * NSEC_PER_SEC},
+		{"m", 60 * NSEC_PER_SEC},    {"s", NSEC_PER_SEC},
+		{"ms", NSEC_PER_SEC / 1000},
+	};
+	size_t i;
+
+	switch (r->kind) {
+	case KEEP_ALL:
+		buf_str(ret, "all");
+		return;
+	case KEEP_LAST:
+		buf_fmt(ret, "last %llu", (unsigned long long)r->count);
+		return;
+	case KEEP_FOR:
+		for (i = 0; i + 1 < ARRAY_LEN(units); i++)
+			if (!(r->duration_ns % units[i].ns))
+				break;
+		buf_fmt(ret, "for %lld%s",
+			(long long)(r->duration_ns / units[i].ns),
+			units[i].name);
+	}
+}
+
+/* --- what rows say ------------------------------------------------------- */
+
+enum { LAST, INODES, VERSIONS, DEATH, LATER, SNAPSHOTS, PINS, PARENT, N_STMTS };
+
+/* clang-format off */
+static const char *const sql[N_STMTS] = {
+	[LAST] = "SELECT coalesce(max(seq), 0) FROM change",
+	/* those that have more than what they hold now */
+	[INODES] =
+		"SELECT v.ino, max(coalesce(i.nlink, 0)) AS n FROM version AS v"
+		" LEFT JOIN inode AS i ON i.branch = v.branch"
+		" AND i.ino = v.ino WHERE v.branch = 1 AND v.ino > ?1"
+		" AND v.gone = 0 AND v.address IS NOT NULL GROUP BY v.ino"
+		" HAVING count(*) > 1 OR n = 0 ORDER BY v.ino LIMIT ?2",
+	[VERSIONS] =
+		"SELECT v.born, v.content, v.gone, c.time FROM version AS v"
+		" JOIN change AS c ON c.seq = v.born WHERE v.branch = 1"
+		" AND v.ino = ?1 ORDER BY v.born DESC",
+	[DEATH] =
+		"SELECT e.died, c.time, e.parent, e.name"
+		" FROM entry AS e INDEXED BY entry_ino"
+		" JOIN change AS c ON c.seq = e.died WHERE e.branch = 1"
+		" AND e.ino = ?1 AND e.died IS NOT NULL"
+		" ORDER BY e.died DESC LIMIT 1",
+	/* what a name held later: from when to when, how many contents */
+	[LATER] =
+		"SELECT e.born, e.died, max(1, (SELECT count(DISTINCT v.content)"
+		" FROM version AS v WHERE v.branch = 1 AND v.ino = e.ino"
+		" AND v.born >= e.born AND (e.died IS NULL"
+		" OR v.born < e.died))) FROM (SELECT ino, born, died"
+		" FROM entry INDEXED BY entry_past WHERE branch = 1"
+		" AND parent = ?1 AND name = ?2 AND born >= ?3"
+		" AND died IS NOT NULL UNION ALL SELECT ino, born, died"
+		" FROM entry INDEXED BY entry_present WHERE branch = 1"
+		" AND parent = ?1 AND name = ?2 AND died IS NULL"
+		" AND born >= ?3 ORDER BY born) AS e ORDER BY e.born LIMIT ?4",
+	[SNAPSHOTS] = "SELECT seq FROM snapshot ORDER BY seq",
+	[PINS] = "SELECT seq, ino FROM pin WHERE ino <> 0 ORDER BY seq",
+	[PARENT] =
+		"SELECT parent FROM entry INDEXED BY entry_ino"
+		" WHERE branch = 1 AND ino = ?1 AND born <= ?2"
+		" AND (died IS NULL OR died > ?2) LIMIT 1",
+};
+/* clang-format on */
+
+struct moment {
+	uint64_t seq, ino; /* of a pin; else 0 */
+};
+
+struct version {
+	uint64_t born, content;
+	bool gone;
+	int64_t time_ns;
+};
+
+struct expiry {
+	struct stmts stmts;
+	struct retention r;
+	int64_t now_ns;
+	int64_t last;	    /* change: what came later is not judged, since a
+			     * snapshot may have come in between */
+	struct buf moments; /* of struct moment: snapshots, then pins */
+	struct buf versions;
+	int (*fn)(void *ctx, uint64_t ino, uint64_t born);
+	void *ctx;
+};
+
+static int load_moments(struct expiry *x, unsigned which)
+{
+	struct moment m = {0};
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&x->stmts, which, &rc);
+	if (!st)
+		return rc;
+	while ((rc = stmt_step(st)) > 0) {
+		m.seq = (uint64_t)stmt_col_int(st, 0);
+		m.ino = which == PINS ? (uint64_t)stmt_col_int(st, 1) : 0;
+		buf_add(&x->moments, &m, sizeof(m));
+	}
+	return rc < 0 ? rc : buf_err(&x->moments);
+}
+
+static int load_versions(struct expiry *x, uint64_t ino)
+{
+	struct version v;
+	struct stmt *st;
+	int rc;
+
+	buf_reset(&x->versions);
+	st = stmts_get(&x->stmts, VERSIONS, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)ino);
+	while ((rc = stmt_step(st)) > 0) {
+		v = (struct version){
+			.born = (uint64_t)stmt_col_int(st, 0),
+			.content = (uint64_t)stmt_col_int(st, 1),
+			.gone = stmt_col_int(st, 2),
+			.time_ns = stmt_col_int(st, 3),
+		};
+		buf_add(&x->versions, &v, sizeof(v));
+	}
+	return rc < 0 ? rc : buf_err(&x->versions);
+}
+
+/* When an inode lost its last name, and how many states that name had since.
+ */
+struct death {
+	uint64_t seq;
+	int64_t time_ns;
+	uint64_t later;
+};
+
+static int count_later(struct expiry *x, uint64_t parent,
+		       const struct buf *name, struct death *d)
+{
+	uint64_t at = d->seq;
+	struct stmt *st;
+	bool alive = false;
+	int rc;
+
+	st = stmts_get(&x->stmts, LATER, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)parent);
+	stmt_blob(st, 2, name->data, name->len);
+	stmt_int(st, 3, (int64_t)d->seq);
+	stmt_int(st, 4, (int64_t)x->r.count);
+	while ((rc = stmt_step(st)) > 0) {
+		d->later += (uint64_t)stmt_col_int(st, 2);
+		d->later += (uint64_t)stmt_col_int(st, 0) > at; /* absent */
+		alive = stmt_col_is_null(st, 1);
+		at = alive ? at : (uint64_t)stmt_col_int(st, 1);
+	}
+	d->later += !alive;
+	return rc;
+}
+
+static int find_death(struct expiry *x, uint64_t ino, struct death *ret)
+{
+	CLEANUP_BUF struct buf name = BUF_INIT;
+	struct death d = {0};
+	uint64_t parent;
+	struct stmt *st;
+	const void *p;
+	size_t n;
+	int rc;
+
+	st = stmts_get(&x->stmts, DEATH, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)ino);
+	rc = stmt_step(st);
+	if (rc <= 0) {
+		*ret = d; /* it never had a name */
+		return rc;
+	}
+	d.seq = (uint64_t)stmt_col_int(st, 0);
+	d.time_ns = stmt_col_int(st, 1);
+	parent = (uint64_t)stmt_col_int(st, 2);
+	p = stmt_col_blob(st, 3, &n);
+	buf_add(&name, p, n);
+	stmt_reset(st);
+	rc = buf_err(&name);
+	if (!rc && x->r.kind == KEEP_LAST)
+		rc = count_later(x, parent, &name, &d);
+	if (!rc)
+		*ret = d;
+	return rc;
+}
+
+/* Whether the inode was the pinned one at that moment, or below it. */
+static int is_below(struct expiry *x, uint64_t ino, const struct moment *m)
+{
+	struct stmt *st;
+	int64_t parent;
+	int rc, depth;
+
+	for (depth = 0; depth < 4096; depth++) {
+		if (ino == m->ino)
+			return 1;
+		st = stmts_get(&x->stmts, PARENT, &rc);
+		if (!st)
+			return rc;
+		stmt_int(st, 1, (int64_t)ino);
+		stmt_int(st, 2, (int64_t)m->seq);
+		rc = stmts_int(st, &parent);
+		if (rc <= 0)
+			return rc;
+		ino = (uint64_t)parent;
+	}
+	return 0;
+}
+
+/* Whether a snapshot or a pin shows what it was from one change to another
+ * (0: until now). */
+static int is_shown(struct expiry *x, uint64_t ino, uint64_t from,
+		    uint64_t until)
+{
+	struct moment m;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < x->moments.len; i += sizeof(m)) {
+		memcpy(&m, x->moments.data + i, sizeof(m));
+		if (m.seq < from || (until && m.seq >= until))
+			continue;
+		rc = m.ino ? is_below(x, ino, &m) : 1;
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* --- deciding ------------------------------------------------------------ */
+
+static int let_go(struct expiry *x, uint64_t ino, const struct version *v,
+		  size_t n)
+{
+	int rc = 0;
+
+	for (; !rc && n; n--, v++)
+		if (!v->gone)
+			rc = x->fn(x->ctx, ino, v->born);
+	return rc;
+}
+
+/* From the newest content to the oldest. */
+static int expire(struct expiry *x, uint64_t ino, bool alive,
+		  const struct death *d)
+{
+	const struct version *v = (const void *)x->versions.data;
+	size_t n = x->versions.len / sizeof(*v), i, k;
+	uint64_t rank = d->later, until = d->seq;
+	int64_t ended_ns = d->time_ns;
+	bool kept;
+	int rc = 0;
+
+	for (i = 0; !rc && i < n; i = k) {
+		for (k = i + 1; k < n && v[k].content == v[i].content; k++)
+			;
+		kept = (alive && !i) || until > (uint64_t)x->last ||
+		       (x->r.kind == KEEP_LAST
+				? rank < x->r.count
+				: ended_ns >= x->now_ns - x->r.duration_ns);
+		rank++;
+		if (!kept) {
+			rc = is_shown(x, ino, v[k - 1].born, until);
+			if (!rc)
+				rc = let_go(x, ino, v + i, k - i);
+			rc = MIN(rc, 0);
+		}
+		until = v[k - 1].born;
+		ended_ns = v[k - 1].time_ns;
+	}
+	return rc;
+}
+
+struct inode_row {
+	uint64_t ino;
+	bool alive;
+};
+
+static int inodes_page(struct expiry *x, uint64_t after, struct inode_row *ret)
+{
+	struct stmt *st;
+	int rc, n = 0;
+
+	st = stmts_get(&x->stmts, INODES, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)after);
+	stmt_int(st, 2, PAGE);
+	while ((rc = stmt_step(st)) > 0) {
+		ret[n].ino = (uint64_t)stmt_col_int(st, 0);
+		ret[n++].alive = stmt_col_int(st, 1) > 0;
+	}
+	return rc < 0 ? rc : n;
+}
+
+static int expire_inode(struct expiry *x, const struct inode_row *row)
+{
+	struct death d = {0};
+	int rc = row->alive ? 0 : find_death(x, row->ino, &d);
+
+	if (!rc)
+		rc = load_versions(x, row->ino);
+	return rc ? rc : expire(x, row->ino, row->alive, &d);
+}
+
+static int expire_all(struct expiry *x)
+{
+	struct inode_row rows[PAGE];
+	uint64_t after = 0;
+	struct stmt *st;
+	int n, i, rc;
+
+	st = stmts_get(&x->stmts, LAST, &rc);
+	if (!st)
+		return rc;
+	rc = MIN(stmts_int(st, &x->last), 0);
+	if (!rc)
+		rc = load_moments(x, SNAPSHOTS);
+	if (!rc)
+		rc = load_moments(x, PINS);
+	while (!rc && (n = inodes_page(x, after, rows)) != 0) {
+		if (n < 0)
+			return n;
+		for (i = 0; !rc && i < n; i++)
+			rc = expire_inode(x, &rows[i]);
+		after = rows[n - 1].ino;
+	}
+	return rc;
+}
+
+int retention_each(struct db *reader, const struct retention *r, int64_t now_ns,
+		   int (*fn)(void *ctx, uint64_t ino, uint64_t born), void *ctx)
+{
+	struct expiry x = {.r = *r, .now_ns = now_ns, .fn = fn, .ctx = ctx};
+	int rc;
+
+	if (r->kind == KEEP_ALL)
+		return 0;
+	db_lock(reader);
+	rc = stmts_init(&x.stmts, reader, sql, N_STMTS);
+	if (!rc)
+		rc = expire_all(&x);
+	stmts_done(&x.stmts);
+	db_unlock(reader);
+	buf_done(&x.moments);
+	buf_done(&x.versions);
+	return rc;
+}
+
+int retention_let_go(struct db *db, uint64_t ino, uint64_t born)
+{
+	struct stmt *st;
+	int rc = db_begin(db);
+
+	if (rc < 0)
+		return rc;
+	st = db_prepare(db,
+			"UPDATE version SET gone = 1 WHERE branch = 1"
+			" AND ino = ?1 AND born = ?2",
+			&rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)ino);
+	stmt_int(st, 2, (int64_t)born);
+	rc = stmt_run(st);
+	stmt_free(st);
+	return rc;
+}

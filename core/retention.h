@@ -1,0 +1,41 @@
+/* core/retention.h - which versions are kept, and which are let go of.
+ *
+ * What a file holds now is always kept, and so is what a snapshot or a pin
+ * shows. Of the rest, by setting: `all`; `last N`, the newest N contents that a
+ * name had (what it holds now is one, and so is that it is gone); `for TIME`,
+ * what it held at some moment since then.
+ *
+ * A version that is let go of stays as a row: its time, size and address are
+ * known, its bytes are not kept.
+ *
+ * Threads: one; functions that read take a connection of the caller's alone,
+ *          the one that writes wants db_lock() held.
+ */
+#ifndef CORE_RETENTION_H
+#define CORE_RETENTION_H
+
+#include "core/buf.h"
+#include "core/db.h"
+
+#include <stdbool.h>
+
+struct retention {
+	enum retention_kind { KEEP_ALL, KEEP_LAST, KEEP_FOR } kind;
+	uint64_t count;	     /* KEEP_LAST, at least 1 */
+	int64_t duration_ns; /* KEEP_FOR */
+};
+
+/* "all", "last 5", "for 90d"; blanks, "_" or ":" between. -EINVAL with a
+ * message. */
+int retention_parse(const char *text, struct retention *ret,
+		    struct err *err) MUST_USE;
+void retention_format(const struct retention *r, struct buf *ret);
+
+/* The versions that are beyond it and whose rows do not say so yet; born is
+ * the change of the row. fn returns 0 to go on. */
+int retention_each(struct db *reader, const struct retention *r, int64_t now_ns,
+		   int (*fn)(void *ctx, uint64_t ino, uint64_t born),
+		   void *ctx) MUST_USE;
+int retention_let_go(struct db *db, uint64_t ino, uint64_t born) MUST_USE;
+
+#endif

@@ -1,0 +1,116 @@
+#include "core/settings.h"
+
+#include <errno.h>
+
+#include "core/clock.h"
+
+static int parse_budget(const char *text, uint64_t *ret, struct err *err)
+{
+	if (!strcmp(text, "none")) {
+		*ret = UINT64_MAX;
+		return 0;
+	}
+	if (size_parse(text, ret) >= 0 && *ret != UINT64_MAX)
+		return 0;
+	return err_set(err, -EINVAL,
+		       "budget `%s`: it is `none`, or a number of bytes (as in "
+		       "500M, 20G)",
+		       text);
+}
+
+static int parse(struct settings *s, const char *name, const char *value,
+		 struct err *err)
+{
+	if (!strcmp(name, "retention"))
+		return retention_parse(value, &s->retention, err);
+	if (!strcmp(name, "budget"))
+		return parse_budget(value, &s->budget, err);
+	return err_set(err, -EINVAL,
+		       "there is no setting `%s`: there are retention and "
+		       "budget",
+		       name);
+}
+
+int settings_check(const char *name, const char *value, struct err *err)
+{
+	struct settings s;
+
+	return parse(&s, name, value, err);
+}
+
+/* A value that this version does not know is none that it acts on. */
+static void take(struct settings *s, const char *name, const char *value)
+{
+	struct err err;
+
+	if (parse(s, name, value, &err) < 0)
+		log_warn("%s; it is passed over", err.msg);
+}
+
+int settings_load(struct db *db, struct settings *ret)
+{
+	static const char *const names[] = {"retention", "budget"};
+	struct settings s = {.retention = {.kind = KEEP_ALL},
+			     .budget = UINT64_MAX};
+	struct stmt *st;
+	const void *p;
+	size_t i, n;
+	int rc;
+
+	st = db_prepare(db, "SELECT value FROM setting WHERE key = ?1", &rc);
+	if (!st)
+		return rc;
+	for (i = 0; rc >= 0 && i < ARRAY_LEN(names); i++) {
+		CLEANUP_BUF struct buf value = BUF_INIT;
+
+		stmt_text(st, 1, names[i], strlen(names[i]));
+		rc = stmt_step(st);
+		if (rc <= 0)
+			continue;
+		p = stmt_col_blob(st, 0, &n);
+		buf_add(&value, p, n);
+		stmt_reset(st);
+		rc = buf_err(&value);
+		if (!rc)
+			take(&s, names[i], buf_cstr(&value));
+	}
+	stmt_free(st);
+	if (rc >= 0)
+		*ret = s;
+	return MIN(rc, 0);
+}
+
+int settings_set(struct db *db, const char *name, const char *value,
+		 struct err *err)
+{
+	struct stmt *st;
+	int rc = settings_check(name, value, err);
+
+	if (rc < 0)
+		return rc;
+	rc = db_begin(db);
+	if (rc >= 0) {
+		st = db_prepare(db,
+				"INSERT INTO setting(key, value)"
+				" VALUES (?1, ?2)"
+				" ON CONFLICT(key) DO UPDATE SET value = ?2",
+				&rc);
+		if (st) {
+			stmt_text(st, 1, name, strlen(name));
+			stmt_text(st, 2, value, strlen(value));
+			rc = stmt_run(st);
+			stmt_free(st);
+		}
+	}
+	return rc < 0 ? err_set(err, rc, "%s: %s", name, err_name(rc)) : 0;
+}
+
+void settings_format(const struct settings *s, struct buf *ret)
+{
+	buf_str(ret, "retention: ");
+	retention_format(&s->retention, ret);
+	if (s->budget == UINT64_MAX)
+		buf_str(ret, "\nbudget: none\n");
+	else
+		buf_fmt(ret, "\nbudget: %llu\n", (unsigned long long)s->budget);
+}

@@ -1,0 +1,32 @@
+/* core/settings.h - what a store was told about what to keep.
+ *
+ * Text by name in the database, for all processes of the store. Names and
+ * values are those of `deriva mount -o` and of .deriva/settings.
+ *
+ *	retention	all | last N | for TIME		(core/retention.h)
+ *	budget		none, or bytes of derived files that are kept
+ *
+ * Threads: as core/db.h: db_lock() held.
+ */
+#ifndef CORE_SETTINGS_H
+#define CORE_SETTINGS_H
+
+#include "core/retention.h"
+
+struct settings {
+	struct retention retention;
+	uint64_t budget; /* UINT64_MAX: none */
+};
+
+/* What was never set is as it is at first: all, none. */
+int settings_load(struct db *db, struct settings *ret) MUST_USE;
+/* -EINVAL with a message: no such setting, or no such value. */
+int settings_set(struct db *db, const char *name, const char *value,
+		 struct err *err) MUST_USE;
+/* Only looks whether it could be set. */
+int settings_check(const char *name, const char *value,
+		   struct err *err) MUST_USE;
+/* "name: value" lines, as a person may write them back. */
+void settings_format(const struct settings *s, struct buf *ret);
+
+#endif

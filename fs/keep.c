@@ -1,0 +1,164 @@
+/* What is kept by name: snapshots, pins, settings; and what is let go of. */
+#include "fs/fs.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/keepsakes.h"
+#include "core/settings.h"
+
+static int pin_line(void *ctx, const struct pin *p)
+{
+	struct buf *b = ctx;
+
+	buf_fmt(b, "{\"path\":");
+	buf_json(b, p->path, strlen(p->path));
+	buf_fmt(b, ",\"kind\":\"%s\",\"change\":%llu,\"time_ns\":%lld}\n",
+		p->ino ? "source" : "derived", (unsigned long long)p->seq,
+		(long long)p->time_ns);
+	return buf_err(b);
+}
+
+int keep_text(struct fs *fs, enum control c, struct buf *ret)
+{
+	struct settings s;
+	int r;
+
+	if (c == CTL_PINS)
+		return pins_each(fs->db, pin_line, ret);
+	r = settings_load(fs->db, &s);
+	if (r < 0)
+		return r;
+	settings_format(&s, ret);
+	return buf_err(ret);
+}
+
+/* A path without what does not change it. */
+static void plain(const char *path, struct buf *ret)
+{
+	for (; *path; path++)
+		if (*path != '/' || (ret->len && path[1] && path[1] != '/'))
+			buf_add(ret, path, 1);
+}
+
+static int pin(struct fs *fs, const char *path)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+	struct pin p = {.seq = ns_last_change(fs->ns),
+			.time_ns = clock_now_ns()};
+	struct ns_attr recipe;
+	const char *name;
+	int r;
+
+	plain(path, &b);
+	if (buf_err(&b) < 0)
+		return -ENOMEM;
+	p.path = buf_cstr(&b);
+	if (!b.len) { /* the whole tree */
+		p.ino = p.dir = NS_ROOT;
+		p.name = "";
+		return pin_add(fs->db, &p);
+	}
+	r = lookup_path(fs, p.path, &p.dir, &name);
+	if (r < 0)
+		return r;
+	p.name = name;
+	r = ns_lookup(fs->ns, NS_NOW, p.dir, name, strlen(name), &p.ino, NULL);
+	if (r == -ENOENT) {
+		p.ino = 0;
+		r = eval_defined(fs->eval, NS_NOW, p.dir, name, strlen(name),
+				 &recipe);
+	}
+	return r < 0 ? r : pin_add(fs->db, &p);
+}
+
+static int unpin(struct fs *fs, const char *path)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+
+	plain(path, &b);
+	return buf_err(&b) < 0 ? -ENOMEM : pin_remove(fs->db, buf_cstr(&b));
+}
+
+/* Also one that lies below a pinned directory. */
+static int is_pinned(struct fs *fs, uint64_t dir, const char *name)
+{
+	int r = pin_holds(fs->db, dir, name, strlen(name));
+
+	while (!r) {
+		r = pins_hold_dir(fs->db, dir);
+		if (r || dir == NS_ROOT)
+			break;
+		r = ns_parent(fs->ns, NS_NOW, dir, &dir);
+	}
+	return r;
+}
+
+static int drop(struct fs *fs, const char *path)
+{
+	const char *name;
+	uint64_t dir;
+	int r = lookup_path(fs, path, &dir, &name);
+
+	if (r >= 0)
+		r = is_pinned(fs, dir, name);
+	if (r > 0)
+		return -EBUSY;
+	return r < 0 ? r : eval_drop(fs->eval, dir, name, strlen(name));
+}
+
+static int set(struct fs *fs, const char *line)
+{
+	CLEANUP_BUF struct buf name = BUF_INIT;
+	const char *colon = strchr(line, ':'), *value;
+	struct err err;
+
+	if (!colon)
+		return -EINVAL;
+	buf_add(&name, line, (size_t)(colon - line));
+	value = colon + 1 + strspn(colon + 1, " ");
+	return settings_set(fs->db, buf_cstr(&name), value, &err);
+}
+
+static int tell(struct fs *fs, enum control c, const char *line)
+{
+	switch (c) {
+	case CTL_DROP:
+		return drop(fs, line);
+	case CTL_PIN:
+		return pin(fs, line);
+	case CTL_UNPIN:
+		return unpin(fs, line);
+	case CTL_SNAPSHOT:
+		return snapshot_add(fs->db, line, ns_last_change(fs->ns),
+				    clock_now_ns());
+	case CTL_SETTINGS:
+		return set(fs, line);
+	default:
+		return -EPERM;
+	}
+}
+
+/* It holds when the answer is given. */
+int keep_told(struct fs *fs, enum control c, const char *line)
+{
+	int r = tell(fs, c, line);
+
+	return r < 0 ? r : store_sync(fs->store);
+}
+
+int keep_options(struct fs *fs, struct err *err)
+{
+	int r = 0;
+
+	db_lock(fs->db);
+	if (fs->opt.retention[0])
+		r = settings_set(fs->db, "retention", fs->opt.retention, err);
+	if (r >= 0 && fs->opt.budget[0])
+		r = settings_set(fs->db, "budget", fs->opt.budget, err);
+	if (r >= 0)
+		r = db_commit(fs->db);
+	db_unlock(fs->db);
+	return r;
+}

@@ -1,0 +1,283 @@
+#!/bin/bash
+# Collection: what nothing needs goes and the disk is free again; what a file,
+# the kept history, a snapshot, a pin, an open file needs stays. Dropped results
+# keep their size and address and come back.
+# shellcheck source=tests/fs/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+disk()
+{
+	du -sk "$S/packs" | cut -f1
+}
+
+set_to()
+{
+	echo "$1" >"$M/.deriva/settings"
+}
+
+gc()
+{
+	"$DERIVA" gc --store "$S" "$@"
+}
+
+figure()
+{
+	sed -n 's/.*"'"$1"'":\([0-9]*\).*/\1/p'
+}
+
+clean()
+{
+	"$DERIVA" fsck --store "$S"
+}
+
+test_nothing_goes_while_all_is_kept()
+{
+	local i
+
+	for i in 1 2 3; do
+		"$SYS" noise 1 "$i" >"$M/f"
+	done
+	rm "$M/f"
+	eq 0 "$(gc --json | figure objects)"
+	"$SYS" noise 1 2 | cmp - "$M/.deriva/history/f"/*/ 2>/dev/null || true
+	clean
+}
+
+test_old_versions_go_by_the_setting()
+{
+	local i before would freed t
+
+	for i in 1 2 3 4 5; do
+		"$SYS" noise 4 "$i" >"$M/f"
+		if [ "$i" = 4 ]; then
+			t=$(moment)
+		fi
+	done
+	sync "$M/f"
+	before=$(disk)
+	set_to "retention: last 2"
+	eq "retention: last 2" "$(head -1 "$M/.deriva/settings")"
+	would=$(gc -n --json)
+	eq "$before" "$(disk)"
+	freed=$(gc --json)
+	eq "${would/\"dry\":true/}" "${freed/\"dry\":false/}"
+	at_most $((before - 3 * 4000)) "$(disk)"
+	"$SYS" noise 4 5 | cmp - "$M/f"
+	"$SYS" noise 4 4 | cmp - "$M/.deriva/at/$t/f"
+	eq 0 "$(gc --json | figure objects)"
+	clean
+}
+
+test_what_was_let_go_of_is_known_and_says_so()
+{
+	local t
+
+	echo one >"$M/f"
+	t=$(moment)
+	echo longer >"$M/f"
+	set_to "retention: last 1"
+	gc
+	eq 4 "$(stat -c %s "$M/.deriva/at/$t/f")"
+	errno ENODATA open r "$M/.deriva/at/$t/f"
+	has "not kept" "$("$DERIVA" log "$M/f")"
+	has '"kept":false' "$("$DERIVA" log --json "$M/f")"
+	clean
+}
+
+test_a_save_by_rename_counts_as_a_version()
+{
+	local i before
+
+	for i in 1 2 3 4 5 6; do
+		"$SYS" noise 4 "$i" >"$M/f.tmp"
+		mv "$M/f.tmp" "$M/f"
+	done
+	sync "$M/f"
+	before=$(disk)
+	set_to "retention: last 2"
+	gc
+	at_most $((before - 4 * 4000)) "$(disk)"
+	at_least 8000 "$(disk)"
+}
+
+test_a_removed_file_goes()
+{
+	local before
+
+	"$SYS" noise 8 1 >"$M/f"
+	sync "$M/f"
+	before=$(disk)
+	rm "$M/f"
+	set_to "retention: last 1"
+	gc
+	at_most $((before - 8000)) "$(disk)"
+}
+
+test_a_duration_keeps_what_was_there_then()
+{
+	local t
+
+	echo old >"$M/f"
+	t=$(moment)
+	echo new >"$M/f"
+	set_to "retention: for 1h"
+	gc
+	eq old "$(cat "$M/.deriva/at/$t/f")"
+	set_to "retention: for 10ms"
+	sleep 0.1
+	gc
+	errno ENODATA open r "$M/.deriva/at/$t/f"
+}
+
+test_snapshots_keep()
+{
+	echo one >"$M/f"
+	"$DERIVA" snapshot --store "$S" first
+	echo two >"$M/f"
+	echo three >"$M/f"
+	set_to "retention: last 1"
+	gc
+	eq one "$(cat "$M/.deriva/at/first/f")"
+	eq first "$(ls "$M/.deriva/at")"
+	refused "already" "$DERIVA" snapshot --store "$S" first
+	refused "is a time" "$DERIVA" snapshot --store "$S" yesterday
+	clean
+}
+
+test_pins_keep()
+{
+	mkdir -p "$M/d/e"
+	echo one >"$M/f"
+	echo one >"$M/d/e/g"
+	echo one >"$M/h"
+	"$DERIVA" pin "$M/f" "$M/d"
+	local t
+	t=$(moment)
+	echo two | tee "$M/f" "$M/d/e/g" "$M/h"
+	set_to "retention: last 1"
+	gc
+	eq one "$(cat "$M/.deriva/at/$t/f")"
+	eq one "$(cat "$M/.deriva/at/$t/d/e/g")"
+	errno ENODATA open r "$M/.deriva/at/$t/h"
+	eq 2 "$("$DERIVA" pins --store "$S" | wc -l)"
+	(cd "$M" && "$DERIVA" unpin f d)
+	eq "" "$("$DERIVA" pins --store "$S")"
+	gc
+	errno ENODATA open r "$M/.deriva/at/$t/f"
+	refused "not pinned" "$DERIVA" unpin "$M/f"
+}
+
+test_an_open_file_is_read_to_its_end()
+{
+	local t
+
+	"$SYS" noise 8 1 >"$T/old"
+	cp "$T/old" "$M/f"
+	cp "$T/old" "$M/gone"
+	t=$(moment)
+	exec 3<"$M/.deriva/at/$t/f" 4<"$M/gone"
+	echo new >"$M/f"
+	rm "$M/gone"
+	set_to "retention: last 1"
+	gc
+	cmp - "$T/old" <&3
+	cmp - "$T/old" <&4
+	exec 3<&- 4<&-
+	at_least 100 "$(gc --json | figure objects)"
+	at_most 100 "$(disk)"
+	clean
+}
+
+test_a_dropped_result_keeps_size_and_address()
+{
+	local addr
+
+	recipe d <<'END'
+in: []
+run: echo ran >&2; seq 100000
+END
+	eq 588895 "$(wc -c <"$M/d")"
+	addr=$(attr addr "$M/d")
+	"$DERIVA" drop "$M/d"
+	eq dropped "$(state d)"
+	at_least 5 "$(gc --json | figure objects)"
+	eq dropped "$(state d)"
+	eq 588895 "$(stat -c %s "$M/d")"
+	eq "$addr" "$(attr addr "$M/d")"
+	eq dropped "$(state d)"
+	umount_it
+	mount_it
+	eq dropped "$(state d)"
+	eq 588895 "$(stat -c %s "$M/d")"
+	eq dropped "$(state d)"
+	seq 100000 | cmp - "$M/d"
+	eq fresh "$(state d)"
+	eq "$addr" "$(attr addr "$M/d")"
+	clean
+}
+
+test_what_depends_on_a_dropped_result_needs_it_only_to_run()
+{
+	recipe a <<END
+in: []
+run: $UUID; seq 10000
+END
+	recipe b <<'END'
+in: [a]
+run: tail -1 a
+END
+	content 10000 b
+	"$DERIVA" drop "$M/a"
+	gc
+	content 10000 b
+	eq dropped "$(state a)"
+	sed -i 's/tail -1/tail -2/' "$M/b.recipe"
+	eq $'9999\n10000' "$(cat "$M/b")"
+	eq fresh "$(state a)"
+}
+
+test_what_cannot_be_dropped_says_why()
+{
+	recipe d <<'END'
+in: []
+run: echo x
+END
+	refused "never computed" "$DERIVA" drop "$M/d"
+	cat "$M/d"
+	"$DERIVA" pin "$M/d"
+	refused "is pinned" "$DERIVA" drop "$M/d"
+	echo >"$M/f"
+	refused "no derived file" "$DERIVA" drop "$M/f"
+	"$DERIVA" unpin "$M/d"
+	"$DERIVA" drop "$M/d"
+}
+
+test_settings_are_the_stores()
+{
+	eq $'retention: all\nbudget: none' "$(cat "$M/.deriva/settings")"
+	umount_it
+	mount_it -o 'retention=last 3,budget=1G'
+	umount_it
+	mount_it
+	eq $'retention: last 3\nbudget: 1073741824' "$(cat "$M/.deriva/settings")"
+	not set_to "retention: sometimes"
+	eq 3 "$(sed -n 's/retention: last //p' "$M/.deriva/settings")"
+	not "$DERIVA" mount -o retention=some "$T/s2" "$T/m2"
+}
+
+test_two_collections_take_turns()
+{
+	local i
+
+	for i in 1 2 3 4 5 6; do
+		"$SYS" noise 4 "$i" >"$M/f"
+	done
+	set_to "retention: last 1"
+	gc >"$T/1" &
+	gc >"$T/2"
+	wait $!
+	"$SYS" noise 4 6 | cmp - "$M/f"
+	clean
+}
+
+run_tests "$@"
