@@ -171,6 +171,18 @@ static void *syncer(void *arg)
  * full disk must be noticed before an operation is acknowledged, not after. */
 #define RESERVE MIB(16)
 
+/* Where there is plenty the system is not asked before every operation: no
+ * more than this can go within that time. */
+#define PLENTY	 GIB(2)
+#define TRUST_NS (20 * NSEC_PER_SEC / 1000)
+
+static bool plenty(struct fs *fs, uint64_t bytes)
+{
+	return bytes < PLENTY / 2 &&
+	       clock_mono_ns() <
+		       __atomic_load_n(&fs->plenty_until_ns, __ATOMIC_ACQUIRE);
+}
+
 static int room(struct fs *fs, uint64_t bytes, unsigned part)
 {
 	struct statvfs st;
@@ -181,11 +193,16 @@ static int room(struct fs *fs, uint64_t bytes, unsigned part)
 	/* what is not on the disk now may never be: no more is taken on */
 	if (r < 0)
 		return r;
+	if (plenty(fs, bytes))
+		return 0;
 	if (fstatvfs(store_drafts_fd(fs->store), &st) < 0)
 		return -errno;
-	have = (geteuid() ? st.f_bavail : st.f_bfree) * st.f_frsize;
+	have = (fs->uid ? st.f_bavail : st.f_bfree) * st.f_frsize;
 	all = st.f_blocks * st.f_frsize;
 	reserve = MIN(RESERVE, all / 8) / part;
+	if (have >= PLENTY)
+		__atomic_store_n(&fs->plenty_until_ns,
+				 clock_mono_ns() + TRUST_NS, __ATOMIC_RELEASE);
 	return have < reserve || have - reserve < bytes ? -ENOSPC : 0;
 }
 

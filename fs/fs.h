@@ -186,8 +186,9 @@ struct fs {
 
 	unsigned lost;	   /* batches that could not be committed; atomic */
 	uint64_t promised; /* bytes on their way to the disk; atomic */
-	unsigned helpers;  /* threads beside the session's; under commit_lock */
-	int64_t batch_ns;  /* when the open batch was first seen; 0: none */
+	int64_t plenty_until_ns; /* the disk need not be asked; atomic */
+	unsigned helpers; /* threads beside the session's; under commit_lock */
+	int64_t batch_ns; /* when the open batch was first seen; 0: none */
 	pthread_t committer, syncer, keeper;
 	bool keeping, keeper_stop; /* the latter atomic */
 	bool committing, syncing;
