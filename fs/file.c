@@ -92,6 +92,20 @@ static int load_blob(struct fs *fs, struct node *n)
 	return r;
 }
 
+void file_hold(struct fs *fs, struct node *n)
+{
+	struct file *f = n->file;
+	int r;
+
+	pthread_rwlock_wrlock(&f->lock);
+	r = f->draft ? 0 : load_blob(fs, n);
+	pthread_rwlock_unlock(&f->lock);
+	if (r < 0)
+		log_warn("inode %llu: what it held before another process "
+			 "wrote it cannot be found: %s",
+			 (unsigned long long)n->ino, err_name(r));
+}
+
 ssize_t file_read(struct fs *fs, struct node *n, void *p, size_t size,
 		  uint64_t off)
 {

@@ -186,9 +186,10 @@ static int effect(void *ctx, const struct journal_record *r,
 
 /* --- the kernel ----------------------------------------------------------- */
 
-/* 1: the kernel has to ask for the attributes of *ret_id again. */
+/* 1: the kernel has to ask for the attributes of *ret_id again. *ret_held: a
+ * file that is open, and whose content is to be held; its node is held, too. */
 static int refresh(struct fs *fs, struct node *n, void *what,
-		   fuse_ino_t *ret_id)
+		   fuse_ino_t *ret_id, struct node **ret_held)
 {
 	struct ns_attr a;
 	int r;
@@ -201,8 +202,12 @@ static int refresh(struct fs *fs, struct node *n, void *what,
 	if (!S_ISREG(n->mode))
 		return 1;
 	r = ns_getattr(fs->ns, NS_NOW, n->ino, &a);
+	if (n->file && (r < 0 || !a.nlink || a.version != n->version)) {
+		n->opens++;
+		*ret_held = n;
+	}
 	if (r < 0 || !a.nlink)
-		return 1; /* who has it open keeps it */
+		return 1;
 	if (a.version != n->version || !n->opens) {
 		node_supersede(fs, n);
 		return 0;
@@ -238,6 +243,7 @@ static void refresh_inodes(struct step *s)
 	struct fs *fs = s->fs;
 	const void *key;
 	size_t it = 0, len, n = 0;
+	struct node *held;
 	fuse_ino_t id;
 	uint64_t ino;
 	void *what;
@@ -245,11 +251,18 @@ static void refresh_inodes(struct step *s)
 
 	while (map_next(s->inodes, &it, &key, &len, &what)) {
 		memcpy(&ino, key, sizeof(ino));
+		held = NULL;
 		db_lock(fs->db);
-		r = refresh(fs, node_find_source(fs, ino), what, &id);
+		r = refresh(fs, node_find_source(fs, ino), what, &id, &held);
 		if (++n % STEP == 0)
 			derived_told(fs);
 		db_unlock(fs->db);
+		if (held) {
+			file_hold(fs, held);
+			db_lock(fs->db);
+			file_release(fs, held, false);
+			fs_unlock(fs);
+		}
 		if (r)
 			ask_again(s, id);
 	}

@@ -312,6 +312,9 @@ int file_commit(struct fs *fs, struct node *n, bool finish) MUST_USE;
 int file_close(struct fs *fs, struct node *n, bool finish) MUST_USE;
 /* What file_close() left to be done. */
 int file_take_in(struct fs *fs, struct node *n) MUST_USE;
+/* Its content is found now, though nobody may have read it yet: it will not be
+ * in the rows any more. */
+void file_hold(struct fs *fs, struct node *n);
 /* Takes in all drafts, when the mount ends with files open. */
 void files_commit(struct fs *fs);
 /* mtime from the kernel; true: kept with the draft. */

@@ -62,6 +62,49 @@ test_a_store_that_is_mounted_is_used_through_its_mount()
 	eq "" "$(left)"
 }
 
+test_several_private_mounts_at_once()
+{
+	local i want pids=()
+
+	prepare
+	umount_it
+	want=$(printf '1\n' | b3sum --no-names)
+	for i in 1 2 3 4 5; do
+		"$DERIVA" resolve --store "$S" sub/d >"$T/got.$i" &
+		pids+=($!)
+	done
+	for i in "${pids[@]}"; do
+		wait "$i"
+	done
+	eq "$want" "$(sort -u "$T"/got.*)"
+	eq "" "$(left)"
+	mount_it
+	eq 1 "$(status results)"
+}
+
+# In another container, say.
+test_a_mount_that_cannot_be_reached_is_not_in_the_way()
+{
+	local pid
+
+	[ "$(id -u)" = 0 ] || return 0
+	prepare
+	umount_it
+	mkdir "$T/far"
+	unshare -m "$DERIVA" mount -f "$S" "$T/far" 2>"$T/far.log" &
+	pid=$!
+	echo "$pid" >>"$T/pids"
+	wait_for grep -q mounted "$S/lock"
+	not mountpoint -q "$T/far"
+	eq "$(printf '1\n' | b3sum --no-names)" \
+		"$("$DERIVA" resolve --store "$S" sub/d)"
+	eq "" "$(left)"
+	kill "$pid"
+	wait "$pid"
+	mount_it
+	eq fresh "$(state sub/d)"
+}
+
 test_nobody_sees_the_private_mount()
 {
 	local pid
