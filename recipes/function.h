@@ -80,7 +80,8 @@ struct function {
 	bool any_param; /* takes params of other names, too, as texts */
 	bool paths;	/* sees the paths of its inputs: they are covered */
 	bool dirs;	/* inputs may be directories */
-	bool makes_dir; /* its output is a directory: `out: dir` */
+	bool makes_dir; /* its output is a directory, `out: dir`: who calls
+			 * it gives `dir`, and finishes it afterwards */
 	/* Files, each below a line `== NAME`: recipes and what they take, and
 	 * as the last one what comes out of it. The tests run it. */
 	const char *example;
