@@ -195,9 +195,11 @@ static void reach(struct own_row *r, const struct object_loc *loc)
 static int write_extents(struct pending *p, struct objects *o)
 {
 	struct own_row *r;
+	uint32_t i;
 	int rc = 0;
 
-	for (r = p->rows; !rc && r < p->rows + p->row_count; r++) {
+	for (i = 0; !rc && i < p->row_count; i++) {
+		r = &p->rows[i];
 		if (r->end <= r->told)
 			continue;
 		rc = packs_extent(o, r->row, r->end);

@@ -176,6 +176,15 @@ static int find_entry(struct rebuild *r, const struct journal_effect *e,
 	return row(st, ret_id, ret_born);
 }
 
+/* A row that is there already by an effect of the same change stays. */
+static int once(struct rebuild *r, int rc)
+{
+	if (rc != -EEXIST)
+		return rc;
+	r->sums.odd++;
+	return 0;
+}
+
 static int add_entry(struct rebuild *r, const struct journal_effect *e)
 {
 	char made_up[32];
@@ -195,20 +204,18 @@ static int add_entry(struct rebuild *r, const struct journal_effect *e)
 	}
 	stmt_int(st, 3, (int64_t)e->ino);
 	stmt_int(st, 4, (int64_t)r->seq);
-	rc = stmt_run(st);
-	if (rc == -EEXIST) { /* a made-up name, twice */
-		r->sums.odd++;
-		return 0;
-	}
-	return rc;
+	return once(r, stmt_run(st)); /* a made-up name, twice */
 }
 
-static int do_name(struct rebuild *r, const struct journal_effect *e)
+static int do_name(struct rebuild *r, const struct journal_effect *effect)
 {
+	struct journal_effect copy = *effect, *e = &copy;
 	bool born = e->type == JOURNAL_BORN;
 	uint64_t id = 0, since = 0;
 	int rc;
 
+	if (e->name.p && ns_name_check(e->name.p, e->name.len) < 0)
+		e->name.p = NULL; /* nothing that a file can be called */
 	rc = find_entry(r, e, !born, &id, &since);
 	if (rc > 0)
 		rc = kill_entry(r, id, since);
@@ -400,7 +407,7 @@ static int do_result(struct rebuild *r, const struct journal_effect *e)
 	}
 	memcpy(d.name, e->name.p, e->name.len);
 	r->sums.results++;
-	return results_restore(r->results, &d, e->wall_ns);
+	return once(r, results_restore(r->results, &d, e->wall_ns));
 }
 
 /* --- records ---------------------------------------------------------------
