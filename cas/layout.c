@@ -49,10 +49,10 @@ static int is_empty(int dir_fd, const char *name)
 
 	if (rc)
 		return rc;
-	while ((e = readdir(d)))
+	while (errno = 0, (e = readdir(d)))
 		if (!is_dots(e->d_name))
 			return 0;
-	return 1;
+	return errno ? -errno : 1;
 }
 
 /* A name of a store's directory; the database brings several. */
@@ -74,9 +74,11 @@ static int is_unfinished(int dir_fd)
 
 	if (rc)
 		return rc;
-	while ((e = readdir(d)))
+	while (errno = 0, (e = readdir(d)))
 		if (!is_dots(e->d_name) && !is_ours(e->d_name))
 			return 0;
+	if (errno)
+		return -errno;
 	rc = is_empty(dir_fd, "packs");
 	return rc == -ENOENT ? 1 : rc;
 }
@@ -244,6 +246,7 @@ static int write_format(struct layout *l)
 {
 	CLEANUP_CLOSE int fd = -1, up = -1;
 	char text[64];
+	ssize_t done;
 	int n;
 
 	n = snprintf(text, sizeof(text), FORMAT_WORD "%d\n", STORE_FORMAT);
@@ -251,8 +254,9 @@ static int write_format(struct layout *l)
 		    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	if (write(fd, text, (size_t)n) != n)
-		return errno ? -errno : -EIO;
+	done = write(fd, text, (size_t)n);
+	if (done != n)
+		return done < 0 ? -errno : -ENOSPC;
 	if (fsync(fd) < 0)
 		return -errno;
 	/* another process that makes it at the same time may have moved it */

@@ -313,6 +313,31 @@ int store_put_checked(struct store *s, enum obj_kind kind, const struct addr *a,
 
 /* --- getting -------------------------------------------------------------- */
 
+/* All of it, however the system cuts it; -EBADMSG where the file ends before.
+ */
+static int read_at(int fd, struct iovec *iov, int count, uint64_t off)
+{
+	ssize_t n;
+
+	if (off > INT64_MAX - 2 * OBJ_MAX)
+		return -EBADMSG;
+	while (count) {
+		n = preadv(fd, iov, count, (off_t)off);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EBADMSG;
+		off += (uint64_t)n;
+		for (; count && (size_t)n >= iov->iov_len; iov++, count--)
+			n -= (ssize_t)iov->iov_len;
+		if (count) {
+			iov->iov_base = (char *)iov->iov_base + n;
+			iov->iov_len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
 /* The record's header and n bytes of payload; -EBADMSG if it is no record, or
  * not the one that the index speaks of. */
 static int read_record(const struct pack_file *f, const struct addr *a,
@@ -324,15 +349,11 @@ static int read_record(const struct pack_file *f, const struct addr *a,
 		{payload, loc->stored},
 	};
 	struct record r;
-	ssize_t n;
+	int rc = read_at(f->fd, iov, 2, loc->offset);
 
-	do
-		n = preadv(f->fd, iov, 2, (off_t)loc->offset);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	if ((size_t)n != sizeof(header) + loc->stored ||
-	    record_decode(f->id, header, &r))
+	if (rc)
+		return rc;
+	if (record_decode(f->id, header, &r))
 		return -EBADMSG;
 	if (r.kind != loc->kind || r.codec != loc->codec ||
 	    r.stored != loc->stored || r.raw != loc->raw ||

@@ -10,6 +10,7 @@
 
 static int read_counters(struct ns *ns, struct ns_counters *ret)
 {
+	const uint64_t most = INT64_MAX;
 	struct stmt *st;
 	int rc;
 
@@ -28,7 +29,7 @@ static int read_counters(struct ns *ns, struct ns_counters *ret)
 	ret->totals.changes = (uint64_t)stmt_col_int(st, 6);
 	ret->totals.versions = (uint64_t)stmt_col_int(st, 7);
 	stmt_reset(st);
-	return 0;
+	return ret->next_seq < most && ret->next_ino < most ? 0 : -EUCLEAN;
 }
 
 static int write_counters(struct ns *ns)
@@ -65,7 +66,7 @@ static int last_change(struct ns *ns, uint64_t *ret_seq, int64_t *ret_time_ns)
 	*ret_seq = rc ? (uint64_t)stmt_col_int(st, 0) : 0;
 	*ret_time_ns = rc ? stmt_col_int(st, 1) : 0;
 	stmt_reset(st);
-	return 0;
+	return *ret_seq < INT64_MAX ? 0 : -EUCLEAN;
 }
 
 int ns_enter(struct ns *ns)

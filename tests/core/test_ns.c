@@ -469,6 +469,31 @@ START_TEST(ns_rows_that_lead_in_a_circle_are_found_out)
 }
 END_TEST
 
+START_TEST(ns_numbers_that_cannot_go_on_are_refused)
+{
+	static const char *const damage[] = {
+		"UPDATE counter SET next_seq = -5",
+		"UPDATE counter SET next_ino = 9223372036854775807",
+		"INSERT INTO change(seq, branch, time, op, uid, pid)"
+		" VALUES (9223372036854775807, 1, 0, 1, 0, 0)",
+	};
+	struct ns_attr a;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(damage); i++) {
+		fixture_open(&f);
+		make_file(&f, NS_ROOT, "a");
+		commit(&f);
+		run_sql(&f, damage[i]);
+		ck_assert_int_eq(ns_create(f.ns, &by, NS_ROOT, "b", 1,
+					   S_IFREG | 0644, 0, 0, 0, NULL, &a),
+				 -EUCLEAN);
+		db_rollback(f.db);
+		fixture_done(&f);
+	}
+}
+END_TEST
+
 START_TEST(ns_xattrs_are_set_listed_replaced_and_removed)
 {
 	CLEANUP_BUF struct buf b = BUF_INIT;
@@ -661,6 +686,6 @@ TESTS("ns", ns_open_makes_the_root_once,
       ns_write_gives_a_version_and_only_to_regular_files,
       ns_xattrs_are_set_listed_replaced_and_removed,
       ns_rows_that_lead_in_a_circle_are_found_out,
-      ns_xattr_set_says_what_is_wrong,
+      ns_numbers_that_cannot_go_on_are_refused, ns_xattr_set_says_what_is_wrong,
       ns_path_and_readlink_answer_and_say_what_is_wrong, ns_settings_are_kept,
       ns_totals_follow_what_is_there, ns_damaged_rows_are_euclean)
