@@ -145,7 +145,8 @@ static void put_batch(struct cur *c)
 	REQUIRE(db_commit(w.db) == 0);
 }
 
-/* --- what comes of them -------------------------------------------------------- */
+/* --- what comes of them
+ * -------------------------------------------------------- */
 
 static void found(void *ctx, const char *what)
 {
