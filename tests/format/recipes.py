@@ -58,7 +58,7 @@ def check(kind, shape, flags, version, depth, words, inputs, params, env,
     must(kind == ARGV or len(words) == 1, "number of words")
     must(kind != ARGV or words[0], "first argument")
     must(not inputs or not flags & OBSERVED, "inputs that are observed")
-    check_inputs(kind, inputs)
+    check_inputs(inputs)
     rise(params, "order of params")
     rise(env, "order of variables")
     rise(tools, "order of tools")
@@ -78,7 +78,7 @@ def check(kind, shape, flags, version, depth, words, inputs, params, env,
              file not in (b".", b".."), "file of an output")
 
 
-def check_inputs(kind, inputs):
+def check_inputs(inputs):
     named = bool(inputs and inputs[0][0])
     for i, (name, what, how, address, path) in enumerate(inputs):
         before = inputs[i - 1] if i else None
@@ -88,7 +88,6 @@ def check_inputs(kind, inputs):
         must(bool(how & NAMED) == named, "flag named")
         must(named or how & LIST, "flag list")
         must(what == FILE or not how & EXECUTABLE, "flag executable")
-        must(kind != FUNCTION or not path, "path for a function")
         if before and named:
             must(before[0] <= name, "order of inputs")
             must(before[0] < name or before[2] & how & LIST and
