@@ -271,6 +271,18 @@ void fsck_close(struct fsck *f)
 /* --- checking --------------------------------------------------------------
  */
 
+/* With rows that are damaged, as far as they can be read. */
+static int check_objects(struct fsck *f)
+{
+	int rc = fsck_check_packs(f);
+
+	if (rc >= 0)
+		rc = fsck_check_needs(f);
+	else if (is_damage(rc))
+		rc = fsck_verify_packs(f);
+	return is_damage(rc) ? fsck_unreadable(f, rc) : rc;
+}
+
 int fsck_check(struct fsck *f)
 {
 	struct err err = {{0}};
@@ -282,16 +294,11 @@ int fsck_check(struct fsck *f)
 	}
 	if (f->store)
 		rc = fsck_check_rows(f);
-	if (rc >= 0 && f->store && !f->rows_bad) {
-		rc = fsck_check_packs(f);
-		if (rc >= 0)
-			rc = fsck_check_needs(f);
-		if (rc >= 0)
-			rc = tell_objects(f);
-	} else if (rc >= 0) {
+	if (rc >= 0 && f->store)
+		rc = check_objects(f);
+	else if (rc >= 0)
 		rc = fsck_verify_packs(f);
-	}
-	return rc;
+	return rc < 0 ? rc : tell_objects(f);
 }
 
 /* --- after a repair --------------------------------------------------------

@@ -99,6 +99,8 @@ int fsck_derived_path(struct fsck *f, const struct derived *d,
 /* --- fsck_rows.c --- */
 
 int fsck_check_rows(struct fsck *f) MUST_USE;
+/* What is no more than damage of the database is told, and becomes 0. */
+int fsck_unreadable(struct fsck *f, int rc) MUST_USE;
 
 /* --- fsck_repair.c, fsck_rebuild.c --- */
 

@@ -29,6 +29,7 @@ struct known {
 
 struct group {
 	struct fsck *f;
+	bool index;	     /* there is one */
 	struct known *known; /* of all packs */
 	size_t nknown, cap;
 	size_t first, last; /* of the group, last not included */
@@ -70,6 +71,8 @@ static int add_row(void *ctx, const struct addr *a,
 	struct row *rows;
 	size_t room;
 
+	if (loc->doomed) /* it may be gone already */
+		return 0;
 	if (g->nrows == g->room) {
 		room = g->room + g->room / 2 +
 		       1024; /* more than were counted */
@@ -150,9 +153,12 @@ static int tick(void *ctx, const struct pack_object *o)
 static void say_damage(struct fsck *f, const char *name, bool rows,
 		       const struct pack_damage *d)
 {
-	if (d->header)
+	if (d->header && rows)
 		fsck_say(f, FSCK_PACK, FSCK_DAMAGED, name,
 			 "its header is damaged");
+	else if (d->header)
+		fsck_say(f, FSCK_PACK, FSCK_NOTE, name,
+			 "its header is damaged, or that of another pack");
 	if (d->unreadable)
 		fsck_say(f, FSCK_PACK, FSCK_NOTE, name,
 			 "%" PRIu64 " bytes cannot be read from the disk",
@@ -209,8 +215,8 @@ static int check_pack(void *ctx, size_t i, struct pack_verifier *v)
 	struct known *k = &g->known[g->first + i];
 	struct ticking t = {g->rows + k->from, g->rows + k->upto};
 
-	/* collected: rows may have gone meanwhile, too */
-	return verify_one(g->f, v, k->id, k->objects > 0, tick, &t, &g->lock);
+	return verify_one(g->f, v, k->id, k->upto > k->from, tick, &t,
+			  &g->lock);
 }
 
 static void poll_packs(void *ctx)
@@ -284,19 +290,38 @@ static int check_group(struct group *g)
 /* --- all -------------------------------------------------------------------
  */
 
-static int ignore(void *ctx, const struct pack_object *o)
+struct unknown {
+	struct group *g;
+	const uint8_t *id;
+};
+
+/* Without an index nobody can tell whether it is needed. */
+static int note_record(void *ctx, const struct pack_object *o)
 {
-	return 0;
+	struct unknown *u = ctx;
+	struct bad b = {.addr = o->r.addr,
+			.offset = o->offset,
+			.kind = o->r.kind,
+			.excused = true};
+	int rc;
+
+	if (o->good || u->g->index)
+		return 0;
+	pack_name(u->id, b.pack);
+	pthread_mutex_lock(&u->g->lock);
+	rc = fsck_add_bad(u->g->f, &b);
+	pthread_mutex_unlock(&u->g->lock);
+	return rc;
 }
 
 static int check_unknown(void *ctx, size_t i, struct pack_verifier *v)
 {
 	struct group *g = ctx;
-	const struct pack_item *p = &g->f->packs.items[i];
+	struct unknown u = {g, g->f->packs.items[i].id};
 
-	if (map_get(g->seen, p->id, PACK_ID_LEN))
+	if (map_get(g->seen, u.id, PACK_ID_LEN))
 		return 0;
-	return verify_one(g->f, v, p->id, false, ignore, NULL, &g->lock);
+	return verify_one(g->f, v, u.id, false, note_record, &u, &g->lock);
 }
 
 static void say_stray(struct fsck *f)
@@ -346,7 +371,9 @@ static int list_packs(struct fsck *f)
 
 static int run(struct fsck *f, bool index)
 {
-	struct group g = {.f = f, .lock = PTHREAD_MUTEX_INITIALIZER};
+	struct group g = {.f = f,
+			  .index = index,
+			  .lock = PTHREAD_MUTEX_INITIALIZER};
 	int rc = list_packs(f);
 
 	g.seen = map_new();

@@ -63,6 +63,7 @@ struct one_pack {
 	uint32_t number; /* its row, or 0 */
 	struct place *places;
 	size_t n;
+	uint64_t end; /* of its last good record */
 };
 
 static int by_addr(const void *a, const void *b)
@@ -89,7 +90,9 @@ static int add_rows(struct one_pack *p)
 	b->rows += p->n;
 	if (rc >= 0 && b->rows >= ROWS_AT_ONCE) {
 		b->rows = 0;
-		rc = db_commit(b->db);
+		rc = objects_count(b->objects);
+		if (rc >= 0)
+			rc = db_commit(b->db);
 	}
 	return rc;
 }
@@ -164,7 +167,25 @@ static int take_record(void *ctx, const struct pack_object *o)
 			.stored = o->r.stored,
 			.raw = o->r.raw},
 	};
+	p->end = o->offset + RECORD_HEADER_LEN + o->r.stored;
 	return p->n == ROWS_AT_ONCE ? flush(p) : 0;
+}
+
+/* What rows speak of is on the disk. */
+static int settle(struct one_pack *p, int fd)
+{
+	int rc;
+
+	if (!p->number)
+		return 0;
+	if (fdatasync(fd) < 0)
+		return -errno;
+	pthread_mutex_lock(&p->b->lock);
+	db_lock(p->b->db);
+	rc = packs_cut(p->b->objects, p->number, p->end);
+	db_unlock(p->b->db);
+	pthread_mutex_unlock(&p->b->lock);
+	return rc;
 }
 
 static int index_pack(void *ctx, size_t i, struct pack_verifier *v)
@@ -185,7 +206,9 @@ static int index_pack(void *ctx, size_t i, struct pack_verifier *v)
 				 &b->f->gone_through, &damage);
 	if (rc == -EPROTONOSUPPORT || rc == -EIO || rc == -ENOENT)
 		rc = 0; /* told when it was checked */
-	return rc < 0 ? rc : flush(&p);
+	if (!rc)
+		rc = flush(&p);
+	return rc < 0 ? rc : settle(&p, fd);
 }
 
 static void poll_index(void *ctx)
@@ -517,7 +540,9 @@ static int make(struct building *b, struct rebuild_sums *sums, struct err *err)
 	}
 	if (rc >= 0) {
 		db_lock(b->db);
-		rc = db_commit(b->db);
+		rc = objects_count(b->objects);
+		if (rc >= 0)
+			rc = db_commit(b->db);
 		db_unlock(b->db);
 	}
 	if (rc == 0)

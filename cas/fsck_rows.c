@@ -16,11 +16,12 @@ static void found_row(void *ctx, const char *what)
 	fsck_say(f, FSCK_ROWS, FSCK_DAMAGED, "deriva.db", "%s", what);
 }
 
-/* Not every row can be read. */
-static int unreadable(struct fsck *f, int rc)
+int fsck_unreadable(struct fsck *f, int rc)
 {
 	if (rc != -EBADMSG && rc != -EUCLEAN && rc != -EIO)
 		return rc;
+	if (f->rows_bad)
+		return 0; /* it is known by now */
 	f->rows_bad = true;
 	fsck_say(f, FSCK_ROWS, FSCK_DAMAGED, "deriva.db",
 		 "cannot be read whole: %s",
@@ -157,5 +158,5 @@ int fsck_check_rows(struct fsck *f)
 		check_end(&c);
 	}
 	db_unlock(f->db);
-	return unreadable(f, rc);
+	return fsck_unreadable(f, rc);
 }

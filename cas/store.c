@@ -33,6 +33,7 @@
 #include "core/tip.h"
 
 #define CHUNK_CACHE MIB(64)
+#define TRUSTED	    65536 /* objects known to be good, at most */
 #define NODE_CACHE  MIB(16)
 
 struct store {
@@ -50,6 +51,7 @@ struct store {
 	struct attach *attach;
 	unsigned leaving[2];	      /* when the batch ends; db_lock() */
 	_Atomic(pthread_t) committer; /* thread between our hooks, or 0 */
+	_Atomic uint64_t trusted[TRUSTED];
 
 	_Atomic(int) unsafe; /* see store_unsafe() */
 
@@ -149,6 +151,30 @@ bool store_pending(struct store *s)
 
 /* --- putting -------------------------------------------------------------- */
 
+/* An object that is there is not stored a second time: then somebody's content
+ * hangs on bytes that may have changed on the disk since they were written, and
+ * who writes it is perhaps just trying to get it back. So they are read first,
+ * unless this process has written or read them not long ago: such objects are
+ * remembered by a part of their address, the latest of each slot. */
+static void trust(struct store *s, const struct addr *a, bool good)
+{
+	uint64_t slot = addr_hash(a) % TRUSTED, mark = get_le64(a->b + 8);
+
+	if (good)
+		atomic_store_explicit(&s->trusted[slot], mark,
+				      memory_order_relaxed);
+	else if (atomic_load_explicit(&s->trusted[slot],
+				      memory_order_relaxed) == mark)
+		atomic_store_explicit(&s->trusted[slot], 0,
+				      memory_order_relaxed);
+}
+
+static bool is_trusted(struct store *s, const struct addr *a)
+{
+	return atomic_load_explicit(&s->trusted[addr_hash(a) % TRUSTED],
+				    memory_order_relaxed) == get_le64(a->b + 8);
+}
+
 /* Whether it is there: 0 or 1; replace: there, and damaged, or doomed. */
 static int look_up(struct store *s, const struct addr *a, bool checked,
 		   bool *ret_replace)
@@ -160,12 +186,19 @@ static int look_up(struct store *s, const struct addr *a, bool checked,
 	*ret_replace = false;
 	holds_hit(s->holds, a);
 	rc = store_find(s, a, &loc);
-	if (!rc && checked && !loc.doomed)
-		rc = store_get(s, a, NULL, &b);
-	if (rc != -ENOENT && rc != -EBADMSG && (rc || !loc.doomed))
-		return rc < 0 ? rc : 1;
-	*ret_replace = rc != -ENOENT;
-	return 0;
+	if (rc)
+		return rc == -ENOENT ? 0 : rc;
+	if (loc.doomed) {
+		*ret_replace = true;
+		return 0;
+	}
+	if (!checked && is_trusted(s, a))
+		return 1;
+	rc = store_get(s, a, NULL, &b);
+	*ret_replace = rc == -EBADMSG || rc == -EIO;
+	if (rc == -ENOENT || *ret_replace)
+		return 0;
+	return rc < 0 ? rc : 1;
 }
 
 int store_prepare(struct store *s, const void *p, bool checked,
@@ -229,6 +262,7 @@ static int add_run(struct store *s, struct store_new *const *o, size_t n,
 		loc.stored = o[i]->stored;
 		loc.raw = o[i]->raw;
 		rc = pending_add(s->pending, &o[i]->addr, &loc, o[i]->replace);
+		trust(s, &o[i]->addr, !rc);
 		loc.offset += RECORD_HEADER_LEN + (uint64_t)loc.stored;
 	}
 	if (!rc && pthread_equal(s->committer, pthread_self()))
@@ -413,7 +447,7 @@ static int read_object(struct store *s, const struct addr *a,
 }
 
 static void log_damage(struct store *s, const struct addr *a,
-		       const struct object_loc *loc)
+		       const struct object_loc *loc, int rc)
 {
 	char hex[ADDR_HEX], name[PACK_NAME_LEN] = "(unknown pack)";
 	uint8_t id[PACK_ID_LEN];
@@ -421,9 +455,9 @@ static void log_damage(struct store *s, const struct addr *a,
 	addr_hex(a, hex);
 	if (!any_id(s, loc->pack, id))
 		pack_name(id, name);
-	log_error("%s/packs/%s: offset %" PRIu64 ": %s %s is damaged",
-		  s->layout.path, name, loc->offset, obj_kind_name(loc->kind),
-		  hex);
+	log_error("%s/packs/%s: offset %" PRIu64 ": %s %s %s", s->layout.path,
+		  name, loc->offset, obj_kind_name(loc->kind), hex,
+		  rc == -EIO ? "cannot be read from the disk" : "is damaged");
 }
 
 static bool same_place(const struct object_loc *a, const struct object_loc *b)
@@ -435,24 +469,27 @@ int store_get(struct store *s, const struct addr *a, enum obj_kind *ret_kind,
 	      struct buf *ret)
 {
 	struct object_loc loc, now;
-	int rc;
+	int rc, found;
 
 	buf_reset(ret);
 	rc = store_find(s, a, &loc);
 	if (rc)
 		return rc;
-	while ((rc = read_object(s, a, &loc, ret)) == -EBADMSG) {
+	while ((rc = read_object(s, a, &loc, ret)) == -EBADMSG || rc == -EIO) {
 		/* damaged, unless it was healed or moved meanwhile */
-		rc = store_find(s, a, &now);
-		if (rc == -ENOENT)
-			break; /* collected */
-		if (rc || same_place(&loc, &now)) {
-			log_damage(s, a, &loc);
-			rc = -EBADMSG;
+		found = store_find(s, a, &now);
+		if (found == -ENOENT) {
+			rc = found; /* collected */
+			break;
+		}
+		if (found || same_place(&loc, &now)) {
+			log_damage(s, a, &loc, rc);
 			break;
 		}
 		loc = now;
 	}
+	if (rc != -ENOMEM)
+		trust(s, a, !rc);
 	if (rc)
 		buf_reset(ret);
 	else if (ret_kind)

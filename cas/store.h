@@ -70,14 +70,14 @@ int store_drafts_fd(const struct store *s);    /* the drafts/ directory */
  * while it is being opened, see store.c. */
 struct attach *store_attach(struct store *s);
 
-/* Address of the object; stored only when it is not there yet. */
+/* Address of the object; stored only when it is not there yet, or damaged: what
+ * was not read or written by this process not long ago is read back to see. */
 int store_put(struct store *s, enum obj_kind kind, const void *p, size_t n,
 	      struct addr *ret) MUST_USE;
 /* The same for bytes whose address the caller has just computed. */
 int store_put_as(struct store *s, enum obj_kind kind, const struct addr *a,
 		 const void *p, size_t n) MUST_USE;
-/* The same, but an object that is there already is read back first, and put
- * anew when its bytes are damaged: heals. */
+/* The same, but an object that is there already is read back in any case. */
 int store_put_checked(struct store *s, enum obj_kind kind, const struct addr *a,
 		      const void *p, size_t n) MUST_USE;
 /* Whether something was put that no batch has indexed yet: whoever commits

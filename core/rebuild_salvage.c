@@ -9,8 +9,10 @@
 static bool is_rebuilt(const char *table)
 {
 	static const char *const tables[] = {
-		"branch", "change",  "inode",	"entry",   "version", "xattr",
-		"orphan", "counter", "journal", "derived", "pack",    "object",
+		"branch",	"change",	"inode",      "entry",
+		"version",	"xattr",	"orphan",     "counter",
+		"journal",	"derived",	"pack",	      "object",
+		"object_total", "result_total", "collection", "batch",
 	};
 	size_t i;
 
@@ -165,6 +167,15 @@ static int list_tables(struct db *db, struct buf *ret)
 	return rc < 0 ? rc : buf_err(ret);
 }
 
+/* A row that takes another's place goes by the triggers that count. */
+static const char *const totals[] = {
+	"DELETE FROM result_total",
+	"INSERT INTO result_total SELECT 1, count(*),"
+	" coalesce(sum(error <> 0), 0), coalesce(sum(size), 0),"
+	" coalesce(sum(size * (dropped = 0)), 0), coalesce(sum(uses), 0),"
+	" coalesce(sum(wall), 0), coalesce(sum(uses * wall), 0) FROM result",
+};
+
 int rebuild_salvage(struct db *db, const char *path, uint64_t *ret_rows,
 		    uint64_t *ret_failures)
 {
@@ -172,6 +183,7 @@ int rebuild_salvage(struct db *db, const char *path, uint64_t *ret_rows,
 	CLEANUP(db_closep) struct db *old = NULL;
 	uint64_t rows = 0, failures = 0;
 	const char *p;
+	size_t i;
 	int rc;
 
 	rc = list_tables(db, &tables);
@@ -188,7 +200,9 @@ int rebuild_salvage(struct db *db, const char *path, uint64_t *ret_rows,
 		if (!is_rebuilt(p))
 			failures += copy_table(db, old, p, &rows) < 0;
 	db_unlock(old);
-	if (rc == 0)
+	for (i = 0; rc >= 0 && i < ARRAY_LEN(totals); i++)
+		rc = rebuild_exec(db, totals[i]);
+	if (rc >= 0)
 		rc = db_commit(db);
 	*ret_rows = rows;
 	*ret_failures = failures;

@@ -243,13 +243,45 @@ START_TEST(store_put_checked_heals_what_is_damaged)
 		flip_byte(fd, loc.offset + 100, 1);
 		close(fd);
 		ck_assert_int_eq(store_get(s, &a, NULL, &b), -EBADMSG);
-		/* an ordinary put does not look */
-		put(s, p, 1000);
-		ck_assert_int_eq(store_get(s, &a, NULL, &b), -EBADMSG);
 		ck_assert_int_eq(store_put_checked(s, OBJ_CHUNK, &a, p, 1000),
 				 0);
 		assert_there(s, &a, p, 1000);
 	}
+	s = reopen_store(s, dir);
+	assert_there(s, &a, p, 1000);
+	free(p);
+	buf_done(&b);
+	drop_store(s, dir);
+}
+END_TEST
+
+START_TEST(store_put_reads_back_what_it_finds_there)
+{
+	char *dir;
+	struct store *s = new_store(&dir);
+	struct buf b = BUF_INIT;
+	struct object_loc loc, now;
+	uint8_t id[PACK_ID_LEN], *p = random_bytes(1000, 1);
+	struct addr a = put(s, p, 1000);
+	int fd;
+
+	quiet();
+	ck_assert_int_eq(store_sync(s), 0);
+	ck_assert_int_eq(store_find(s, &a, &loc), 0);
+	/* what is good is not stored a second time, by another process either
+	 */
+	s = reopen_store(s, dir);
+	put(s, p, 1000);
+	ck_assert_int_eq(store_find(s, &a, &now), 0);
+	ck_assert_uint_eq(now.offset, loc.offset);
+	ck_assert_uint_eq(now.pack, loc.pack);
+	/* what has changed since is, though nobody has read it yet */
+	s = reopen_store(s, dir);
+	fd = open_only_pack(dir, id);
+	flip_byte(fd, loc.offset + 100, 1);
+	close(fd);
+	put(s, p, 1000);
+	assert_there(s, &a, p, 1000);
 	s = reopen_store(s, dir);
 	assert_there(s, &a, p, 1000);
 	free(p);
@@ -419,6 +451,7 @@ TESTS("store", store_get_gives_what_was_put_before_and_after_commit,
       store_put_too_long_is_efbig, store_get_corrupt_is_ebadmsg,
       store_get_cut_off_or_missing_pack_is_ebadmsg,
       store_put_checked_heals_what_is_damaged,
+      store_put_reads_back_what_it_finds_there,
       store_rolled_back_batch_keeps_objects_for_the_next,
       store_failed_commit_keeps_objects_for_the_next,
       store_put_by_a_later_hook_is_in_the_same_batch,
