@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -438,6 +439,16 @@ static int start(struct mount *m, const char *store, const char *dir,
 	return r < 0 ? r : follow_start(fs);
 }
 
+/* Chunks of all sizes come and go through many threads. Were each thread to
+ * have a heap of its own, the holes in them would take as much again as the
+ * caches. */
+static void few_heaps(void)
+{
+#ifdef M_ARENA_MAX
+	mallopt(M_ARENA_MAX, 2);
+#endif
+}
+
 int mount_start(const char *store, const char *dir,
 		const struct mount_options *o, struct mount **ret,
 		struct err *err)
@@ -451,6 +462,7 @@ int mount_start(const char *store, const char *dir,
 		free(m);
 		return err_set(err, r, "%s", err_name(r));
 	}
+	few_heaps();
 	m->fs.uid = geteuid();
 	m->fs.gid = getegid();
 	m->fs.started_ns = clock_now_ns();

@@ -110,6 +110,30 @@ END
 	eq "$(attr addr "$M/g")" "$(attr addr "$M/f")"
 }
 
+test_many_edits_in_one_close()
+{
+	local peak
+
+	"$SYS" noise 128 8 >"$M/f"
+	"$PYTHON" - "$M/f" <<'END'
+import os, random, sys
+r = random.Random(9)
+f = os.open(sys.argv[1], os.O_RDWR)
+for _ in range(10000):
+    os.pwrite(f, r.randbytes(1000), r.randrange(128 << 20))
+os.close(f)
+END
+	cp --reflink=never --sparse=never "$M/f" "$T/f"
+	cp "$T/f" "$M/g"
+	eq "$(attr addr "$M/g")" "$(attr addr "$M/f")"
+	peak=$(awk '/VmHWM/ { print $2 }' "/proc/$(status pid)/status")
+	echo "peak of the daemon: $peak KiB"
+	# a sanitizer's shadow is no measure
+	if ! grep -qE 'lib(a|t)san' "/proc/$(status pid)/maps"; then
+		at_most 250000 "$peak"
+	fi
+}
+
 test_a_copy_shares_and_is_there_at_once()
 {
 	local before a
