@@ -221,12 +221,14 @@ bool holds_asked(struct holds *h)
 	return __atomic_exchange_n(&h->answered, now, __ATOMIC_ACQ_REL) != now;
 }
 
-void holds_wait(struct holds *h)
+void holds_wait(struct holds *h, int64_t timeout_ns)
 {
+	struct timespec t = {timeout_ns / NSEC_PER_SEC,
+			     timeout_ns % NSEC_PER_SEC};
 	uint32_t seen = __atomic_load_n(&h->answered, __ATOMIC_ACQUIRE);
 
 	/* returns at once when it is another number already */
-	syscall(SYS_futex, &h->map->asked, FUTEX_WAIT, seen, NULL, NULL, 0);
+	syscall(SYS_futex, &h->map->asked, FUTEX_WAIT, seen, &t, NULL, 0);
 }
 
 static void ask(struct shared *m)

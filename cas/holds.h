@@ -45,8 +45,8 @@ void holds_release(struct holds *h, const struct addr *a);
 /* Whether collection has asked, since the last call, that the pack being
  * written be finished and files that are gone be closed. */
 bool holds_asked(struct holds *h);
-/* Waits for that, or for holds_wake(). */
-void holds_wait(struct holds *h);
+/* Waits for that, for holds_wake(), or so long. */
+void holds_wait(struct holds *h, int64_t timeout_ns);
 void holds_wake(struct holds *h);
 
 /* --- for collection ------------------------------------------------------- */

@@ -563,10 +563,10 @@ int store_finish_pack(struct store *s)
 	return rc < 0 ? rc : store_sync(s);
 }
 
-int store_serve(struct store *s)
+int store_serve(struct store *s, int64_t timeout_ns)
 {
 	if (!holds_asked(s->holds)) {
-		holds_wait(s->holds);
+		holds_wait(s->holds, timeout_ns);
 		if (!holds_asked(s->holds))
 			return 0;
 	}

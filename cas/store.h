@@ -104,10 +104,11 @@ void store_leave(struct store *s, unsigned ticket);
 void store_keep(struct store *s, const struct addr *a);
 void store_release(struct store *s, const struct addr *a);
 
-/* Waits until collection, in whatever process, asks for something; does it:
- * the pack being written is finished, files that are gone are closed. Returns
- * at once after store_wake(). Mounts have a thread for it. */
-int store_serve(struct store *s) MUST_USE;
+/* Waits, so long at most, until collection, in whatever process, asks for
+ * something; does it: the pack being written is finished, files that are gone
+ * are closed. Returns at once after store_wake(). Mounts have a thread for it.
+ */
+int store_serve(struct store *s, int64_t timeout_ns) MUST_USE;
 /* The pack being written is finished: what comes next goes to another. */
 int store_finish_pack(struct store *s) MUST_USE;
 void store_wake(struct store *s);

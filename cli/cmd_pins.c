@@ -78,8 +78,8 @@ const struct command cmd_pins = {
 	.name = "pins",
 	.args = "[--json] [--store DIR]",
 	.summary = "what is pinned, since when",
-	.help = "One line for each pin: what it is, the change up to which it "
-		"holds what was there,\nwhen it was made, the path.\n\n"
+	.help = "One line for each pin: what it is, the change at which it was "
+		"made, when that\nwas, the path.\n\n"
 		"  --json       for programs: a list of objects\n"
 		"  --store DIR  of that store (default: that of the mount "
 		"which "

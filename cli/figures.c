@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "cas/usage.h"
 #include "cli/history.h"
 #include "cli/json.h"
 #include "cli/output.h"
@@ -20,10 +21,15 @@ static void add_seconds(struct buf *b, const char *name, int64_t ns)
 }
 
 static void encode(struct buf *b, const char *store, const struct totals *ns,
-		   const struct object_totals *o, const struct result_totals *r)
+		   const struct object_totals *o, const struct result_totals *r,
+		   const struct usage *u)
 {
 	buf_str(b, "{\"version\":\"" DERIVA_VERSION "\",\"store\":");
 	buf_json(b, store, strlen(store));
+	add_u64(b, "disk_bytes", u->disk);
+	add_u64(b, "pack_bytes", u->packs);
+	add_u64(b, "database_bytes", u->database);
+	add_u64(b, "kept_bytes", r->kept);
 	add_u64(b, "files", ns->files);
 	add_u64(b, "dirs", ns->dirs);
 	add_u64(b, "bytes", ns->bytes);
@@ -48,6 +54,7 @@ static int read_rows(const char *store, struct buf *ret)
 	struct object_totals objects;
 	struct result_totals results;
 	struct totals names;
+	struct usage usage;
 	int rc;
 
 	rc = history_open(store, &h);
@@ -60,11 +67,13 @@ static int read_rows(const char *store, struct buf *ret)
 	if (rc >= 0)
 		rc = objects_totals(h.objects, &objects);
 	db_unlock(h.db);
+	if (rc >= 0)
+		rc = usage_read(store, &usage);
 	if (rc < 0) {
 		complain("%s: %s", store, err_name(rc));
 		return rc;
 	}
-	encode(ret, store, &names, &objects, &results);
+	encode(ret, store, &names, &objects, &results, &usage);
 	return buf_err(ret);
 }
 
@@ -160,6 +169,9 @@ int figures_print(const char *json)
 	       number(json, "objects"), bytes(json, "object_bytes", a),
 	       bytes(json, "stored_bytes", b),
 	       count(json, "packs", "pack", "packs", c));
+	printf("disk      %s", bytes(json, "disk_bytes", a));
+	printf(": packs %s", bytes(json, "pack_bytes", a));
+	printf(", database %s\n", bytes(json, "database_bytes", a));
 	printf("results   %" PRIu64 ", %s; %s\n", number(json, "results"),
 	       bytes(json, "derived_bytes", a),
 	       count(json, "failures", "failure", "failures", c));

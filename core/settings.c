@@ -2,33 +2,13 @@
 
 #include <errno.h>
 
-#include "core/clock.h"
-
-static int parse_budget(const char *text, uint64_t *ret, struct err *err)
-{
-	if (!strcmp(text, "none")) {
-		*ret = UINT64_MAX;
-		return 0;
-	}
-	if (size_parse(text, ret) >= 0 && *ret != UINT64_MAX)
-		return 0;
-	return err_set(err, -EINVAL,
-		       "budget `%s`: it is `none`, or a number of bytes (as in "
-		       "500M, 20G)",
-		       text);
-}
-
 static int parse(struct settings *s, const char *name, const char *value,
 		 struct err *err)
 {
 	if (!strcmp(name, "retention"))
 		return retention_parse(value, &s->retention, err);
-	if (!strcmp(name, "budget"))
-		return parse_budget(value, &s->budget, err);
 	return err_set(err, -EINVAL,
-		       "there is no setting `%s`: there are retention and "
-		       "budget",
-		       name);
+		       "there is no setting `%s`: there is retention", name);
 }
 
 int settings_check(const char *name, const char *value, struct err *err)
@@ -49,13 +29,12 @@ static void take(struct settings *s, const char *name, const char *value)
 
 int settings_load(struct db *db, struct settings *ret)
 {
-	static const char *const names[] = {"retention", "budget"};
-	struct settings s = {.retention = {.kind = KEEP_ALL},
-			     .budget = UINT64_MAX};
+	static const char *const names[] = {"retention"};
+	struct settings s = {.retention = {.kind = KEEP_ALL}};
 	struct stmt *st;
 	const void *p;
 	size_t i, n;
-	int rc;
+	int rc = 0;
 
 	st = db_prepare(db, "SELECT value FROM setting WHERE key = ?1", &rc);
 	if (!st)
@@ -109,8 +88,5 @@ void settings_format(const struct settings *s, struct buf *ret)
 {
 	buf_str(ret, "retention: ");
 	retention_format(&s->retention, ret);
-	if (s->budget == UINT64_MAX)
-		buf_str(ret, "\nbudget: none\n");
-	else
-		buf_fmt(ret, "\nbudget: %llu\n", (unsigned long long)s->budget);
+	buf_str(ret, "\n");
 }

@@ -4,7 +4,6 @@
  * values are those of `deriva mount -o` and of .deriva/settings.
  *
  *	retention	all | last N | for TIME		(core/retention.h)
- *	budget		none, or bytes of derived files that are kept
  *
  * Threads: as core/db.h: db_lock() held.
  */
@@ -15,7 +14,6 @@
 
 struct settings {
 	struct retention retention;
-	uint64_t budget; /* UINT64_MAX: none */
 };
 
 /* What was never set is as it is at first: all, none. */

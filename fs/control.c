@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cas/usage.h"
 #include "core/clock.h"
 #include "core/keepsakes.h"
 
@@ -189,14 +190,22 @@ static int add_figures(struct fs *fs, struct buf *b)
 	struct object_totals o = {0};
 	struct result_totals t = {0};
 	struct totals n = {0};
+	struct usage u = {0};
 	int r = ns_totals(fs->ns, &n);
 
 	if (r >= 0)
 		r = results_totals(fs->results, &t);
 	if (r >= 0)
 		r = objects_totals(store_objects(fs->store), &o);
+	if (r >= 0)
+		r = usage_read(store_path(fs->store), &u);
 	if (r < 0)
 		return r;
+	buf_fmt(b,
+		",\"disk_bytes\":%llu,\"pack_bytes\":%llu,"
+		"\"database_bytes\":%llu,\"kept_bytes\":%llu",
+		(unsigned long long)u.disk, (unsigned long long)u.packs,
+		(unsigned long long)u.database, (unsigned long long)t.kept);
 	buf_fmt(b,
 		",\"files\":%llu,\"dirs\":%llu,\"links\":%llu,"
 		"\"bytes\":%llu,\"changes\":%llu,\"versions\":%llu",

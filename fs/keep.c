@@ -155,8 +155,6 @@ int keep_options(struct fs *fs, struct err *err)
 	db_lock(fs->db);
 	if (fs->opt.retention[0])
 		r = settings_set(fs->db, "retention", fs->opt.retention, err);
-	if (r >= 0 && fs->opt.budget[0])
-		r = settings_set(fs->db, "budget", fs->opt.budget, err);
 	if (r >= 0)
 		r = db_commit(fs->db);
 	db_unlock(fs->db);

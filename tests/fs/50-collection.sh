@@ -254,15 +254,33 @@ END
 
 test_settings_are_the_stores()
 {
-	eq $'retention: all\nbudget: none' "$(cat "$M/.deriva/settings")"
+	eq "retention: all" "$(cat "$M/.deriva/settings")"
 	umount_it
-	mount_it -o 'retention=last 3,budget=1G'
+	mount_it -o 'retention=last 3'
 	umount_it
 	mount_it
-	eq $'retention: last 3\nbudget: 1073741824' "$(cat "$M/.deriva/settings")"
+	eq "retention: last 3" "$(cat "$M/.deriva/settings")"
 	not set_to "retention: sometimes"
 	eq 3 "$(sed -n 's/retention: last //p' "$M/.deriva/settings")"
 	not "$DERIVA" mount -o retention=some "$T/s2" "$T/m2"
+}
+
+test_status_agrees_with_du()
+{
+	local want got
+
+	"$SYS" noise 32 1 >"$M/f"
+	sync "$M/f"
+	want=$(du -s --block-size=1 "$S" | cut -f1)
+	got=$(status disk_bytes)
+	at_most $((want * 102 / 100)) "$got"
+	at_least $((want * 98 / 100)) "$got"
+	umount_it
+	want=$(du -s --block-size=1 "$S" | cut -f1)
+	got=$("$DERIVA" status --json --store "$S" | figure disk_bytes)
+	at_most $((want * 102 / 100)) "$got"
+	at_least $((want * 98 / 100)) "$got"
+	mount_it
 }
 
 test_two_collections_take_turns()
