@@ -52,16 +52,16 @@ struct arc_writer {
 	int rc; /* of the callback */
 };
 
+/* A failure is kept for who called: libarchive is not told, since it would
+ * not free all that it has. */
 static la_ssize_t on_write(struct archive *a, void *ctx, const void *p,
 			   size_t n)
 {
 	struct arc_writer *w = ctx;
 
-	w->rc = w->fn(w->ctx, p, n);
-	if (w->rc >= 0)
-		return (la_ssize_t)n;
-	archive_set_error(a, -w->rc, "writing the output");
-	return -1;
+	if (w->rc >= 0 && w->fn)
+		w->rc = w->fn(w->ctx, p, n);
+	return (la_ssize_t)n;
 }
 
 static int set_format(struct archive *a, enum arc_format format, int level)
@@ -109,8 +109,7 @@ void arc_writer_free(struct arc_writer *w)
 	if (w->entry)
 		archive_entry_free(w->entry);
 	if (w->a) {
-		w->fn = NULL;
-		archive_write_fail(w->a); /* nothing more is written */
+		w->fn = NULL; /* what it still has goes nowhere */
 		archive_write_free(w->a);
 	}
 	free(w);
@@ -151,19 +150,23 @@ int arc_add(struct arc_writer *w, const struct arc_member *m, struct err *err)
 	describe(w->entry, m);
 	code = archive_write_header(w->a, w->entry);
 	leave(&p);
-	return code == ARCHIVE_OK ? 0 : failed(w->a, w->rc, -EINVAL, err);
+	return code == ARCHIVE_OK && w->rc >= 0
+		       ? 0
+		       : failed(w->a, w->rc, -EINVAL, err);
 }
 
 int arc_data(struct arc_writer *w, const void *p, size_t n, struct err *err)
 {
 	la_ssize_t done = n ? archive_write_data(w->a, p, n) : 0;
 
-	return done == (la_ssize_t)n ? 0 : failed(w->a, w->rc, -EINVAL, err);
+	return done == (la_ssize_t)n && w->rc >= 0
+		       ? 0
+		       : failed(w->a, w->rc, -EINVAL, err);
 }
 
 int arc_writer_end(struct arc_writer *w, struct err *err)
 {
-	return archive_write_close(w->a) == ARCHIVE_OK
+	return archive_write_close(w->a) == ARCHIVE_OK && w->rc >= 0
 		       ? 0
 		       : failed(w->a, w->rc, -EINVAL, err);
 }
