@@ -341,8 +341,12 @@ static int close_all(struct mount *m)
 	int r;
 
 	ender_stop(m->ender);
-	fs->closing = true;
 	follow_stop(fs);
+	if (fs->db)
+		db_lock(fs->db);
+	fs->closing = true;
+	if (fs->db)
+		db_unlock(fs->db);
 	taker_stop(fs);
 	/* waiters are answered while there still is a session */
 	eval_close(fs->eval);
