@@ -263,6 +263,7 @@ void fsck_close(struct fsck *f)
 	pack_list_done(&f->packs);
 	layout_done(&f->layout);
 	buf_done(&f->derived);
+	buf_done(&f->hurt);
 	free(f->path);
 	free(f->db_path);
 	free(f);

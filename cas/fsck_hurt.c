@@ -140,9 +140,13 @@ static int check_result(void *ctx, const struct result *res)
 	h->addr = text ? res->text : res->addr;
 	h->text = text;
 	rc = map_put(w->hurt, res->recipe.b, ADDR_LEN, h, NULL);
-	if (rc < 0)
+	if (rc < 0) {
 		free(h);
-	return rc;
+		return rc;
+	}
+	if (!text && !w->f->last)
+		buf_add(&w->f->hurt, res->recipe.b, ADDR_LEN);
+	return buf_err(&w->f->hurt);
 }
 
 int fsck_derived_path(struct fsck *f, const struct derived *d, struct buf *ret)

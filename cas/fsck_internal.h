@@ -50,6 +50,7 @@ struct fsck {
 	struct map *bad;       /* address to struct bad */
 	struct map *nodes;     /* address to what is below: fsck_need.c */
 	struct buf derived;    /* names to compute again */
+	struct buf hurt;       /* addresses of the computations */
 	struct fsck_sums sums;
 };
 

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "cas/attach.h"
+#include "cas/blob.h"
 #include "core/journal.h"
 #include "core/rebuild.h"
 
@@ -179,6 +180,47 @@ int fsck_repair_objects(struct fsck *f)
 	while (map_next(c.found, &it, NULL, NULL, &copy))
 		free(copy);
 	map_free(c.found);
+	return rc;
+}
+
+/* --- results ----------------------------------------------------------------
+ */
+
+/* A result that has lost bytes is as if it were dropped: whoever asks for it
+ * has it computed. */
+static int drop_hurt(struct fsck *f, struct results *r)
+{
+	struct addr recipe;
+	struct result res;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; rc >= 0 && i < f->hurt.len; i += ADDR_LEN) {
+		memcpy(recipe.b, f->hurt.data + i, ADDR_LEN);
+		rc = results_get(r, &recipe, &res);
+		if (!rc && !res.error && !blob_complete(f->store, &res.addr))
+			rc = results_drop(r, &recipe);
+		if (rc == -ENOENT)
+			rc = 0;
+	}
+	return rc;
+}
+
+static int drop_results(struct fsck *f)
+{
+	CLEANUP(results_closep) struct results *r = NULL;
+	struct db *db = store_db(f->store);
+	int rc = f->hurt.len ? results_open(db, NULL, &r) : 0;
+
+	if (rc < 0 || !r)
+		return rc;
+	db_lock(db);
+	rc = drop_hurt(f, r);
+	if (rc >= 0)
+		rc = db_commit(db);
+	else
+		db_rollback(db);
+	db_unlock(db);
 	return rc;
 }
 
@@ -379,6 +421,8 @@ static int repair(struct fsck *f, struct err *err)
 		rc = busy(f, store_attach(f->store), err);
 	if (rc >= 0)
 		rc = fsck_repair_objects(f);
+	if (rc >= 0)
+		rc = drop_results(f);
 	if (rc >= 0 && f->journal_bad)
 		rc = heal_journals(f);
 	return rc;

@@ -3,7 +3,7 @@
  * byte, the check must name every content that cannot be read, and the repair
  * must bring back what can be had, with the tree at every moment as it was.
  *
- * DERIVA_CORRUPT_ROUNDS says how many rounds (default 120), DERIVA_CORRUPT_SEED
+ * DERIVA_CORRUPT_ROUNDS says how many rounds (default 40), DERIVA_CORRUPT_SEED
  * which is the first; the seed of a round that fails is printed. */
 #include <dirent.h>
 #include <fcntl.h>
@@ -593,7 +593,7 @@ START_TEST(store_survives_whatever_happens_to_its_bytes)
 	const char *first = getenv("DERIVA_CORRUPT_SEED");
 	const char *rounds = getenv("DERIVA_CORRUPT_ROUNDS");
 	uint64_t start = first ? strtoull(first, NULL, 10) : 1, i, n;
-	uint64_t count = rounds ? strtoull(rounds, NULL, 10) : 120;
+	uint64_t count = rounds ? strtoull(rounds, NULL, 10) : 40;
 
 	quiet(); /* a line for each byte that was changed */
 	seed = 4711;
