@@ -67,6 +67,7 @@ struct pack_writer {
 	int fd;
 	uint64_t end;	 /* where the next record goes */
 	uint64_t synced; /* up to here it survives a power cut */
+	uint64_t begun;	 /* up to here the system has been asked to write */
 };
 
 int pack_create(int packs_fd, struct pack_writer **ret) MUST_USE;
