@@ -24,7 +24,8 @@ int err_prefix(struct err *err, int rc, const char *fmt, ...) PRINTF(3, 4);
  * safe from any thread. */
 const char *err_name(int rc);
 
-enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+/* LOG_NONE is a level to set, not one of a line. */
+enum log_level { LOG_NONE = -1, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 /* Lines at or below the level go to standard error, each with one write(2).
  * The level is the only mutable global of the project. */

@@ -39,7 +39,7 @@ static void open_store(void)
 
 	snprintf(path, sizeof(path), "%s/store", work_dir());
 	REQUIRE(store_open(path, STORE_CREATE, &w.store, &err) == 0);
-	log_set_level(LOG_ERROR);
+	log_set_level(LOG_NONE);
 	memcpy(w.id, "sixteen byte id", sizeof(w.id));
 	pack_name(w.id, name);
 	w.pack_fd = openat(store_packs_fd(w.store), name,

@@ -53,7 +53,7 @@ static void open_writer(void)
 	journal_set_put(w.journal, keep, NULL);
 	journal_set_salt(w.journal, salt, NULL);
 	db_lock(w.db);
-	log_set_level(LOG_ERROR);
+	log_set_level(LOG_NONE);
 }
 
 /* --- journals ------------------------------------------------------------- */

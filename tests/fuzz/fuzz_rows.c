@@ -37,7 +37,7 @@ static void open_rows(void)
 	REQUIRE(ns_open(w.db, 0, 0, &w.ns, &err) == 0);
 	ns_set_journal(w.ns, w.journal);
 	REQUIRE(results_open(w.db, w.ns, &w.results) == 0);
-	log_set_level(LOG_ERROR);
+	log_set_level(LOG_NONE);
 	db_lock(w.db);
 	REQUIRE(db_commit(w.db) == 0);
 }

@@ -192,6 +192,7 @@ static struct store *the_store(void)
 			REQUIRE(store_close(s) == 0);
 		work_clear(path);
 		REQUIRE(store_open(path, STORE_CREATE, &s, &err) == 0);
+		log_set_level(LOG_NONE);
 	}
 	return s;
 }
