@@ -85,8 +85,8 @@ static int load_blob(struct fs *fs, struct node *n)
 	if (r < 0)
 		return r;
 	r = blob_open(fs->store, &a.addr, &f->blob);
-	if (r == -ENOENT)
-		r = -EIO; /* a row without its bytes: damaged */
+	if (r == -ENOENT || r == -EBADMSG)
+		r = -EIO; /* a row without its bytes, or with others */
 	if (r >= 0)
 		f->blob_addr = a.addr;
 	return r;

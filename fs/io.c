@@ -11,6 +11,21 @@ static bool for_writing(int flags)
 	return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
 }
 
+static bool is_damage(ssize_t r)
+{
+	return r == -EBADMSG || r == -ENOENT || r == -EIO;
+}
+
+static void complain_damage(struct fs *fs, const struct node *n, off_t off)
+{
+	CLEANUP_BUF struct buf path = BUF_INIT;
+
+	node_path(fs, n, &path);
+	log_error("%s: damaged or missing in the store, at byte %lld or "
+		  "behind; `deriva put` of the same content heals it",
+		  buf_cstr(&path), (long long)off);
+}
+
 /* What never changes is kept in the kernel's cache for ever, and closing it
  * needs no word. db_lock held. */
 int open_content(struct fs *fs, struct node *n, const struct addr *a,
@@ -19,8 +34,12 @@ int open_content(struct fs *fs, struct node *n, const struct addr *a,
 	struct handle *h;
 	int r = n->blob ? 0 : blob_open(fs->store, a, &n->blob);
 
+	if (is_damage(r)) {
+		complain_damage(fs, n, 0);
+		return -EIO;
+	}
 	if (r < 0)
-		return r == -ENOENT ? -EIO : r;
+		return r;
 	h = calloc(1, sizeof(*h));
 	if (!h)
 		return -ENOMEM;
@@ -223,16 +242,6 @@ static ssize_t read_handle(struct fs *fs, struct handle *h, char *p,
 	return (ssize_t)size;
 }
 
-static void complain_damage(struct fs *fs, const struct node *n, off_t off)
-{
-	CLEANUP_BUF struct buf path = BUF_INIT;
-
-	node_path(fs, n, &path);
-	log_error("%s: damaged or missing in the store, at byte %lld or "
-		  "behind; `deriva put` of the same content heals it",
-		  buf_cstr(&path), (long long)off);
-}
-
 void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t off,
 	     struct fuse_file_info *fi)
 {
@@ -242,7 +251,7 @@ void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t off,
 	ssize_t n = p ? read_handle(fs, h, p, size, (uint64_t)off) : -ENOMEM;
 
 	(void)id;
-	if (n == -EBADMSG || n == -ENOENT) {
+	if (is_damage(n)) {
 		complain_damage(fs, h->node, off);
 		n = -EIO;
 	}

@@ -74,7 +74,9 @@ test_a_damaged_source_is_named_and_heals_when_written_again()
 	status_is 1 fsck --repair
 	has "left " "$(cat "$T/said")"
 	mount_it
-	not cat "$M/d/name" >/dev/null
+	not cat "$M/d/name" >/dev/null 2>"$T/err"
+	has "Input/output error" "$(cat "$T/err")"
+	has "/d/name: damaged or missing" "$(cat "$S/log")"
 	cp "$T/f" "$M/other" # the same content, under any name
 	same "$T/f" "$M/d/name"
 	umount_it
