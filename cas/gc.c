@@ -37,7 +37,7 @@
 #include "core/settings.h"
 
 #define PAGE	512
-#define ROWS	128 /* written at a time */
+#define ROWS	320 /* written at a time */
 #define ASK_NS	(2 * NSEC_PER_SEC)
 #define TICK_NS (5 * NSEC_PER_SEC / 1000)
 

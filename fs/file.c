@@ -370,9 +370,12 @@ static int finish_sealed(struct fs *fs, struct node *n)
 {
 	struct addr addr;
 	uint64_t size = 0;
+	unsigned ticket = store_enter(fs->store);
 	int r = draft_take_in(n->file->draft, &addr, &size);
 
-	return sealed_taken(fs, n, r, &addr, size);
+	r = sealed_taken(fs, n, r, &addr, size);
+	store_leave(fs->store, ticket);
+	return r;
 }
 
 int file_take_in(struct fs *fs, struct node *n)
@@ -381,19 +384,22 @@ int file_take_in(struct fs *fs, struct node *n)
 	struct seal *seal;
 	struct addr addr;
 	uint64_t size = 0;
+	unsigned ticket;
 	int r = 0;
 
+	ticket = store_enter(fs->store);
 	/* who reads goes on; who writes waits, as a seal is not written to */
 	pthread_rwlock_rdlock(&f->lock);
 	seal = f->seal;
 	if (seal)
 		r = draft_take_in(f->draft, &addr, &size);
 	pthread_rwlock_unlock(&f->lock);
-	if (!seal)
-		return 0;
-	pthread_rwlock_wrlock(&f->lock);
-	r = f->seal == seal ? sealed_taken(fs, n, r, &addr, size) : 0;
-	pthread_rwlock_unlock(&f->lock);
+	if (seal) {
+		pthread_rwlock_wrlock(&f->lock);
+		r = f->seal == seal ? sealed_taken(fs, n, r, &addr, size) : 0;
+		pthread_rwlock_unlock(&f->lock);
+	}
+	store_leave(fs->store, ticket);
 	return r;
 }
 

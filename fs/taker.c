@@ -199,6 +199,7 @@ static int found(void *ctx, const struct seal_info *i, struct draft *d)
 	struct fs *fs = ctx;
 	struct ns_attr a;
 	struct addr addr;
+	unsigned ticket;
 	uint64_t size;
 	int r;
 
@@ -207,9 +208,14 @@ static int found(void *ctx, const struct seal_info *i, struct draft *d)
 	db_unlock(fs->db);
 	if (r == -ENOENT || (r >= 0 && (!a.nlink || a.version != i->version)))
 		return 0; /* removed, or taken in already */
+	if (r < 0)
+		return r;
+	ticket = store_enter(fs->store);
+	r = draft_take_in(d, &addr, &size);
 	if (r >= 0)
-		r = draft_take_in(d, &addr, &size);
-	return r < 0 ? r : write_found(fs, i, &addr, size, &a);
+		r = write_found(fs, i, &addr, size, &a);
+	store_leave(fs->store, ticket);
+	return r;
 }
 
 int taker_recover(struct fs *fs)
