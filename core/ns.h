@@ -63,7 +63,8 @@ enum ns_op {
 };
 const char *ns_op_name(int op);
 
-/* Makes the root (owner uid:gid, mode 0755) when there is none. Forgets
+/* Makes the root (owner uid:gid, mode 0755) when there is none (read only,
+ * there is just none). Forgets
  * inodes without a name that a crash left behind: those of processes that are
  * gone, not those that another process of this store has open. What it changes
  * is in a batch that the caller commits. */

@@ -230,10 +230,13 @@ static int open_locked(struct ns *ns, uint32_t uid, uint32_t gid)
 	if (rc < 0)
 		return rc;
 	rc = ns_inode(ns, NS_ROOT, &root);
-	if (rc == -ENOENT)
+	if (rc == -ENOENT) {
 		rc = make_root(ns, uid, gid);
-	else if (rc == 0 && !S_ISDIR(root.mode))
+		if (rc == -EROFS)
+			return 0; /* nothing there to read */
+	} else if (rc == 0 && !S_ISDIR(root.mode)) {
 		rc = -EUCLEAN;
+	}
 	if (rc < 0)
 		return rc;
 	return ns_orphans_sweep(ns);

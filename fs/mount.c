@@ -477,8 +477,10 @@ int mount_start(const char *store, const char *dir,
 		close_all(m);
 		if (made)
 			rmdir(dir);
-		return err_set(err, r, "%s",
-			       why.msg[0] ? why.msg : err_name(r));
+		if (why.msg[0])
+			return err_set(err, r, "%s", why.msg);
+		return err_set(err, r, "%s: cannot be mounted: %s", store,
+			       err_name(r));
 	}
 	*ret = m;
 	return 0;

@@ -153,6 +153,7 @@ static void fail_all(enum disk_fault how, unsigned every)
 	unsigned n, told = 0, count;
 	struct run r;
 
+	every *= DISK_SPARSE;
 	if (much)
 		every = (unsigned)strtoul(much, NULL, 10);
 	quiet();

@@ -224,7 +224,7 @@ START_TEST(power_cut_leaves_what_was_synced_and_a_prefix_of_the_rest)
 	quiet();
 	disk_lazy(true);
 	cut_all(p, found, from_environment("POWER_SEEDS", 4),
-		from_environment("POWER_EVERY", 3));
+		from_environment("POWER_EVERY", 3 * DISK_SPARSE));
 	printf("# %zu records, %u cuts: %u times the newest state, %u times "
 	       "rolled back, %u times there was no store yet\n",
 	       power_count(p), seen.cuts, seen.newest, seen.back, seen.unmade);

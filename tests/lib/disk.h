@@ -77,4 +77,13 @@ void disk_mark(uint64_t value);
 /* Syncs do nothing, and are not watched: for what only reads a state. */
 void disk_lazy(bool lazy);
 
+/* How many times fewer cuts and faults a build with sanitizers makes. */
+#if defined(__SANITIZE_THREAD__)
+#define DISK_SPARSE 16
+#elif defined(__SANITIZE_ADDRESS__)
+#define DISK_SPARSE 5
+#else
+#define DISK_SPARSE 1
+#endif
+
 #endif
