@@ -252,12 +252,23 @@ void resolved_done(struct resolved *r)
 	free(r->dropped);
 }
 
+void task_keep(struct task *j, struct store *s)
+{
+	size_t i;
+
+	for (i = 0; i < j->ninputs; i++)
+		store_keep(s, &j->inputs[i].addr);
+	j->kept = s;
+}
+
 void task_free(struct task *j)
 {
 	size_t i;
 
 	if (!j)
 		return;
+	for (i = 0; j->kept && i < j->ninputs; i++)
+		store_release(j->kept, &j->inputs[i].addr);
 	for (i = 0; i < j->ninputs; i++)
 		free((char *)(uintptr_t)j->inputs[i].path);
 	free(j->inputs);

@@ -114,6 +114,7 @@ static void queue_task(struct eval *ev, struct target *t, struct task *task)
 	}
 	task->target = t;
 	task->number = ++ev->jobs_made;
+	task_keep(task, ev->store);
 	t->task = task;
 	target_phase(ev, t, PHASE_QUEUED);
 	queue_push(&ev->queued, t);

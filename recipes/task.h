@@ -33,8 +33,11 @@ struct task {
 	bool taking; /* its output goes into the store: until the row is there,
 		      * store_leave() with: */
 	unsigned ticket;
+	struct store *kept; /* collection lets the inputs be there, or NULL */
 };
 void task_free(struct task *j);
+/* Its inputs are kept until it is freed, whatever becomes of the files. */
+void task_keep(struct task *j, struct store *s);
 CLEANUP_FN(struct task, task_free)
 
 /* --- resolve.c ---------------------------------------------------------- */
