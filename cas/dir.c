@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "cas/blob.h"
 #include "cas/dir_page.h"
 
 struct level {
@@ -331,6 +332,24 @@ int dir_each(struct store *s, const struct addr *a,
 	if (rc)
 		return rc;
 	return root_valid(&page) ? each_page(&x, &page) : -EBADMSG;
+}
+
+static int entry_there(void *ctx, const struct dir_entry *e)
+{
+	int rc = 1;
+
+	if (e->type == DIR_FILE || e->type == DIR_EXEC)
+		rc = blob_complete(ctx, &e->addr);
+	else if (e->type == DIR_DIR)
+		rc = dir_complete(ctx, &e->addr);
+	return rc > 0 ? 0 : rc < 0 ? rc : -ENOENT;
+}
+
+int dir_complete(struct store *s, const struct addr *a)
+{
+	int rc = dir_each(s, a, entry_there, s);
+
+	return rc == -ENOENT ? 0 : rc < 0 ? rc : 1;
 }
 
 /* The child that would hold the name. 0: none, it is behind the last. */

@@ -49,6 +49,8 @@ int dir_finish(struct dir_writer *w, struct addr *ret,
 int dir_each(struct store *s, const struct addr *a,
 	     int (*fn)(void *ctx, const struct dir_entry *e),
 	     void *ctx) MUST_USE;
+/* Whether all that it holds, files and directories below, is there: 1 or 0. */
+int dir_complete(struct store *s, const struct addr *a) MUST_USE;
 /* One name, in time of the tree's height. ret_page owns the bytes that the
  * entry points into. -ENOENT. */
 int dir_find(struct store *s, const struct addr *a, const char *name,

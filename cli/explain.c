@@ -1,6 +1,7 @@
 #include "cli/explain.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "cli/output.h"
 
@@ -8,14 +9,16 @@ int ctl_print(const struct place *p, const char *dir)
 {
 	CLEANUP_FREE char *name = path_join(dir, p->rel);
 	CLEANUP_CLOSE int fd = -1;
+	struct stat st;
 
 	if (!name)
 		return -ENOMEM;
-	if (p->is_dir)
-		return -ENOENT;
 	fd = ctl_open(p->root, name, O_RDONLY);
 	if (fd < 0)
 		return fd == -ENOTDIR ? -ENOENT : fd;
+	/* of a directory there is one to tell of when it is derived */
+	if (p->is_dir && (fstat(fd, &st) < 0 || S_ISDIR(st.st_mode)))
+		return -ENOENT;
 	return print_fd(fd);
 }
 

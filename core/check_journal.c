@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "core/journal.h"
+#include "core/results.h"
 #include "core/stmts.h"
 
 enum {
@@ -233,7 +234,8 @@ static int check_result(struct journal_check *j, uint64_t seq,
 	if (rc < 0)
 		return rc;
 	same = rc && stmt_col_int(st, 0) == e->error &&
-	       (stmt_col_int(st, 1) != 0) == e->executable &&
+	       stmt_col_int(st, 1) ==
+		       output_kind(e->executable, e->output_dir) &&
 	       same_value(st, 3, &e->value);
 	stmt_reset(st);
 	return same ? 0 : differs(j, seq, "the results");

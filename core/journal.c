@@ -326,7 +326,7 @@ void journal_result(struct journal *j, uint64_t dir, const char *name,
 	put_value(j, name, len);
 	put_value(j, r->recipe.b, ADDR_LEN);
 	buf_u32(&j->record, (uint32_t)r->error);
-	buf_u8(&j->record, r->executable);
+	buf_u8(&j->record, (uint8_t)output_kind(r->executable, r->is_dir));
 	put_address(j, &r->addr);
 	buf_u64(&j->record, r->size);
 	buf_u64(&j->record, (uint64_t)r->wall_ns);

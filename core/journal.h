@@ -130,7 +130,7 @@ struct journal_effect {
 	uint64_t rdev, size;
 	int64_t mtime_ns, wall_ns;
 	int error;
-	bool executable;
+	bool executable, output_dir;
 	struct journal_value name, recipe, value;
 };
 struct journal_record {

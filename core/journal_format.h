@@ -15,7 +15,7 @@
  *   xattr         u64 ino, hash of the name, hash of the value
  *   noxattr       u64 ino, hash of the name
  *   result        u64 dir, hash of the name, hash of the recipe's address,
- *                 u32 error, u8 executable, hash of the output's address,
+ *                 u32 error, u8 kind of output, hash of the output's address,
  *                 u64 size, i64 wall time
  *
  * A change with very many effects goes on in further records that have the same

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "core/journal_format.h"
+#include "core/results.h"
 
 /* Lists in an object are bounded by its length, so that nothing needs to be
  * allocated here; what is left over behind a list makes the object bad. */
@@ -113,17 +114,18 @@ static void read_inode(struct reader *r, struct journal_effect *e)
 static void read_result(struct reader *r, struct journal_effect *e)
 {
 	uint32_t error;
-	uint8_t executable;
+	uint8_t kind;
 
 	e->dir = cur_u64(&r->cur);
 	read_value(r, true, &e->name);
 	read_value(r, true, &e->recipe);
 	error = cur_u32(&r->cur);
-	executable = cur_u8(&r->cur);
-	if (error > INT32_MAX || executable > 1)
+	kind = cur_u8(&r->cur);
+	if (error > INT32_MAX || kind > OUTPUT_DIR)
 		r->rc = -EBADMSG;
 	e->error = (int)(error & INT32_MAX);
-	e->executable = executable;
+	e->executable = kind == OUTPUT_EXECUTABLE;
+	e->output_dir = kind == OUTPUT_DIR;
 	read_value(r, false, &e->value);
 	e->size = cur_u64(&r->cur);
 	e->wall_ns = (int64_t)cur_u64(&r->cur);

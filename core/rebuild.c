@@ -396,6 +396,7 @@ static int do_result(struct rebuild *r, const struct journal_effect *e)
 			    .error = e->error,
 			    .size = e->size,
 			    .executable = e->executable,
+			    .is_dir = e->output_dir,
 			    .seq = r->seq,
 			    .last_ns = r->time_ns};
 

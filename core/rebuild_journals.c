@@ -147,7 +147,8 @@ static void write_derived(struct writer *w, struct stmt *st)
 {
 	struct result res = {
 		.error = (int)stmt_col_int(st, 4),
-		.executable = stmt_col_int(st, 5),
+		.executable = stmt_col_int(st, 5) == OUTPUT_EXECUTABLE,
+		.is_dir = stmt_col_int(st, 5) == OUTPUT_DIR,
 		.size = (uint64_t)stmt_col_int(st, 7),
 		.wall_ns = stmt_col_int(st, 8),
 	};

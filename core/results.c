@@ -194,7 +194,8 @@ static int column_result(struct stmt *st, struct result *ret)
 	int rc;
 
 	ret->error = (int)stmt_col_int(st, 0);
-	ret->executable = stmt_col_int(st, 1);
+	ret->executable = stmt_col_int(st, 1) == OUTPUT_EXECUTABLE;
+	ret->is_dir = stmt_col_int(st, 1) == OUTPUT_DIR;
 	ret->reproducible = stmt_col_int(st, 2);
 	ret->size = (uint64_t)stmt_col_int(st, 4);
 	ret->wall_ns = stmt_col_int(st, 5);
@@ -250,7 +251,7 @@ int results_put(struct results *r, const struct result *result)
 		return rc;
 	stmt_blob(st, 1, result->recipe.b, ADDR_LEN);
 	stmt_int(st, 2, result->error);
-	stmt_int(st, 3, result->executable);
+	stmt_int(st, 3, output_kind(result->executable, result->is_dir));
 	stmt_int(st, 4, result->reproducible);
 	bind_addr(st, 5, &result->addr);
 	stmt_int(st, 6, (int64_t)result->size);
@@ -353,7 +354,8 @@ static int column_derived(struct stmt *st, uint64_t dir, const char *name,
 	ret->name[len] = '\0';
 	ret->error = (int)stmt_col_int(st, 1);
 	ret->size = (uint64_t)stmt_col_int(st, 3);
-	ret->executable = stmt_col_int(st, 4);
+	ret->executable = stmt_col_int(st, 4) == OUTPUT_EXECUTABLE;
+	ret->is_dir = stmt_col_int(st, 4) == OUTPUT_DIR;
 	ret->ran = stmt_col_int(st, 5);
 	ret->seq = (uint64_t)stmt_col_int(st, 6);
 	ret->since_ns = stmt_col_int(st, 7);
@@ -403,7 +405,7 @@ static int put_row(struct results *r, const struct derived *d)
 	stmt_int(st, 4, d->error);
 	bind_addr(st, 5, &d->addr);
 	stmt_int(st, 6, (int64_t)d->size);
-	stmt_int(st, 7, d->executable);
+	stmt_int(st, 7, output_kind(d->executable, d->is_dir));
 	stmt_int(st, 8, d->ran);
 	stmt_int(st, 9, (int64_t)d->seq);
 	stmt_int(st, 10, d->since_ns);
@@ -545,6 +547,7 @@ static int restore_result(struct results *r, struct derived *d, int64_t wall_ns)
 	struct result res = {.recipe = d->recipe,
 			     .error = d->error,
 			     .executable = d->executable,
+			     .is_dir = d->is_dir,
 			     .addr = d->addr,
 			     .size = d->size,
 			     .wall_ns = wall_ns,

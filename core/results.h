@@ -20,6 +20,7 @@ struct result {
 	struct addr recipe; /* the computation */
 	int error;	    /* 0, or the errno a reader gets */
 	bool executable;
+	bool is_dir;	   /* the output is a directory object; size: entries */
 	bool reproducible; /* built-in, declared, or seen equal twice */
 	struct addr addr;  /* of the output; zero when it failed */
 	uint64_t size;
@@ -42,13 +43,20 @@ struct derived {
 	int error;
 	struct addr addr;
 	uint64_t size;
-	bool executable;
+	bool executable, is_dir;
 	bool ran;	    /* false: the result was found */
 	uint64_t seq;	    /* change number of this row */
 	int64_t since_ns;   /* when the name took this content: its mtime */
 	int64_t last_ns;    /* when this row was made */
 	struct addr before; /* recipe of the row it replaced; zero: none */
 };
+
+/* How rows and journals write what an output is. */
+enum { OUTPUT_FILE, OUTPUT_EXECUTABLE, OUTPUT_DIR };
+static inline int output_kind(bool executable, bool dir)
+{
+	return dir ? OUTPUT_DIR : executable ? OUTPUT_EXECUTABLE : OUTPUT_FILE;
+}
 
 int results_open(struct db *db, struct ns *ns, struct results **ret) MUST_USE;
 void results_close(struct results *r);

@@ -72,13 +72,16 @@ struct want {
 	struct listing *listing;
 };
 
-static int want_one(void *ctx, const char *name, size_t len)
+static int want_one(void *ctx, const char *name, size_t len, bool dir)
 {
 	struct want *w = ctx;
 	struct eval_value value;
-	struct ahead *a = calloc(1, sizeof(*a));
+	struct ahead *a;
 	int r;
 
+	if (dir)
+		return 0; /* to ask for its size computes nothing */
+	a = calloc(1, sizeof(*a));
 	if (!a)
 		return -ENOMEM;
 	a->prev = &w->listing->first;

@@ -15,10 +15,7 @@
 #include "core/clock.h"
 #include "recipes/view.h"
 
-/* What has no time of its own has that of the zip epoch, as
- * SOURCE_DATE_EPOCH in the sandbox. */
 #define PROGRAM_NS (10 * NSEC_PER_SEC / 1000)
-#define NO_TIME	   (INT64_C(315532800) * NSEC_PER_SEC)
 
 /* Seconds for names that another process may take away, where the kernel cannot
  * forget them. */
@@ -254,12 +251,17 @@ int node_attr(struct fs *fs, struct node *n, struct stat *ret)
 	case NODE_PLACE:
 	case NODE_VALUE:
 		return derived_attr(fs, n, ret);
+	case NODE_DIR:
+		return tree_dir_attr(fs, n, ret);
+	case NODE_TREE:
+		tree_attr(fs, n, ret);
+		return 0;
 	case NODE_VIEW:
-		plain_attr(fs, n, S_IFDIR | 0555, 4096, NO_TIME, ret);
+		plain_attr(fs, n, S_IFDIR | 0555, 4096, NO_TIME_NS, ret);
 		return 0;
 	case NODE_CONTENT:
 		plain_attr(fs, n, S_IFREG | (n->executable ? 0555 : 0444),
-			   n->size, NO_TIME, ret);
+			   n->size, NO_TIME_NS, ret);
 		return 0;
 	case NODE_TEXT:
 		plain_attr(fs, n, S_IFREG | 0400, 0, clock_now_ns(), ret);
@@ -274,6 +276,7 @@ double attr_timeout(struct fs *fs, const struct node *n)
 {
 	switch (n->kind) {
 	case NODE_PLACE:
+	case NODE_DIR:
 	case NODE_TEXT:
 	case NODE_CONTROL:
 		return 0;
@@ -288,8 +291,11 @@ double entry_timeout(struct fs *fs, const struct node *n)
 {
 	switch (n->kind) {
 	case NODE_PLACE:
+	case NODE_DIR:
 	case NODE_TEXT:
 		return 0;
+	case NODE_TREE: /* what is above it may take another content */
+		return fs->epoch ? FOREVER : 0;
 	case NODE_VALUE:
 		return fs->epoch && derived_current(fs, n) ? FOREVER : 0;
 	case NODE_CONTROL:

@@ -143,11 +143,12 @@ static int mirror_dir(void *ctx, const struct ns_entry *e)
 	return S_ISDIR(e->mode) ? m->fn(m->ctx, e->name, S_IFDIR) : 0;
 }
 
-static int mirror_text(void *ctx, const char *name, size_t len)
+static int mirror_text(void *ctx, const char *name, size_t len, bool dir)
 {
 	struct mirror *m = ctx;
 	char text[NS_NAME_MAX + 1];
 
+	(void)dir; /* what is told of it is a text, too */
 	memcpy(text, name, len);
 	text[len] = '\0';
 	return m->fn(m->ctx, text, S_IFREG);

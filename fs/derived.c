@@ -28,7 +28,14 @@
 #include <string.h>
 #include <sys/uio.h>
 
-enum park_kind { PARK_GETATTR, PARK_OPEN, PARK_ADDR, PARK_STATE };
+enum park_kind {
+	PARK_GETATTR,
+	PARK_OPEN,
+	PARK_ADDR,
+	PARK_STATE,
+	PARK_CHILD,   /* a name in a DIR */
+	PARK_OPENDIR, /* the DIR itself */
+};
 
 /* A request that waits for an evaluation. */
 struct parked {
@@ -40,6 +47,7 @@ struct parked {
 	struct node *node; /* held by `opens` */
 	struct fuse_file_info fi;
 	size_t size; /* PARK_ADDR, PARK_STATE: of the caller's buffer */
+	char *child; /* PARK_CHILD: the name */
 	struct eval_wait *wait;
 	bool interrupted;
 };
@@ -61,17 +69,23 @@ int derived_lookup(struct fs *fs, uint64_t at, uint64_t dir, const char *name,
 		    !map_count(fs->ghosts) ||
 		    !ghost_show(fs, dir, name, len, pid))
 			return r;
-		n = node_place(fs, at, dir, name, len);
+		n = ghost_is_dir(fs, dir, name, len)
+			    ? node_dir(fs, at, dir, name, len)
+			    : node_place(fs, at, dir, name, len);
 		if (!n)
 			return -ENOMEM;
 		n->ghost = true;
 		*ret = n;
 		return 0;
 	}
+	if (v ? v->is_dir : eval_makes_dir(fs->eval, &recipe)) {
+		*ret = node_dir(fs, at, dir, name, len);
+		return *ret ? 0 : -ENOMEM;
+	}
 	if (!v)
 		v = grace_of(fs, pid, at, dir, name, len);
-	n = v ? node_value(fs, at, dir, name, len, v)
-	      : node_place(fs, at, dir, name, len);
+	n = v && !v->is_dir ? node_value(fs, at, dir, name, len, v)
+			    : node_place(fs, at, dir, name, len);
 	if (!n)
 		return -ENOMEM;
 	*ret = n;
@@ -169,6 +183,46 @@ static void reply_state(struct fs *fs, fuse_req_t req, struct node *n,
 		fuse_reply_buf(req, text, strlen(text));
 }
 
+/* --- directories --------------------------------------------------------- */
+
+static void reply_child(struct fs *fs, struct parked *p,
+			const struct eval_value *v)
+{
+	struct fuse_entry_param e;
+	struct tree_at at;
+	struct node *n;
+	int r = v->error ? -v->error : v->is_dir ? 0 : -ESTALE;
+
+	if (r >= 0)
+		r = tree_at_value(fs, p->node, v, &at);
+	if (r >= 0)
+		r = tree_child(fs, &at, p->child, &n);
+	if (r >= 0)
+		r = node_entry(fs, n, &e);
+	if (r < 0)
+		fuse_reply_err(p->req, -r);
+	else
+		fuse_reply_entry(p->req, &e);
+}
+
+/* What went a moment ago with its recipe can be listed as empty. */
+static void reply_opendir(struct fs *fs, struct parked *p,
+			  const struct eval_value *v)
+{
+	const struct name *nm = p->node->name;
+	struct tree_at at;
+	bool ghost = v->error == ENOENT &&
+		     ghost_take(fs, nm->dir, nm->text, nm->len, p->pid);
+	int r = v->error ? -v->error : v->is_dir ? 0 : -ESTALE;
+
+	if (r >= 0)
+		r = tree_at_value(fs, p->node, v, &at);
+	if (ghost || r >= 0)
+		reply_tree_open(p->req, p->node, ghost ? NULL : &at, &p->fi);
+	else
+		fuse_reply_err(p->req, -r);
+}
+
 /* The outcome of an evaluation, to a request for the node. */
 static void reply_value(struct fs *fs, struct parked *p, int rc,
 			const struct eval_value *v)
@@ -186,6 +240,12 @@ static void reply_value(struct fs *fs, struct parked *p, int rc,
 	switch (p->kind) {
 	case PARK_ADDR:
 		reply_addr(p->req, v, p->size);
+		return;
+	case PARK_CHILD:
+		reply_child(fs, p, v);
+		return;
+	case PARK_OPENDIR:
+		reply_opendir(fs, p, v);
 		return;
 	case PARK_STATE:
 		break;
@@ -227,6 +287,7 @@ static void unpark(struct parked *p)
 	map_del_u64(fs->parked, p->id);
 	p->node->opens--;
 	node_drop(fs, p->node);
+	free(p->child);
 	free(p);
 }
 
@@ -262,13 +323,20 @@ static void interrupted(fuse_req_t req, void *data)
 /* Answers at once, or parks the request. db_lock is not held. */
 static void evaluate(struct fs *fs, fuse_req_t req, struct node *n,
 		     enum park_kind kind, const struct fuse_file_info *fi,
-		     size_t size)
+		     size_t size, const char *child)
 {
 	struct parked *p = calloc(1, sizeof(*p));
 	struct name *nm = n->name;
 	struct eval_value v;
 	int r;
 
+	if (p && child) {
+		p->child = strdup(child);
+		if (!p->child) {
+			free(p);
+			p = NULL;
+		}
+	}
 	if (!p) {
 		fuse_reply_err(req, ENOMEM);
 		return;
@@ -285,6 +353,7 @@ static void evaluate(struct fs *fs, fuse_req_t req, struct node *n,
 	p->id = ++fs->next_id;
 	r = map_put_u64(fs->parked, p->id, p);
 	if (r < 0) {
+		free(p->child);
 		free(p);
 		fuse_reply_err(req, ENOMEM);
 		db_unlock(fs->db);
@@ -299,7 +368,8 @@ static void evaluate(struct fs *fs, fuse_req_t req, struct node *n,
 		fuse_reply_err(req, EINTR);
 		unpark(p);
 	} else {
-		if (kind == PARK_OPEN)
+		if (kind == PARK_OPEN || kind == PARK_CHILD ||
+		    kind == PARK_OPENDIR)
 			eval_want_bytes(fs->eval, nm->at, nm->dir, nm->text,
 					nm->len);
 		r = (kind == PARK_STATE
@@ -370,7 +440,7 @@ void derived_getattr(struct fs *fs, fuse_req_t req, struct node *n)
 		ahead_wanted(fs, n, pid);
 	db_unlock(fs->db);
 	if (!serve)
-		evaluate(fs, req, n, PARK_GETATTR, NULL, 0);
+		evaluate(fs, req, n, PARK_GETATTR, NULL, 0, NULL);
 	else if (r < 0)
 		fuse_reply_err(req, -r);
 	else
@@ -401,7 +471,7 @@ void derived_open(struct fs *fs, fuse_req_t req, struct node *n,
 	db_unlock(fs->db);
 	/* answered without the lock: who is woken by it may want it */
 	if (!serve)
-		evaluate(fs, req, n, PARK_OPEN, fi, 0);
+		evaluate(fs, req, n, PARK_OPEN, fi, 0, NULL);
 	else if (r < 0)
 		fuse_reply_err(req, -r);
 	else
@@ -410,12 +480,24 @@ void derived_open(struct fs *fs, fuse_req_t req, struct node *n,
 
 void derived_state(struct fs *fs, fuse_req_t req, struct node *n, size_t size)
 {
-	evaluate(fs, req, n, PARK_STATE, NULL, size);
+	evaluate(fs, req, n, PARK_STATE, NULL, size, NULL);
 }
 
 void derived_addr(struct fs *fs, fuse_req_t req, struct node *n, size_t size)
 {
-	evaluate(fs, req, n, PARK_ADDR, NULL, size);
+	evaluate(fs, req, n, PARK_ADDR, NULL, size, NULL);
+}
+
+void derived_child(struct fs *fs, fuse_req_t req, struct node *n,
+		   const char *name)
+{
+	evaluate(fs, req, n, PARK_CHILD, NULL, 0, name);
+}
+
+void derived_opendir(struct fs *fs, fuse_req_t req, struct node *n,
+		     const struct fuse_file_info *fi)
+{
+	evaluate(fs, req, n, PARK_OPENDIR, fi, 0, NULL);
 }
 
 /* --- news --------------------------------------------------------------- */
@@ -428,7 +510,8 @@ static void stale(void *ctx, uint64_t dir, const char *name, size_t len)
 	struct node *n;
 
 	for (n = nm ? nm->nodes : NULL; n; n = n->next)
-		if (n->kind == NODE_VALUE && n->lookups)
+		if ((n->kind == NODE_VALUE || n->kind == NODE_DIR) &&
+		    n->lookups)
 			fs->forget_names = true;
 }
 

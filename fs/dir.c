@@ -63,12 +63,13 @@ static int add_source(void *ctx, const struct ns_entry *x)
 
 /* A number for derived names in listings: above all inodes, so that fts,
  * which sorts large directories by it, meets recipes first. */
-static int add_derived(void *ctx, const char *name, size_t len)
+static int add_derived(void *ctx, const char *name, size_t len, bool dir)
 {
 	struct entries *e = ctx;
 
 	e->derived = true;
-	return add(e, name, len, hash_ino(name, len), S_IFREG, true);
+	return add(e, name, len, hash_ino(name, len), dir ? S_IFDIR : S_IFREG,
+		   true);
 }
 
 static int add_control(void *ctx, const char *name, uint32_t mode)
@@ -77,8 +78,16 @@ static int add_control(void *ctx, const char *name, uint32_t mode)
 		   false);
 }
 
-static int fill(struct fs *fs, struct node *dir, struct entries *e)
+static int add_tree(void *ctx, const char *name, size_t len, uint64_t ino,
+		    uint32_t mode)
 {
+	return add(ctx, name, len, ino, mode, false);
+}
+
+static int fill(struct fs *fs, const struct handle *h, struct entries *e)
+{
+	struct node *dir = h->node;
+	struct tree_at tree;
 	uint64_t at = dir->kind == NODE_PAST ? dir->at : NS_NOW;
 	uint64_t parent;
 	size_t i;
@@ -100,6 +109,11 @@ static int fill(struct fs *fs, struct node *dir, struct entries *e)
 		if (r >= 0)
 			r = eval_list(fs->eval, at, dir->ino, add_derived, e);
 		return r;
+	case NODE_DIR:
+		return h->tree ? tree_list(fs, h->tree, add_tree, e) : 0;
+	case NODE_TREE:
+		tree_at_node(dir, &tree);
+		return tree_list(fs, &tree, add_tree, e);
 	case NODE_VIEW:
 		if (!map_get_u64(fs->views, dir->ino))
 			return -ESTALE;
@@ -107,7 +121,7 @@ static int fill(struct fs *fs, struct node *dir, struct entries *e)
 			const struct view_node *v = dir->view->children[i];
 
 			r = add(e, v->name, v->len, hash_ino(v->name, v->len),
-				v->dir ? S_IFDIR : S_IFREG, false);
+				v->dir || v->tree ? S_IFDIR : S_IFREG, false);
 		}
 		return r;
 	case NODE_CONTROL:
@@ -115,6 +129,36 @@ static int fill(struct fs *fs, struct node *dir, struct entries *e)
 	default:
 		return -ENOTDIR;
 	}
+}
+
+static void handle_done(struct fs *fs, struct handle *h)
+{
+	h->node->opens--;
+	node_drop(fs, h->node);
+	entries_free(h->entries);
+	free(h->tree);
+	free(h);
+}
+
+void reply_tree_open(fuse_req_t req, struct node *n, const struct tree_at *at,
+		     struct fuse_file_info *fi)
+{
+	struct handle *h = calloc(1, sizeof(*h));
+
+	if (h && at)
+		h->tree = malloc(sizeof(*h->tree));
+	if (!h || (at && !h->tree)) {
+		free(h);
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	if (at)
+		*h->tree = *at;
+	h->node = n;
+	n->opens++;
+	fi->fh = (uint64_t)(uintptr_t)h;
+	if (fuse_reply_open(req, fi) == -ENOENT)
+		handle_done(fs_of(req), h);
 }
 
 void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
@@ -130,7 +174,7 @@ void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	db_lock(fs->db);
 	h->node = node_of(fs, id);
 	r = may(fs, h->node, R_OK);
-	if (r >= 0)
+	if (r >= 0 && h->node->kind != NODE_DIR)
 		h->node->opens++;
 	db_unlock(fs->db);
 	if (r < 0) {
@@ -138,13 +182,16 @@ void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 		fuse_reply_err(req, -r);
 		return;
 	}
+	if (h->node->kind == NODE_DIR) {
+		derived_opendir(fs, req, h->node, fi);
+		free(h);
+		return;
+	}
 	fi->fh = (uint64_t)(uintptr_t)h;
 	if (fuse_reply_open(req, fi) == -ENOENT) {
 		db_lock(fs->db);
-		h->node->opens--;
-		node_drop(fs, h->node);
+		handle_done(fs, h);
 		db_unlock(fs->db);
-		free(h);
 	}
 }
 
@@ -152,7 +199,7 @@ void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 static int refill(struct fs *fs, struct handle *h)
 {
 	struct entries *e = calloc(1, sizeof(*e));
-	int r = e ? fill(fs, h->node, e) : -ENOMEM;
+	int r = e ? fill(fs, h, e) : -ENOMEM;
 
 	if (r < 0) {
 		entries_free(e);
@@ -178,8 +225,9 @@ static size_t add_plus(fuse_req_t req, struct handle *h, char *p, size_t room,
 	e.attr.st_ino = row->ino;
 	e.attr.st_mode = row->mode;
 	if (!dots && h->node->kind != NODE_CONTROL &&
-	    lookup_child(fs, h->node, name, 0, &n) >= 0) {
-		if (n->kind == NODE_PLACE)
+	    (h->tree ? tree_child(fs, h->tree, name, &n)
+		     : lookup_child(fs, h->node, name, 0, &n)) >= 0) {
+		if (n->kind == NODE_PLACE || n->kind == NODE_DIR)
 			node_drop(fs, n);
 		else if (node_entry(fs, n, &e) < 0)
 			n = NULL;
@@ -251,10 +299,7 @@ void op_releasedir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 
 	(void)id;
 	db_lock(fs->db);
-	h->node->opens--;
-	node_drop(fs, h->node);
+	handle_done(fs, h);
 	db_unlock(fs->db);
-	entries_free(h->entries);
-	free(h);
 	fuse_reply_err(req, 0);
 }

@@ -12,6 +12,8 @@
  *		kernel looks the name up again and gets the value.
  *	VALUE	a derived name with one certain content. Another content is
  *		another node: nothing changes under the kernel's caches.
+ *	DIR	a derived name that is a directory: one node, whatever is in
+ *		it; TREE an entry of a directory object. See tree.c.
  *	PAST	an inode as it was at a change number.
  *	VIEW	a directory of what a run sees; CONTENT a file in it, shared
  *		by all runs.
@@ -51,6 +53,8 @@ enum node_kind {
 	NODE_SOURCE = 1,
 	NODE_PLACE,
 	NODE_VALUE,
+	NODE_DIR,
+	NODE_TREE,
 	NODE_PAST,
 	NODE_VIEW,
 	NODE_CONTENT,
@@ -100,24 +104,28 @@ struct node {
 	uint32_t hash;	  /* of the key */
 	uint16_t key_len;
 	bool executable;
-	bool ghost;    /* PLACE: shown once more, see derived.c */
+	bool ghost;    /* PLACE, DIR: shown once more, see ghost.c */
 	bool unlinked; /* SOURCE: its row goes with the node */
 	bool old;      /* SOURCE: no look-up leads here any more */
 	bool stale;    /* SOURCE: not old yet, but about to be */
 
-	uint32_t mode, uid, gid; /* SOURCE: as the row last said */
-	uint64_t at;		 /* PLACE, VALUE, PAST, TEXT */
+	uint32_t mode, uid, gid; /* TREE; SOURCE: as the row last said */
+	uint64_t at;		 /* PLACE, VALUE, DIR, PAST, TEXT */
 	uint64_t ino;	  /* SOURCE, PAST; directory of PLACE, VALUE, TEXT,
-			   * CONTROL; run of VIEW */
+			   * CONTROL; run of VIEW; TREE: as stat shows it */
 	struct addr addr; /* VALUE, CONTENT; SOURCE: as the kernel was told */
 	uint64_t size;
 	int64_t since_ns;  /* VALUE; SOURCE: mtime */
-	uint64_t version;  /* SOURCE: of addr; 0: the kernel was told nothing */
+	uint64_t version;  /* SOURCE: of addr; 0: the kernel was told nothing;
+			    * TREE: of a device which */
 	struct blob *blob; /* of what never changes, since it was opened */
-	const struct view_node *view;
+	union {
+		const struct view_node *view; /* VIEW */
+		char *target;		      /* TREE that is a link */
+	};
 
 	struct file *file; /* SOURCE: while opens > 0 */
-	struct name *name; /* PLACE, VALUE */
+	struct name *name; /* PLACE, VALUE, DIR */
 	struct node *next; /* of the same name; old: of the same inode */
 
 	uint8_t key[];
@@ -131,12 +139,21 @@ struct name {
 	char text[]; /* NUL-terminated */
 };
 
+/* A directory object, and what its entries take from where it is shown. */
+struct tree_at {
+	struct addr addr;
+	uint64_t ino;
+	uint32_t mode, uid, gid; /* mode: read bits */
+	int64_t since_ns;
+};
+
 /* An open file or directory. */
 struct handle {
 	struct node *node;
 	int flags;
 	struct buf text;	 /* of TEXT and CONTROL */
 	struct entries *entries; /* of a directory */
+	struct tree_at *tree;	 /* of a DIR: what it held when opened */
 	unsigned lost; /* as fs->lost was when it was opened or last told */
 };
 
@@ -211,6 +228,9 @@ struct node *node_source(struct fs *fs, uint64_t ino);
 struct node *node_past(struct fs *fs, uint64_t at, uint64_t ino);
 struct node *node_place(struct fs *fs, uint64_t at, uint64_t dir,
 			const char *name, size_t len);
+struct node *node_dir(struct fs *fs, uint64_t at, uint64_t dir,
+		      const char *name, size_t len);
+struct node *node_tree(struct fs *fs, uint64_t ino, const struct addr *a);
 struct node *node_value(struct fs *fs, uint64_t at, uint64_t dir,
 			const char *name, size_t len,
 			const struct eval_value *v);
@@ -345,6 +365,11 @@ void derived_open(struct fs *fs, fuse_req_t req, struct node *n,
 void derived_addr(struct fs *fs, fuse_req_t req, struct node *n, size_t size);
 /* Answers what state one is in: nothing is run, but what is known is looked
  * up. */
+/* A name in a DIR; the DIR as it is opened. */
+void derived_child(struct fs *fs, fuse_req_t req, struct node *n,
+		   const char *name);
+void derived_opendir(struct fs *fs, fuse_req_t req, struct node *n,
+		     const struct fuse_file_info *fi);
 void derived_state(struct fs *fs, fuse_req_t req, struct node *n, size_t size);
 /* The node that a derived name stands for at this moment. */
 int derived_lookup(struct fs *fs, uint64_t at, uint64_t dir, const char *name,
@@ -379,10 +404,36 @@ void ghosts_removed(struct fs *fs, int pid);
 /* Whether the thread may find the name once more. */
 bool ghost_show(struct fs *fs, uint64_t dir, const char *name, size_t len,
 		int pid);
+bool ghost_is_dir(struct fs *fs, uint64_t dir, const char *name, size_t len);
 /* Whether it may unlink what cannot be found. */
 bool ghost_take(struct fs *fs, uint64_t dir, const char *name, size_t len,
 		int pid);
 void ghosts_free(struct fs *fs);
+
+/* --- tree.c -------------------------------------------------------------- */
+
+/* What has no time of its own has that of the zip epoch, as
+ * SOURCE_DATE_EPOCH in the sandbox. */
+#define NO_TIME_NS (INT64_C(315532800) * NSEC_PER_SEC)
+
+/* Where the children of a TREE node, of a DIR with that value, of an input of
+ * a run come from. */
+void tree_at_node(const struct node *n, struct tree_at *ret);
+int tree_at_value(struct fs *fs, const struct node *n,
+		  const struct eval_value *v, struct tree_at *ret) MUST_USE;
+void tree_at_view(const struct fs *fs, uint64_t run, const struct view_node *v,
+		  struct tree_at *ret);
+/* One of them, and the whole as a node. */
+int tree_child(struct fs *fs, const struct tree_at *at, const char *name,
+	       struct node **ret) MUST_USE;
+int tree_top(struct fs *fs, const struct tree_at *at,
+	     struct node **ret) MUST_USE;
+int tree_list(struct fs *fs, const struct tree_at *at,
+	      int (*fn)(void *ctx, const char *name, size_t len, uint64_t ino,
+			uint32_t mode),
+	      void *ctx) MUST_USE;
+void tree_attr(struct fs *fs, const struct node *n, struct stat *ret);
+int tree_dir_attr(struct fs *fs, struct node *n, struct stat *ret) MUST_USE;
 
 /* --- view.c ------------------------------------------------------------- */
 
@@ -454,6 +505,9 @@ int make_node(fuse_req_t req, fuse_ino_t parent, const char *name,
 	      uint32_t mode, uint64_t rdev, const char *target,
 	      struct node **ret) MUST_USE;
 
+/* Opens a DIR, with what it holds or (NULL) empty; db_lock held. */
+void reply_tree_open(fuse_req_t req, struct node *n, const struct tree_at *at,
+		     struct fuse_file_info *fi);
 void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi);
 void op_readdir(fuse_req_t req, fuse_ino_t id, size_t size, off_t off,
 		struct fuse_file_info *fi);

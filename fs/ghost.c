@@ -118,6 +118,17 @@ bool ghost_show(struct fs *fs, uint64_t dir, const char *name, size_t len,
 	       map_put(d->shown, name, len, (void *)(times + 1), NULL) >= 0;
 }
 
+/* Of one that is shown. */
+bool ghost_is_dir(struct fs *fs, uint64_t dir, const char *name, size_t len)
+{
+	struct ghost_dir *d = map_get_u64(fs->ghosts, dir);
+	struct ns_attr recipe;
+
+	return d &&
+	       eval_defined(fs->eval, d->seq, dir, name, len, &recipe) >= 0 &&
+	       eval_makes_dir(fs->eval, &recipe);
+}
+
 bool ghost_take(struct fs *fs, uint64_t dir, const char *name, size_t len,
 		int pid)
 {

@@ -209,10 +209,12 @@ void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	case NODE_PAST:
 		r = open_past(req, n, fi);
 		break;
+	case NODE_TREE:
 	case NODE_CONTENT:
 		db_lock(fs->db);
-		r = for_writing(fi->flags) ? -EROFS
-					   : open_content(fs, n, &n->addr, fi);
+		r = for_writing(fi->flags)
+			    ? n->kind == NODE_TREE ? -EPERM : -EROFS
+			    : open_content(fs, n, &n->addr, fi);
 		db_unlock(fs->db);
 		break;
 	case NODE_TEXT:

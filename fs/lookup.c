@@ -39,14 +39,34 @@ static int lookup_view(struct fs *fs, struct node *dir, const char *name,
 	v = view_find(dir->view, name, strlen(name));
 	if (!v)
 		return -ENOENT;
+	if (v->tree) {
+		struct tree_at at;
+
+		tree_at_view(fs, dir->ino, v, &at);
+		return tree_top(fs, &at, ret);
+	}
 	*ret = v->dir ? node_view(fs, dir->ino, v)
 		      : node_content(fs, &v->addr, v->size, v->executable);
 	return *ret ? 0 : -ENOMEM;
 }
 
+/* -EAGAIN: it has to be computed first. */
+static int lookup_dir(struct fs *fs, struct node *dir, const char *name,
+		      struct node **ret)
+{
+	const struct name *nm = dir->name;
+	const struct eval_value *v =
+		eval_current(fs->eval, nm->at, nm->dir, nm->text, nm->len);
+	struct tree_at at;
+	int r = v && v->is_dir ? tree_at_value(fs, dir, v, &at) : -EAGAIN;
+
+	return r < 0 ? r : tree_child(fs, &at, name, ret);
+}
+
 int lookup_child(struct fs *fs, struct node *dir, const char *name, int pid,
 		 struct node **ret)
 {
+	struct tree_at at;
 	int r = may(fs, dir, X_OK);
 
 	if (r < 0)
@@ -60,6 +80,13 @@ int lookup_child(struct fs *fs, struct node *dir, const char *name, int pid,
 		return lookup_at(fs, NS_NOW, dir->ino, name, pid, ret);
 	case NODE_PAST:
 		return lookup_at(fs, dir->at, dir->ino, name, pid, ret);
+	case NODE_DIR:
+		return lookup_dir(fs, dir, name, ret);
+	case NODE_TREE:
+		if (!S_ISDIR(dir->mode))
+			return -ENOTDIR;
+		tree_at_node(dir, &at);
+		return tree_child(fs, &at, name, ret);
 	case NODE_VIEW:
 		return lookup_view(fs, dir, name, ret);
 	case NODE_CONTROL:

@@ -299,6 +299,27 @@ struct node *node_value(struct fs *fs, uint64_t at, uint64_t dir,
 	return n;
 }
 
+struct node *node_dir(struct fs *fs, uint64_t at, uint64_t dir,
+		      const char *name, size_t len)
+{
+	struct key k = key_of(NODE_DIR, 0, at, dir);
+
+	key_add(&k, name, len);
+	return named(fs, &k, at, dir, name, len);
+}
+
+struct node *node_tree(struct fs *fs, uint64_t ino, const struct addr *a)
+{
+	struct key k = key_of(NODE_TREE, 0, 0, ino);
+	struct node *n;
+	bool made;
+
+	n = get(fs, &k, &made);
+	if (n)
+		n->addr = *a;
+	return n;
+}
+
 static void leave_name(struct fs *fs, struct node *n)
 {
 	struct name *nm = n->name;
@@ -319,6 +340,14 @@ static void leave_name(struct fs *fs, struct node *n)
 
 /* --- end of life -------------------------------------------------------- */
 
+static void node_free(struct node *n)
+{
+	blob_close(n->blob);
+	if (n->kind == NODE_TREE)
+		free(n->target);
+	free(n);
+}
+
 void node_drop(struct fs *fs, struct node *n)
 {
 	if (n->lookups || n->opens || n == fs->root)
@@ -330,8 +359,7 @@ void node_drop(struct fs *fs, struct node *n)
 		log_warn("inode %llu: cannot be reaped",
 			 (unsigned long long)n->ino);
 	node_table_del(fs->nodes, n);
-	blob_close(n->blob);
-	free(n);
+	node_free(n);
 }
 
 void node_forget(struct fs *fs, struct node *n, uint64_t lookups)
@@ -346,10 +374,8 @@ void nodes_free(struct fs *fs)
 	size_t it = 0;
 	void *v;
 
-	while (fs->nodes && (n = node_table_next(fs->nodes, &it))) {
-		blob_close(n->blob);
-		free(n);
-	}
+	while (fs->nodes && (n = node_table_next(fs->nodes, &it)))
+		node_free(n);
 	it = 0;
 	while (fs->names && map_next(fs->names, &it, NULL, NULL, &v))
 		free(v);

@@ -27,9 +27,14 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 	db_lock(fs->db);
 	r = lookup_child(fs, dir, name, pid_of(req), &n);
+	if (r == -EAGAIN && dir->kind == NODE_DIR) {
+		db_unlock(fs->db);
+		derived_child(fs, req, dir, name);
+		return;
+	}
 	if (r >= 0)
 		r = node_entry(fs, n, &e);
-	if (r >= 0 && n->kind == NODE_PLACE)
+	if (r >= 0 && (n->kind == NODE_PLACE || n->kind == NODE_DIR))
 		n->ghost = false;
 	/* a moment told in words is another one a second later */
 	if (r >= 0 && dir->kind == NODE_CONTROL && dir->control == CTL_AT)
@@ -277,8 +282,13 @@ static void op_readlink(fuse_req_t req, fuse_ino_t id)
 	int r;
 
 	db_lock(fs->db);
-	r = ns_readlink(fs->ns, n->kind == NODE_PAST ? n->at : NS_NOW, n->ino,
-			&b);
+	if (n->kind == NODE_TREE) {
+		buf_str(&b, n->target ? n->target : "");
+		r = buf_err(&b);
+	} else {
+		r = ns_readlink(fs->ns, n->kind == NODE_PAST ? n->at : NS_NOW,
+				n->ino, &b);
+	}
 	db_unlock(fs->db);
 	if (r < 0)
 		fuse_reply_err(req, -r);
@@ -463,9 +473,13 @@ static void remove_and_reply(fuse_req_t req, fuse_ino_t parent,
 	} else if (r == -ENOENT && dir->kind == NODE_SOURCE) {
 		if (eval_defined(fs->eval, NS_NOW, dir->ino, name, strlen(name),
 				 &recipe) >= 0)
-			r = is_dir ? -ENOTDIR : -EPERM;
-		else if (!is_dir && ghost_take(fs, dir->ino, name, strlen(name),
-					       pid_of(req)))
+			r = is_dir && !eval_makes_dir(fs->eval, &recipe)
+				    ? -ENOTDIR
+				    : -EPERM;
+		else if (ghost_take(fs, dir->ino, name, strlen(name),
+				    pid_of(req)) &&
+			 is_dir ==
+				 ghost_is_dir(fs, dir->ino, name, strlen(name)))
 			r = 0; /* went with its recipe a moment ago */
 	}
 	fs_unlock(fs);

@@ -22,6 +22,12 @@ static bool ours(const char *name)
 	return !strncmp(name, OURS, strlen(OURS));
 }
 
+static bool derived(const struct node *n)
+{
+	return n->kind == NODE_PLACE || n->kind == NODE_VALUE ||
+	       n->kind == NODE_DIR;
+}
+
 static uint64_t moment_of(const struct node *n)
 {
 	return n->kind == NODE_PAST ? n->at : NS_NOW;
@@ -136,13 +142,11 @@ static void get_ours(fuse_req_t req, struct node *n, const char *what,
 	struct ns_attr a;
 	int r;
 
-	if ((n->kind == NODE_PLACE || n->kind == NODE_VALUE) &&
-	    !strcmp(what, "addr")) {
+	if (derived(n) && !strcmp(what, "addr")) {
 		derived_addr(fs, req, n, size);
 		return;
 	}
-	if ((n->kind == NODE_PLACE || n->kind == NODE_VALUE) &&
-	    !strcmp(what, "state")) {
+	if (derived(n) && !strcmp(what, "state")) {
 		derived_state(fs, req, n, size);
 		return;
 	}
@@ -166,12 +170,14 @@ static void get_ours(fuse_req_t req, struct node *n, const char *what,
 	switch (n->kind) {
 	case NODE_PLACE:
 	case NODE_VALUE:
+	case NODE_DIR:
 		r = derived_value(fs, n, what, &b);
 		break;
 	case NODE_SOURCE:
 	case NODE_PAST:
 		r = source_value(fs, n, what, &b);
 		break;
+	case NODE_TREE:
 	case NODE_CONTENT:
 		r = strcmp(what, "addr") ? -ENODATA : add_hex(&b, &n->addr);
 		break;

@@ -39,7 +39,7 @@
  * Names rise strictly in params, env, tools and several outputs, and do not
  * fall in inputs, of which all or none are named. Only an element of a list
  * shares its name, and an empty list stands alone. Functions have flags 0,
- * depth 0, no env, no tools, shape 1.
+ * depth 0, no env, no tools, shape 1 or 2.
  *
  * One check serves both ways: encoding checks the structure it is given, and
  * decoding checks the one it has built, so both accept the same. What the
@@ -126,7 +126,7 @@ static bool canonical(const struct canon *c)
 	if (c->observed ? c->ninputs > 0 : c->depth > 0)
 		return false;
 	if (c->kind == RECIPE_FN && (c->network || c->observed || c->nenv ||
-				     c->ntools || c->shape != CANON_FILE))
+				     c->ntools || c->shape == CANON_FILES))
 		return false;
 	for (i = 0; i < c->ninputs; i++)
 		if (!input_ok(c, i))

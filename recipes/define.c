@@ -230,7 +230,8 @@ int eval_defined(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 }
 
 int eval_list(struct eval *ev, uint64_t at, uint64_t dir,
-	      int (*fn)(void *ctx, const char *name, size_t len), void *ctx)
+	      int (*fn)(void *ctx, const char *name, size_t len, bool is_dir),
+	      void *ctx)
 {
 	struct finder f = {.ev = ev, .at = at};
 
@@ -258,6 +259,14 @@ int define_load(struct eval *ev, const struct ns_attr *file,
 		return -ENOMEM;
 	n = blob_pread(b, text, file->size, 0);
 	return n < 0 ? (int)n : recipe_parse(text, (size_t)n, ret, err);
+}
+
+bool eval_makes_dir(struct eval *ev, const struct ns_attr *recipe)
+{
+	const struct asked *asked;
+
+	patterns_trim(ev);
+	return patterns_asked(ev, recipe, &asked) >= 0 && asked->out_dir;
 }
 
 bool eval_is_lazy(struct eval *ev, uint64_t at, uint64_t dir, const char *name,

@@ -55,7 +55,7 @@ int define_find(struct finder *f, uint64_t dir, const char *name, size_t len,
  * come, too); NULL: all. */
 int define_list(struct finder *f, uint64_t dir, const struct chain *chain,
 		const char *fits, size_t fits_len,
-		int (*fn)(void *ctx, const char *name, size_t len),
+		int (*fn)(void *ctx, const char *name, size_t len, bool is_dir),
 		void *ctx) MUST_USE;
 
 /* Reads and parses a recipe file; -EINVAL, -E2BIG with the line in err. */

@@ -49,6 +49,7 @@ static int list_explicit(void *ctx, const struct ns_entry *e)
 	CLEANUP_BUF struct buf name = BUF_INIT;
 	const struct buf none = BUF_INIT;
 	struct lister *l = ctx;
+	const struct asked *asked;
 	size_t len;
 	uint64_t ino;
 	int r;
@@ -66,7 +67,12 @@ static int list_explicit(void *ctx, const struct ns_entry *e)
 		      &ino, NULL);
 	if (r != -ENOENT)
 		return MIN(r, 0); /* blocked */
-	return names_add(&l->names, &none, buf_cstr(&name), name.len);
+	r = patterns_recipe(l->f->ev, l->f->at, e->ino, &asked);
+	if (r >= 0)
+		r = names_add(&l->names, &none, buf_cstr(&name), name.len);
+	if (r >= 0)
+		l->names.v[l->names.count - 1].dir = asked->out_dir;
+	return r;
 }
 
 /* --- stems ------------------------------------------------------------------
@@ -150,8 +156,9 @@ static int stem_of_source(void *ctx, const struct ns_entry *e)
 	return stem_of(s, e->name, e->len, s->place->last && !S_ISLNK(e->mode));
 }
 
-static int stem_of_derived(void *ctx, const char *name, size_t len)
+static int stem_of_derived(void *ctx, const char *name, size_t len, bool dir)
 {
+	(void)dir;
 	return stem_of(ctx, name, len, true);
 }
 
@@ -178,7 +185,7 @@ static int list_stems(struct lister *l, struct walk *w, struct stems *s)
  */
 
 static int add_name(struct lister *l, const struct pattern *p,
-		    const struct name *stem)
+		    const struct asked *asked, const struct name *stem)
 {
 	CLEANUP_BUF struct buf name = BUF_INIT;
 	const struct buf none = BUF_INIT;
@@ -204,8 +211,11 @@ static int add_name(struct lister *l, const struct pattern *p,
 	if (r != -ENOENT)
 		return MIN(r, 0); /* a source wins */
 	r = map_put(l->seen, name.data, name.len, l, NULL);
-	return r < 0 ? r
-		     : names_add(&l->names, &none, buf_cstr(&name), name.len);
+	if (r >= 0)
+		r = names_add(&l->names, &none, buf_cstr(&name), name.len);
+	if (r >= 0)
+		l->names.v[l->names.count - 1].dir = asked->out_dir;
+	return r;
 }
 
 static int add_stems(struct lister *l, const struct pattern *p,
@@ -221,14 +231,14 @@ static int add_stems(struct lister *l, const struct pattern *p,
 					   s->sure.v[i].text, s->sure.v[i].len,
 					   l->chain);
 		if (r > 0 || (r == 0 && asked->count == 1))
-			r = add_name(l, p, &s->sure.v[i]);
+			r = add_name(l, p, asked, &s->sure.v[i]);
 	}
 	for (i = 0; r >= 0 && i < s->maybe.count; i++) {
 		r = define_applies(l->f, l->dir, recipe, asked,
 				   s->maybe.v[i].text, s->maybe.v[i].len,
 				   l->chain);
 		if (r > 0)
-			r = add_name(l, p, &s->maybe.v[i]);
+			r = add_name(l, p, asked, &s->maybe.v[i]);
 	}
 	return MIN(r, 0);
 }
@@ -299,7 +309,8 @@ static int list_patterns(struct lister *l)
 
 int define_list(struct finder *f, uint64_t dir, const struct chain *chain,
 		const char *fits, size_t fits_len,
-		int (*fn)(void *ctx, const char *name, size_t len), void *ctx)
+		int (*fn)(void *ctx, const char *name, size_t len, bool is_dir),
+		void *ctx)
 {
 	CLEANUP(lister_done)
 	struct lister l = {.f = f,
@@ -318,6 +329,7 @@ int define_list(struct finder *f, uint64_t dir, const struct chain *chain,
 		return r;
 	names_sort(&l.names);
 	for (i = 0; r == 0 && i < l.names.count; i++)
-		r = fn(ctx, l.names.v[i].text, l.names.v[i].len);
+		r = fn(ctx, l.names.v[i].text, l.names.v[i].len,
+		       l.names.v[i].dir);
 	return r;
 }

@@ -117,6 +117,7 @@ static void peek_rows(struct eval *ev, uint64_t at, uint64_t dir,
 		.addr = d.addr,
 		.size = d.size,
 		.executable = d.executable,
+		.is_dir = d.is_dir,
 		.since_ns = d.since_ns,
 		.recipe = d.recipe,
 	};

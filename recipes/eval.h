@@ -66,7 +66,7 @@ struct eval_value {
 	int error; /* 0, or the errno its readers get */
 	struct addr addr;
 	uint64_t size;
-	bool executable;
+	bool executable, is_dir;
 	int64_t since_ns;   /* when the name took this content */
 	struct addr recipe; /* the computation; zero: it did not get that far */
 	int64_t cost_ns;
@@ -88,13 +88,16 @@ const char *eval_state_name(enum eval_state s);
 int eval_defined(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 		 size_t len, struct ns_attr *ret_recipe) MUST_USE;
 
+/* Whether a recipe file says `out: dir`. */
+bool eval_makes_dir(struct eval *ev, const struct ns_attr *recipe);
+
 /* Whether the name's recipe says `stat: lazy`. */
 bool eval_is_lazy(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 		  size_t len);
 
-/* The derived names of a directory, in order of their recipes' names. */
+/* The derived names of a directory, in byte order; is_dir: it is one. */
 int eval_list(struct eval *ev, uint64_t at, uint64_t dir,
-	      int (*fn)(void *ctx, const char *name, size_t len),
+	      int (*fn)(void *ctx, const char *name, size_t len, bool is_dir),
 	      void *ctx) MUST_USE;
 
 /* What is known without doing anything. *ret_now: the value holds at this

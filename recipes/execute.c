@@ -17,6 +17,8 @@
 
 #include "cas/blob.h"
 #include "core/clock.h"
+#include "recipes/dir_out.h"
+#include "recipes/dir_take.h"
 #include "recipes/function.h"
 #include "recipes/run_env.h"
 #include "recipes/scratch.h"
@@ -138,6 +140,7 @@ static int run_function(struct eval *ev, struct task *j, struct result *ret,
 	const struct function *f = function_find(j->def->fn);
 	CLEANUP(blob_writer_freep)
 	struct blob_writer *out = blob_writer_new(ev->store);
+	CLEANUP(dir_out_freep) struct dir_out *dir = dir_out_new(ev->store);
 	CLEANUP(scratch_done) struct scratch s = SCRATCH_INIT(ev->store);
 	CLEANUP_BUF struct buf text = BUF_INIT;
 	struct err why = {{0}};
@@ -149,20 +152,24 @@ static int run_function(struct eval *ev, struct task *j, struct result *ret,
 		.params = j->params,
 		.nparams = j->nparams,
 		.out = out,
+		.dir = dir,
 		.stop = &j->stop,
 		.deadline_ns = clock_mono_ns() + j->def->timeout_ns,
 		.text = &text,
 	};
 	CLEANUP_FREE struct fn_input *inputs = fn_inputs(j, &call.ninputs);
-	int r = inputs && out ? scratch_make(&s, j->number) : -ENOMEM;
+	int r = inputs && out && dir ? scratch_make(&s, j->number) : -ENOMEM;
 
 	take_in(ev, j);
 	call.inputs = inputs;
 	call.scratch_fd = s.fd;
 	if (r >= 0)
 		r = f->run(&call, &why);
-	if (r >= 0)
+	if (r >= 0 && f->makes_dir)
+		r = dir_out_finish(dir, &ret->addr, &ret->size);
+	else if (r >= 0)
 		r = blob_finish(out, &ret->addr, &ret->size);
+	ret->is_dir = f->makes_dir;
 	ret->cpu_ns = thread_cpu_ns() - cpu;
 	ret->reproducible = true;
 	if (r == -ECANCELED && !was_stopped(j)) {
@@ -237,16 +244,78 @@ static int run_sandboxed(struct eval *ev, struct task *j,
 	return 0;
 }
 
+/* What lies at $out is not what the recipe says. */
 static void wrong_type(const struct task *j, mode_t mode, struct result *ret)
 {
+	const char *what = S_ISREG(mode)   ? "a regular file"
+			   : S_ISDIR(mode) ? "a directory"
+			   : S_ISLNK(mode) ? "a symbolic link"
+					   : "a special file";
+
 	ret->error = EIO;
 	snprintf(ret->message, sizeof(ret->message),
-		 "%s:%u: the command left no regular file at $out but a %s; "
-		 "write a file there (`out: dir` is for a later version)",
-		 j->label, j->def->run_line,
-		 S_ISDIR(mode)	 ? "directory"
-		 : S_ISLNK(mode) ? "symbolic link"
-				 : "special file");
+		 "%s:%u: the command left %s at $out; %s", j->label,
+		 j->def->run_line, what,
+		 j->def->out_dir ? "`out: dir` wants a directory: begin with "
+				   "`mkdir \"$out\"`"
+		 : S_ISDIR(mode) ? "write a file there, or say `out: dir`"
+				 : "write a file there");
+}
+
+static int take_directory(struct eval *ev, struct task *j, int out,
+			  struct result *ret)
+{
+	CLEANUP_CLOSE int fd = -1;
+	struct err err = {{0}};
+	int r;
+
+	fchmodat(out, j->out_name, 0700, 0);
+	fd = openat(out, j->out_name,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	r = dir_take(ev->store, fd, &ret->addr, &ret->size, &err);
+	ret->is_dir = true;
+	if (r != -EINVAL && r != -E2BIG)
+		return r;
+	ret->error = EIO;
+	snprintf(ret->message, sizeof(ret->message), "%s:%u: %s", j->label,
+		 j->def->run_line, err.msg);
+	return 0;
+}
+
+static int take_file(struct eval *ev, struct task *j, int out,
+		     const struct stat *st, struct result *ret)
+{
+	CLEANUP_CLOSE int fd = -1;
+
+	if (!(st->st_mode & 0400) && fchmodat(out, j->out_name, 0600, 0) < 0)
+		return -errno;
+	fd = openat(out, j->out_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ret->executable = st->st_mode & 0100;
+	return blob_put_fd(ev->store, fd, &ret->addr, &ret->size);
+}
+
+/* The command wrote nothing at $out: what it printed is the output, unless
+ * that should be a directory. */
+static int take_printed(struct eval *ev, struct task *j, struct scratch *s,
+			struct result *ret)
+{
+	CLEANUP_CLOSE int fd = -1;
+
+	if (j->def->out_dir) {
+		ret->error = EIO;
+		snprintf(ret->message, sizeof(ret->message),
+			 "%s:%u: the command made no directory at $out, as "
+			 "`out: dir` says; begin with `mkdir \"$out\"`",
+			 j->label, j->def->run_line);
+		return 0;
+	}
+	fd = openat(s->fd, "stdout", O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno
+		      : blob_put_fd(ev->store, fd, &ret->addr, &ret->size);
 }
 
 /* The output: $out when the command made it, else what it printed. It may
@@ -254,7 +323,7 @@ static void wrong_type(const struct task *j, mode_t mode, struct result *ret)
 static int take_output(struct eval *ev, struct task *j, struct scratch *s,
 		       struct result *ret, struct buf *text)
 {
-	CLEANUP_CLOSE int out = -1, fd = -1;
+	CLEANUP_CLOSE int out = -1;
 	struct stat st;
 	int r;
 
@@ -262,25 +331,14 @@ static int take_output(struct eval *ev, struct task *j, struct scratch *s,
 	out = openat(s->fd, "o", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (out < 0)
 		return -errno;
-	if (fstatat(out, j->out_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-		if (errno != ENOENT)
-			return -errno;
-		fd = openat(s->fd, "stdout", O_RDONLY | O_CLOEXEC);
-		return fd < 0 ? -errno
-			      : blob_put_fd(ev->store, fd, &ret->addr,
-					    &ret->size);
-	}
-	if (!S_ISREG(st.st_mode)) {
+	if (fstatat(out, j->out_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? take_printed(ev, j, s, ret) : -errno;
+	if (j->def->out_dir ? !S_ISDIR(st.st_mode) : !S_ISREG(st.st_mode)) {
 		wrong_type(j, st.st_mode, ret);
 		return 0;
 	}
-	if (!(st.st_mode & 0400) && fchmodat(out, j->out_name, 0600, 0) < 0)
-		return -errno;
-	fd = openat(out, j->out_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ret->executable = st.st_mode & 0100;
-	r = blob_put_fd(ev->store, fd, &ret->addr, &ret->size);
+	r = j->def->out_dir ? take_directory(ev, j, out, ret)
+			    : take_file(ev, j, out, &st, ret);
 	return r < 0 ? r : add_text(text, s->fd, "stdout");
 }
 
@@ -465,7 +523,7 @@ int execute(struct eval *ev, struct task *j, struct result *ret,
 	if (res.error) {
 		memset(&res.addr, 0, sizeof(res.addr));
 		res.size = 0;
-		res.executable = false;
+		res.executable = res.is_dir = false;
 	}
 	*ret = res;
 	return 0;

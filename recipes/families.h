@@ -3,9 +3,6 @@
  * Included for its lines, with FAMILY(x) defined: each stands for
  * `const struct fn_family family_x` in fn_x.c. That file, its line here and in
  * meson.build are all that a new family takes.
- *
- * fn_unpack.c (split, untar, unzip) is not among them yet: recipes cannot have
- * directories as outputs.
  */
 FAMILY(text)
 FAMILY(slice)
@@ -21,3 +18,4 @@ FAMILY(json)
 FAMILY(csv)
 FAMILY(sql)
 FAMILY(archive)
+FAMILY(unpack)

@@ -70,6 +70,8 @@ struct recipe_def {
 	char **tools;
 	size_t ntools;
 
+	bool out_dir; /* the output is a directory */
+
 	int64_t timeout_ns; /* default 1 h */
 	uint64_t memory;    /* 0: the default */
 	bool stat_lazy;

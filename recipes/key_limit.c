@@ -85,12 +85,15 @@ static int only(struct recipe_reader *r, const struct ynode *n, const char *key,
 
 int key_out(struct recipe_reader *r, const struct ynode *n)
 {
-	static const char *const to_come[] = {"dir", NULL};
-
 	if (n->type == Y_MAP)
 		return later(r, n, "out: {...}",
 			     "write one recipe for each output");
-	return only(r, n, "out", "file", to_come);
+	if (n->type == Y_TEXT && !strcmp(n->text, "dir"))
+		r->def->out_dir = true;
+	else if (n->type != Y_TEXT || strcmp(n->text, "file") != 0)
+		return err_set(r->err, -EINVAL,
+			       "line %u: `out` is `file` or `dir`", n->line);
+	return 0;
 }
 
 int key_network(struct recipe_reader *r, const struct ynode *n)

@@ -195,6 +195,7 @@ static int note_derived(struct eval *ev, struct target *t, bool ran,
 	d.addr = t->value.addr;
 	d.size = t->value.size;
 	d.executable = t->value.executable;
+	d.is_dir = t->value.is_dir;
 	d.ran = ran;
 	if (!r)
 		d.before = old.recipe;
@@ -239,6 +240,7 @@ void finish_result(struct eval *ev, struct target *t, const struct result *res,
 		.addr = res->addr,
 		.size = res->size,
 		.executable = res->executable,
+		.is_dir = res->is_dir,
 		.recipe = res->recipe,
 		.cost_ns = res->wall_ns,
 		.since_ns = res->when_ns,

@@ -146,6 +146,7 @@ static int ask(struct eval *ev, const struct ns_attr *recipe,
 	if (!a)
 		return -ENOMEM;
 	if (d) {
+		a->out_dir = d->out_dir;
 		r = take_known(d, a);
 		if (r < 0)
 			return r;
@@ -172,6 +173,15 @@ int patterns_asked(struct eval *ev, const struct ns_attr *recipe,
 	}
 	*ret = a;
 	return 0;
+}
+
+int patterns_recipe(struct eval *ev, uint64_t at, uint64_t ino,
+		    const struct asked **ret)
+{
+	struct ns_attr a;
+	int r = ns_getattr(ev->ns, at, ino, &a);
+
+	return r < 0 ? r : patterns_asked(ev, &a, ret);
 }
 
 /* --- life ------------------------------------------------------------------

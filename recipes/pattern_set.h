@@ -25,6 +25,7 @@ struct patterns { /* the one with the most fixed bytes first */
 
 /* What has to be there for a stem to count. */
 struct asked {
+	bool out_dir; /* it makes a directory */
 	size_t count; /* 0: the recipe cannot be read, or asks for nothing */
 	struct recipe_known {
 		size_t len;
@@ -36,6 +37,9 @@ int patterns_of(struct eval *ev, uint64_t at, uint64_t dir,
 		const struct patterns **ret) MUST_USE;
 int patterns_asked(struct eval *ev, const struct ns_attr *recipe,
 		   const struct asked **ret) MUST_USE;
+/* The same for a recipe file by its number. */
+int patterns_recipe(struct eval *ev, uint64_t at, uint64_t ino,
+		    const struct asked **ret) MUST_USE;
 /* Forgets when much is remembered; before a question, not within. */
 void patterns_trim(struct eval *ev);
 

@@ -62,6 +62,7 @@ static int encode(struct walk *w)
 		.nparams = j->nparams,
 		.env = j->env,
 		.nenv = j->nenv,
+		.shape = d->out_dir ? CANON_DIR : CANON_FILE,
 		.out_name = j->out_name,
 		.paths = d->kind == RECIPE_FN && function_find(d->fn)->paths,
 	};
@@ -94,6 +95,13 @@ static int check_function(struct walk *w)
 				 j->def->fn, near ? " (did you mean `" : "",
 				 near ? near : "", near ? "`?)" : "");
 	}
+	if (f->makes_dir != j->def->out_dir)
+		return walk_fail(w, EINVAL, j->def->run_line,
+				 f->makes_dir ? "`%s` makes a directory: say "
+						"`out: dir`"
+					      : "`%s` makes a file: leave "
+						"`out: dir` away",
+				 f->name);
 	for (i = 0; i < j->ninputs; i++)
 		count += !j->inputs[i].empty;
 	if (function_check(f, j->params, j->nparams, count, &err) < 0)

@@ -57,7 +57,7 @@ int names_add(struct names *n, const struct buf *dir, const char *name,
 	}
 	memcpy(text + at, name, len);
 	text[at + len] = '\0';
-	p[n->count++] = (struct name){text, at + len};
+	p[n->count++] = (struct name){.text = text, .len = at + len};
 	return 0;
 }
 
@@ -108,8 +108,10 @@ static int match_source(void *ctx, const struct ns_entry *e)
 	return fits ? match(m, e->name, e->len) : 0;
 }
 
-static int match_derived(void *ctx, const char *name, size_t len)
+static int match_derived(void *ctx, const char *name, size_t len, bool dir)
 {
+	if (dir)
+		return 0; /* as of sources, files alone */
 	return match(ctx, name, len);
 }
 

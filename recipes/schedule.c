@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "cas/blob.h"
+#include "cas/dir.h"
 #include "core/clock.h"
 #include "recipes/task.h"
 

@@ -18,6 +18,7 @@ struct view_node {
 	char *name;
 	size_t len;
 	bool dir;
+	bool tree; /* a leaf that is a directory object */
 	bool executable;
 	struct addr addr; /* of a leaf */
 	uint64_t size;

@@ -61,6 +61,7 @@ struct names {
 	struct name {
 		char *text;
 		size_t len;
+		bool dir; /* it is listed, and a directory */
 	} * v;
 	size_t count, cap;
 };

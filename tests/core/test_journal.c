@@ -148,7 +148,7 @@ static void again_effect(struct buf *b, const struct journal_effect *e)
 		buf_add(b, &e->name.hash, ADDR_LEN);
 		buf_add(b, &e->recipe.hash, ADDR_LEN);
 		buf_u32(b, (uint32_t)e->error);
-		buf_u8(b, e->executable);
+		buf_u8(b, (uint8_t)output_kind(e->executable, e->output_dir));
 		buf_add(b, &e->value.hash, ADDR_LEN);
 		buf_u64(b, e->size);
 		buf_u64(b, (uint64_t)e->wall_ns);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 
+#include "core/results.h"
 #include "core/journal.h"
 #include "core/journal_format.h"
 
@@ -45,7 +46,7 @@ static void put_effect(struct buf *b, const struct journal_effect *e)
 		put_hash(b, &e->name);
 		put_hash(b, &e->recipe);
 		buf_u32(b, (uint32_t)e->error);
-		buf_u8(b, e->executable);
+		buf_u8(b, (uint8_t)output_kind(e->executable, e->output_dir));
 		put_hash(b, &e->value);
 		buf_u64(b, e->size);
 		buf_u64(b, (uint64_t)e->wall_ns);

@@ -461,7 +461,6 @@ START_TEST(file_later_versions_are_refused_by_name)
 		{"eager: true", "line 1: `eager: true`" LATER "remove it"},
 		{"keep: always", "line 1: `keep: always`" LATER "remove it"},
 		{"keep: never", "line 1: `keep: never`" LATER "remove it"},
-		{"out: dir", "line 1: `out: dir`" LATER "remove it"},
 		{"out: {a: b}", "line 1: `out: {...}`" LATER
 				"write one recipe for each output"},
 		{"in: {a: d/}",
