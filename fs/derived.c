@@ -79,8 +79,12 @@ int derived_lookup(struct fs *fs, uint64_t at, uint64_t dir, const char *name,
 		return 0;
 	}
 	if (v ? v->is_dir : eval_makes_dir(fs->eval, &recipe)) {
-		*ret = node_dir(fs, at, dir, name, len);
-		return *ret ? 0 : -ENOMEM;
+		n = node_dir(fs, at, dir, name, len);
+		if (!n)
+			return -ENOMEM;
+		n->ghost = false;
+		*ret = n;
+		return 0;
 	}
 	if (!v)
 		v = grace_of(fs, pid, at, dir, name, len);

@@ -13,9 +13,10 @@
 
 #include "core/clock.h"
 
-#define GHOST_NS    (60 * NSEC_PER_SEC)
-#define LISTED_MAX  65536
-#define SHOWN_TIMES 4 /* looked at, opened, looked at, looked up to be removed */
+#define GHOST_NS   (60 * NSEC_PER_SEC)
+#define LISTED_MAX 65536
+#define SHOWN_TIMES \
+	4 /* looked at, opened, looked at, looked up to be removed */
 
 /* Who listed a directory last. */
 struct ghost_dir {

@@ -34,7 +34,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	}
 	if (r >= 0)
 		r = node_entry(fs, n, &e);
-	if (r >= 0 && (n->kind == NODE_PLACE || n->kind == NODE_DIR))
+	if (r >= 0 && n->kind == NODE_PLACE)
 		n->ghost = false;
 	/* a moment told in words is another one a second later */
 	if (r >= 0 && dir->kind == NODE_CONTROL && dir->control == CTL_AT)
