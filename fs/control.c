@@ -62,11 +62,16 @@ static int lookup_run(struct fs *fs, const char *name, struct node **ret)
 	char *end;
 	uint64_t id = strtoull(name, &end, 10);
 	const struct view_node *v;
+	struct tree_at at;
 
 	v = *end || name[0] < '1' || name[0] > '9' ? NULL
 						   : map_get_u64(fs->views, id);
 	if (!v)
 		return -ENOENT;
+	if (v->tree) {
+		tree_at_view(fs, id, v, &at);
+		return tree_top(fs, &at, ret);
+	}
 	*ret = node_view(fs, id, v);
 	return *ret ? 0 : -ENOMEM;
 }

@@ -31,17 +31,37 @@ static bool loosen(struct eval *ev, struct target *t)
 	return any;
 }
 
-static void fail_one(struct eval *ev, struct target *t, const char *input)
+/* As a person knows it: a directory's target has no name of its own. */
+static void add_shown(struct eval *ev, const struct target *t, struct buf *ret)
 {
+	size_t start = ret->len;
+
+	if (!target_is_dir(t)) {
+		buf_str(ret, t->name);
+		return;
+	}
+	if (ns_path(ev->ns, t->at, t->dir, ret) < 0 && ret->len == start)
+		buf_str(ret, "?");
+	buf_u8(ret, '/');
+}
+
+static void fail_one(struct eval *ev, struct target *t, struct target *to)
+{
+	CLEANUP_BUF struct buf from = BUF_INIT, input = BUF_INIT;
 	struct finder f = {.ev = ev, .at = t->at};
 	struct defined d;
 	struct err err;
-	int r = define_find(&f, t->dir, t->name, t->len, NULL, &d);
 
+	if (target_is_dir(t) ||
+	    define_find(&f, t->dir, t->name, t->len, NULL, &d) < 0)
+		add_shown(ev, t, &from);
+	else
+		buf_str(&from, d.file);
+	add_shown(ev, to, &input);
 	err_set(&err, 0,
 		"%s: needs itself, through its input `%s`; break the circle "
 		"in one of the recipes",
-		r < 0 ? t->name : d.file, input);
+		buf_cstr(&from), buf_cstr(&input));
 	finish_failed(ev, t, ELOOP, err.msg, NULL, false, NULL);
 }
 
@@ -63,11 +83,11 @@ static void fail_circle(struct eval *ev, struct target *t, struct target *first)
 		via = x->via;
 		x->changed = changed;
 		x->shaky = shaky;
-		fail_one(ev, x, next->name);
+		fail_one(ev, x, next);
 	}
 	t->changed = changed;
 	t->shaky = shaky;
-	fail_one(ev, t, first->name);
+	fail_one(ev, t, first);
 }
 
 /* 0: it waits for that input, too; 1: t has come to its end; -errno. */

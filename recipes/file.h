@@ -32,7 +32,7 @@ struct recipe_path {
 	unsigned line;
 	bool glob; /* has * ? or [ */
 	bool stem; /* has a `%` to be filled in */
-	bool dir;  /* ends in '/'; refused so far, hence false */
+	bool dir;  /* ends in '/': nothing but a directory will do */
 };
 
 /* One name and its paths; name NULL for the elements of a plain list, which

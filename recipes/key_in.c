@@ -52,12 +52,7 @@ static int take_path(struct recipe_reader *r, const struct ynode *n,
 			       "line %u: more than %d inputs are listed; use a "
 			       "glob",
 			       n->line, RECIPE_INPUTS_MAX);
-	if (names_dir(n->text))
-		return err_set(r->err, -EINVAL,
-			       "line %u: `%s`: a whole directory as input is "
-			       "not supported by this version of deriva yet; "
-			       "list its files, as in \"dir/*\"",
-			       n->line, word_show(n->text).s);
+	ret->dir = names_dir(n->text);
 	ret->line = n->line;
 	ret->glob = strpbrk(n->text, "*?[") != NULL;
 	return path_text(n->text, ret);

@@ -219,10 +219,25 @@ void finish_failed(struct eval *ev, struct target *t, int error,
 		t->value.cost_ns = res->wall_ns;
 	t->dropped = t->need_bytes = false;
 	target_message(t, message);
-	r = error == ENOENT ? 0 : note_derived(ev, t, ran, res);
+	r = error == ENOENT || target_is_dir(t) ? 0
+						: note_derived(ev, t, ran, res);
 	if (r < 0)
 		log_error("%s: the failure cannot be noted: %s", t->name,
 			  err_name(r));
+	finish(ev, t, 0);
+}
+
+/* It is nobody's result: no row tells of it. */
+void finish_dir(struct eval *ev, struct target *t, const struct addr *a,
+		uint64_t count)
+{
+	t->value = (struct eval_value){
+		.addr = *a,
+		.size = count,
+		.is_dir = true,
+	};
+	t->dropped = false;
+	target_message(t, NULL);
 	finish(ev, t, 0);
 }
 

@@ -102,8 +102,16 @@ static int check_function(struct walk *w)
 					      : "`%s` makes a file: leave "
 						"`out: dir` away",
 				 f->name);
-	for (i = 0; i < j->ninputs; i++)
+	for (i = 0; i < j->ninputs; i++) {
+		if (j->inputs[i].dir && !f->dirs)
+			return walk_fail(w, EINVAL, j->def->run_line,
+					 "`%s` takes files, and `%s` is a "
+					 "directory; name what is wanted of "
+					 "it, such as `%s/*`",
+					 f->name, j->inputs[i].path,
+					 j->inputs[i].path);
 		count += !j->inputs[i].empty;
+	}
 	if (function_check(f, j->params, j->nparams, count, &err) < 0)
 		return walk_fail(w, EINVAL, j->def->run_line, "%s", err.msg);
 	return 0;
@@ -112,7 +120,7 @@ static int check_function(struct walk *w)
 static int lay_out(struct walk *w)
 {
 	const struct canon_input *in = NULL;
-	int r = task_build_views(w->task, &in);
+	int r = task_build_views(w->ev->store, w->task, &in);
 
 	if (r != -EEXIST || !in)
 		return r;

@@ -71,7 +71,8 @@ int walk_use_inode(struct walk *w, uint64_t ino)
 
 static int add_input(struct walk *w, const struct recipe_input *in,
 		     uint32_t position, const struct buf *path,
-		     const struct addr *addr, uint64_t size, bool executable)
+		     const struct addr *addr, uint64_t size, bool executable,
+		     bool is_dir)
 {
 	struct task *j = w->task;
 	struct canon_input *p, *c;
@@ -97,6 +98,7 @@ static int add_input(struct walk *w, const struct recipe_input *in,
 	c->list = in->list;
 	c->position = position;
 	c->executable = executable;
+	c->dir = is_dir;
 	c->addr = *addr;
 	c->size = size;
 	c->path = copy;
@@ -143,13 +145,20 @@ static int not_found(struct walk *w, const struct recipe_path *p,
 	case -EISDIR:
 		return walk_fail(
 			w, EIO, p->line,
-			"input `%s` is a directory; this version takes "
-			"files only: name them, or use a pattern such as "
-			"`%s/*`",
+			"input `%s` holds the directory that the command works "
+			"in; name what is wanted of it, such as `%s*`",
 			path, path);
 	default:
 		return r;
 	}
+}
+
+static int no_dir(struct walk *w, const struct recipe_path *p, const char *text)
+{
+	return walk_fail(w, EIO, p->line,
+			 "input `%s` is no directory: leave the slash behind "
+			 "its name away",
+			 text);
 }
 
 /* One path that has been followed to a file. */
@@ -160,8 +169,8 @@ static int take_source(struct walk *w, const struct recipe_input *in,
 	const char *text = buf_cstr(path);
 	int r;
 
-	if (S_ISDIR(a->mode))
-		return not_found(w, p, text, -EISDIR);
+	if (p->dir)
+		return no_dir(w, p, text);
 	if (!S_ISREG(a->mode))
 		return walk_fail(w, EIO, p->line,
 				 "input `%s` is no regular file", text);
@@ -172,7 +181,7 @@ static int take_source(struct walk *w, const struct recipe_input *in,
 	r = walk_use_inode(w, a->ino);
 	return r < 0 ? r
 		     : add_input(w, in, position, path, &a->addr, a->size,
-				 a->mode & 0100);
+				 a->mode & 0100, false);
 }
 
 /* Or to a derived name. Its value will do when it holds, or when it was found
@@ -192,10 +201,13 @@ static int take_derived(struct walk *w, const struct recipe_input *in,
 		return walk_fail(w, EIO, p->line, "input `%s` failed: %s", text,
 				 d->message ? d->message
 					    : err_name(d->value.error));
+	if (p->dir && !d->value.is_dir)
+		return no_dir(w, p, text);
 	r = d->dropped ? add_dropped(w->res, d) : 0;
 	return r < 0 ? r
 		     : add_input(w, in, position, path, &d->value.addr,
-				 d->value.size, d->value.executable);
+				 d->value.size, d->value.executable,
+				 d->value.is_dir);
 }
 
 /* An input that has changed again since it was evaluated for us is evaluated
@@ -209,24 +221,41 @@ static bool new_enough(const struct target *t, const struct target *input)
 	return input->fresh || input->shaky || t->rounds > PATIENCE;
 }
 
+int walk_await(struct walk *w, struct target *d)
+{
+	int r;
+
+	if (!(d->fresh && !d->shaky) && !new_enough(w->t, d)) {
+		r = add_need(w->res, d);
+		return r < 0 ? r : 1;
+	}
+	if (!d->fresh)
+		w->t->changed = true;
+	if (d->shaky)
+		w->res->shaky = true;
+	return 0;
+}
+
 static int take(struct walk *w, const struct recipe_input *in,
 		const struct recipe_path *p, uint32_t position,
 		const struct buf *path, const struct found *f)
 {
 	struct target *d = f->target;
+	int r;
 
-	if (!f->derived)
+	if (!f->derived && S_ISDIR(f->attr.mode)) {
+		r = walk_dir_target(w, f->attr.ino, w->owner->ino, &d);
+		if (r < 0)
+			return r;
+	} else if (!f->derived)
 		return take_source(w, in, p, position, path, &f->attr);
 	if (d == w->t)
 		return walk_fail(w, ELOOP, p->line,
 				 "`%s` needs itself: it is its own input",
 				 buf_cstr(path));
-	if (!(d->fresh && !d->shaky) && !new_enough(w->t, d))
-		return add_need(w->res, d);
-	if (!d->fresh)
-		w->t->changed = true;
-	if (d->shaky)
-		w->res->shaky = true;
+	r = walk_await(w, d);
+	if (r)
+		return MIN(r, 0);
 	return take_derived(w, in, p, position, path, d);
 }
 
@@ -286,7 +315,7 @@ static int take_path(struct walk *w, const struct recipe_input *in,
 	uint64_t dir;
 	int r = plain_path(p->text, &plain, &up);
 
-	if (r >= 0 && !plain.len)
+	if (r >= 0 && !plain.len && up)
 		r = -EISDIR;
 	if (r >= 0)
 		r = walk_start(w, p->text, up, &dir);
@@ -298,7 +327,9 @@ static int take_path(struct walk *w, const struct recipe_input *in,
 			     : take_matches(w, in, p, dir, up, &names,
 					    position);
 	}
-	r = seen_path(p->text, up, buf_cstr(&plain), plain.len, &seen);
+	r = plain.len
+		    ? seen_path(p->text, up, buf_cstr(&plain), plain.len, &seen)
+		    : seen_path(p->text, 0, ".", 1, &seen);
 	if (r < 0)
 		return r;
 	r = walk_follow(w, dir, buf_cstr(&plain), plain.len, &f);
@@ -311,7 +342,7 @@ static int add_empty(struct walk *w, const struct recipe_input *in)
 {
 	static const struct addr none;
 	const struct buf path = BUF_INIT;
-	int r = add_input(w, in, 0, &path, &none, 0, false);
+	int r = add_input(w, in, 0, &path, &none, 0, false, false);
 
 	if (r >= 0)
 		w->task->inputs[w->task->ninputs - 1].empty = true;

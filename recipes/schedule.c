@@ -208,6 +208,13 @@ static void settle(struct eval *ev, struct resolved *res)
 	db_lock(ev->db);
 }
 
+static int resolve_any(struct eval *ev, struct target *t, bool settled,
+		       struct resolved *ret)
+{
+	return target_is_dir(t) ? resolve_dir(ev, t, settled, ret)
+				: resolve(ev, t, settled, ret);
+}
+
 /* One step of a ready target; db_lock held, let go of while settling. */
 static void step(struct eval *ev, struct target *t)
 {
@@ -219,13 +226,13 @@ static void step(struct eval *ev, struct target *t)
 	if (!t->gen)
 		t->gen = ++ev->gen;
 	t->changed = false;
-	r = resolve(ev, t, false, &res);
+	r = resolve_any(ev, t, false, &res);
 	if (r >= 0 && res.nwriting) {
 		settle(ev, &res);
 		resolved_done(&res);
 		res = (struct resolved){0};
 		t->changed = false;
-		r = resolve(ev, t, true, &res);
+		r = resolve_any(ev, t, true, &res);
 	}
 	t->shaky = res.shaky;
 	if (!wanted(t)) {
@@ -237,6 +244,8 @@ static void step(struct eval *ev, struct target *t)
 		wait_for_inputs(ev, t, res.needs, res.nneeds);
 	} else if (res.error) {
 		finish_failed(ev, t, res.error, res.err.msg, NULL, false, NULL);
+	} else if (target_is_dir(t)) {
+		finish_dir(ev, t, &res.dir_addr, res.dir_count);
 	} else {
 		find_or_queue(ev, t, steal(&res.task), &res);
 	}

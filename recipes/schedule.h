@@ -48,6 +48,9 @@ void finish_failed(struct eval *ev, struct target *t, int error,
 		   const struct result *res);
 void finish_result(struct eval *ev, struct target *t, const struct result *res,
 		   bool dropped, bool ran);
+/* A whole directory has that content. */
+void finish_dir(struct eval *ev, struct target *t, const struct addr *a,
+		uint64_t count);
 /* It was stopped and is wanted again: begins anew. */
 void finish_stopped(struct eval *ev, struct target *t);
 /* It is going to take time: who only wants to know gets -EAGAIN. */

@@ -8,6 +8,8 @@
  */
 #include "recipes/schedule.h"
 
+#include "cas/holds.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -66,8 +68,23 @@ void target_phase(struct eval *ev, struct target *t, enum phase phase)
 	t->phase = phase;
 }
 
+void target_hold(struct eval *ev, struct target *t, const struct addr *a)
+{
+	static const struct addr none;
+	struct holds *h = store_holds(ev->store);
+
+	if (!addr_is_zero(a))
+		holds_keep(h, a);
+	if (!addr_is_zero(&t->held))
+		holds_release(h, &t->held);
+	t->held = addr_is_zero(a) ? none : *a;
+}
+
 static void target_free(struct eval *ev, struct target *t)
 {
+	static const struct addr none;
+
+	target_hold(ev, t, &none);
 	watch_drop(ev, t);
 	free(t->message);
 	free(t);

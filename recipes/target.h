@@ -94,6 +94,8 @@ struct target {
 	uint64_t gen;	    /* when the evaluation going on began */
 	uint64_t value_gen; /* when the one that gave value did */
 
+	struct addr held; /* of a directory: zero, or what must be kept */
+
 	struct watch *watches;
 	struct eval_wait *waits;
 	struct need *needs;	/* inputs it waits for */
@@ -156,6 +158,10 @@ struct eval {
 struct target *target_get(struct eval *ev, uint64_t at, uint64_t dir,
 			  const char *name, size_t len, bool make);
 void target_phase(struct eval *ev, struct target *t, enum phase phase);
+/* Whether it stands for a whole directory, see resolve_dir.c. */
+bool target_is_dir(const struct target *t);
+/* Keeps an object from being collected as long as it is the target's. */
+void target_hold(struct eval *ev, struct target *t, const struct addr *a);
 /* The target itself changed (its recipe appeared, a retry). */
 void target_touch(struct eval *ev, struct target *t);
 /* All of them, with their watches. */

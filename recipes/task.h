@@ -52,8 +52,10 @@ struct resolved {
 	size_t nwriting, cap_writing;
 	struct target **dropped; /* inputs without bytes, if it has to run */
 	size_t ndropped, cap_dropped;
-	bool shaky; /* some input is being written */
-	int error;  /* the errno of a failure, with the reason: */
+	bool shaky;	      /* some input is being written */
+	struct addr dir_addr; /* of a directory's target: its content */
+	uint64_t dir_count;
+	int error; /* the errno of a failure, with the reason: */
 	struct err err;
 };
 void resolved_done(struct resolved *r);
@@ -64,11 +66,18 @@ void resolved_done(struct resolved *r);
 int resolve(struct eval *ev, struct target *t, bool settled,
 	    struct resolved *ret) MUST_USE;
 
+/* --- resolve_dir.c ------------------------------------------------------- */
+
+/* The same for a target that stands for a whole directory: no task, but its
+ * content, when nothing is needed and nothing failed. */
+int resolve_dir(struct eval *ev, struct target *t, bool settled,
+		struct resolved *ret) MUST_USE;
+
 /* --- task_view.c --------------------------------------------------------- */
 
 /* Lays the inputs out as the command sees them. -EEXIST: two are in each
  * other's way, and *ret_in is one of them. */
-int task_build_views(struct task *j,
+int task_build_views(struct store *s, struct task *j,
 		     const struct canon_input **ret_in) MUST_USE;
 /* Chooses the name of $out. */
 void task_name_output(struct task *j, const char *name);

@@ -1,6 +1,8 @@
 /* What a run sees: its inputs under their paths, and $out. */
 #include "recipes/task.h"
 
+#include "cas/dir.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -15,23 +17,72 @@ static unsigned levels_of(const struct canon_input *in)
 	return n;
 }
 
+/* What lies in a directory that is an input, too, is fine when it is the same
+ * there. */
+static int same_in_tree(struct store *s, const struct view_node *root,
+			const char *path, size_t len,
+			const struct canon_input *in)
+{
+	const struct view_node *tree = view_tree(root, &path, &len);
+	CLEANUP_BUF struct buf page = BUF_INIT;
+	struct dir_entry e = {.type = DIR_DIR};
+	size_t part;
+	const char *slash;
+	int r = 0;
+
+	if (!tree)
+		return -EEXIST;
+	e.addr = tree->addr;
+	while (!r && len) {
+		struct addr dir = e.addr;
+
+		if (e.type != DIR_DIR)
+			return -EEXIST;
+		slash = memchr(path, '/', len);
+		part = slash ? (size_t)(slash - path) : len;
+		r = dir_find(s, &dir, path, part, &page, &e);
+		path += part + !!slash;
+		len -= part + !!slash;
+	}
+	if (r < 0)
+		return r == -ENOENT ? -EEXIST : r;
+	/* a link leads to it, as it did when the input was looked up */
+	if (e.type == DIR_LINK)
+		return 0;
+	return addr_eq(&e.addr, &in->addr) && (e.type == DIR_DIR) == in->dir &&
+			       (e.type == DIR_EXEC) == in->executable
+		       ? 0
+		       : -EEXIST;
+}
+
+static int place(struct store *s, struct view_node *root, const char *path,
+		 size_t len, const struct canon_input *in)
+{
+	int r = in->dir ? view_add_tree(root, path, len, &in->addr)
+			: view_add(root, path, len, &in->addr, in->size,
+				   in->executable);
+
+	return r == -EEXIST ? same_in_tree(s, root, path, len, in) : r;
+}
+
 /* /w and one /d for each level is where the command works; an input that
- * climbs k levels lies k levels above. */
-static int place_input(struct task *j, const struct canon_input *in)
+ * climbs k levels lies k levels above. "." is that directory itself. */
+static int place_input(struct store *s, struct task *j,
+		       const struct canon_input *in)
 {
 	CLEANUP_BUF struct buf at = BUF_INIT;
 	unsigned up = levels_of(in), i;
+	bool here = !strcmp(in->path, ".");
 
 	if (*in->path == '/')
-		return view_add(j->root, in->path + 1, in->path_len - 1,
-				&in->addr, in->size, in->executable);
+		return place(s, j->root, in->path + 1, in->path_len - 1, in);
 	for (i = up; i < j->depth; i++)
-		buf_str(&at, "d/");
-	buf_add(&at, in->path + 3 * up, in->path_len - 3 * up);
+		buf_str(&at, i + 1 < j->depth || !here ? "d/" : "d");
+	if (!here)
+		buf_add(&at, in->path + 3 * up, in->path_len - 3 * up);
 	if (buf_err(&at) < 0)
 		return -ENOMEM;
-	return view_add(j->work, buf_cstr(&at), at.len, &in->addr, in->size,
-			in->executable);
+	return place(s, j->work, buf_cstr(&at), at.len, in);
 }
 
 static int make_cwd(struct task *j)
@@ -46,17 +97,29 @@ static int make_cwd(struct task *j)
 	return view_add_dir(j->work, buf_cstr(&cwd), cwd.len);
 }
 
+/* Directories first, those above before those below. */
 static int by_path(const void *a, const void *b)
 {
 	const struct canon_input *const *x = a, *const *y = b;
+	bool here = !strcmp((*x)->path, ".");
 
+	if ((*x)->dir != (*y)->dir)
+		return (*x)->dir ? -1 : 1;
+	if (here != !strcmp((*y)->path, "."))
+		return here ? -1 : 1;
 	return strcmp((*x)->path, (*y)->path);
+}
+
+static bool is_here(const struct canon_input *in)
+{
+	return in->dir && !strcmp(in->path, ".");
 }
 
 /* In order of the paths, so that a view grows at its end. How deep it is
  * depends on the inputs that are there and on nothing else: the address of the
  * computation covers no more. */
-int task_build_views(struct task *j, const struct canon_input **ret_in)
+int task_build_views(struct store *s, struct task *j,
+		     const struct canon_input **ret_in)
 {
 	CLEANUP_FREE const struct canon_input **in =
 		malloc((j->ninputs + 1) * sizeof(struct canon_input *));
@@ -74,9 +137,9 @@ int task_build_views(struct task *j, const struct canon_input **ret_in)
 		j->depth = MAX(j->depth, levels_of(&j->inputs[i]));
 	}
 	qsort(in, n, sizeof(*in), by_path);
-	r = make_cwd(j);
+	r = n && is_here(in[0]) ? 0 : make_cwd(j);
 	for (i = 0; r >= 0 && i < n; i++) {
-		r = place_input(j, in[i]);
+		r = place_input(s, j, in[i]);
 		if (r == -EEXIST)
 			*ret_in = in[i];
 	}

@@ -126,7 +126,7 @@ static int descend(struct view_node **dir, const char **path, size_t *len)
 				n = add_child(*dir, *path, part, true);
 			if (!n)
 				return -ENOMEM;
-			if (!n->dir)
+			if (!n->dir || n->tree)
 				return -EEXIST;
 			*dir = n;
 		}
@@ -140,7 +140,7 @@ int view_add(struct view_node *root, const char *path, size_t len,
 	     const struct addr *addr, uint64_t size, bool executable)
 {
 	struct view_node *dir = root, *n;
-	int r = descend(&dir, &path, &len);
+	int r = root->tree ? -EEXIST : descend(&dir, &path, &len);
 
 	if (r < 0)
 		return r;
@@ -159,15 +159,53 @@ int view_add(struct view_node *root, const char *path, size_t len,
 	return 0;
 }
 
+int view_add_tree(struct view_node *root, const char *path, size_t len,
+		  const struct addr *addr)
+{
+	struct view_node *dir = root, *n = root;
+	int r = root->tree ? -EEXIST : descend(&dir, &path, &len);
+
+	if (r < 0)
+		return r;
+	if (len) {
+		if (child(dir, path, len))
+			return -EEXIST;
+		n = add_child(dir, path, len, true);
+		if (!n)
+			return -ENOMEM;
+	} else if (n->count) {
+		return -EEXIST;
+	}
+	n->tree = true;
+	n->addr = *addr;
+	return 0;
+}
+
+const struct view_node *view_tree(const struct view_node *n, const char **path,
+				  size_t *len)
+{
+	const char *slash;
+	size_t part;
+
+	while (n && !n->tree && *len) {
+		slash = memchr(*path, '/', *len);
+		part = slash ? (size_t)(slash - *path) : *len;
+		n = view_find(n, *path, part);
+		*path += part + !!slash;
+		*len -= part + !!slash;
+	}
+	return n && n->tree ? n : NULL;
+}
+
 int view_add_dir(struct view_node *root, const char *path, size_t len)
 {
 	struct view_node *dir = root, *n;
-	int r = descend(&dir, &path, &len);
+	int r = root->tree ? -EEXIST : descend(&dir, &path, &len);
 
 	if (r < 0 || !len)
 		return r;
 	n = child(dir, path, len);
 	if (n)
-		return n->dir ? 0 : -EEXIST;
+		return n->dir && !n->tree ? 0 : -EEXIST;
 	return add_child(dir, path, len, true) ? 0 : -ENOMEM;
 }

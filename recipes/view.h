@@ -35,6 +35,13 @@ CLEANUP_FN(struct view_node, view_free)
  * component is a leaf; the same content twice is fine. */
 int view_add(struct view_node *root, const char *path, size_t len,
 	     const struct addr *addr, uint64_t size, bool executable) MUST_USE;
+/* A directory object as it is; also path "", the root itself. -EEXIST when
+ * anything lies there or above it that is no directory made on the way. */
+int view_add_tree(struct view_node *root, const char *path, size_t len,
+		  const struct addr *addr) MUST_USE;
+/* The tree that lies there or above, and what is left of the path; NULL. */
+const struct view_node *view_tree(const struct view_node *root,
+				  const char **path, size_t *len);
 int view_add_dir(struct view_node *root, const char *path, size_t len) MUST_USE;
 const struct view_node *view_find(const struct view_node *dir, const char *name,
 				  size_t len);

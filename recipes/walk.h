@@ -55,6 +55,13 @@ int walk_start(struct walk *w, const char *text, unsigned up,
 int walk_follow(struct walk *w, uint64_t dir, const char *path, size_t len,
 		struct found *ret) MUST_USE;
 
+/* --- resolve_dir.c ------------------------------------------------------- */
+
+/* The target that stands for a whole directory, without what that recipe file
+ * makes (0: with all); watched. */
+int walk_dir_target(struct walk *w, uint64_t dir, uint64_t recipe,
+		    struct target **ret) MUST_USE;
+
 /* --- resolve_glob.c ------------------------------------------------------ */
 
 struct names {
@@ -78,6 +85,9 @@ int walk_glob(struct walk *w, const struct recipe_path *p, uint64_t dir,
 
 /* All inputs of the definition, into w->task and w->res. */
 int walk_inputs(struct walk *w) MUST_USE;
+/* A target whose value is an input: 0 it is there, 1 it has to be waited for
+ * (and is among the needs). */
+int walk_await(struct walk *w, struct target *d) MUST_USE;
 /* An inode whose content counts: watched, and noted when it is being
  * written. */
 int walk_use_inode(struct walk *w, uint64_t ino) MUST_USE;

@@ -463,14 +463,6 @@ START_TEST(file_later_versions_are_refused_by_name)
 		{"keep: never", "line 1: `keep: never`" LATER "remove it"},
 		{"out: {a: b}", "line 1: `out: {...}`" LATER
 				"write one recipe for each output"},
-		{"in: {a: d/}",
-		 "line 1: `d/`: a whole directory as input is not supported by "
-		 "this version of deriva yet; list its files, as in "
-		 "\"dir/*\""},
-		{"in: [..]",
-		 "line 1: `..`: a whole directory as input is not supported by "
-		 "this version of deriva yet; list its files, as in "
-		 "\"dir/*\""},
 	};
 
 	check_bad(table, ARRAY_LEN(table));
