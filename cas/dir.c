@@ -382,8 +382,9 @@ int dir_find(struct store *s, const struct addr *a, const char *name,
 			return rc ? rc : -ENOENT;
 		rc = open_child(s, &parent, &child, ret_page, &page);
 	}
-	if (rc)
-		return rc;
+	if (rc) /* a page that is lost does not say that the name is not there
+		 */
+		return rc == -ENOENT ? -EBADMSG : rc;
 	while ((rc = dir_page_next(&page, &e)) > 0) {
 		d = dir_name_cmp(name, len, e.name, e.name_len);
 		if (d < 0)

@@ -110,7 +110,7 @@ struct node {
 	bool stale;    /* SOURCE: not old yet, but about to be */
 
 	uint32_t mode, uid, gid; /* TREE; SOURCE: as the row last said */
-	uint64_t at;		 /* PLACE, VALUE, DIR, PAST, TEXT */
+	uint64_t at;	  /* PLACE, VALUE, DIR, PAST, TEXT; run of TREE */
 	uint64_t ino;	  /* SOURCE, PAST; directory of PLACE, VALUE, TEXT,
 			   * CONTROL; run of VIEW; TREE: as stat shows it */
 	struct addr addr; /* VALUE, CONTENT; SOURCE: as the kernel was told */
@@ -145,6 +145,7 @@ struct tree_at {
 	uint64_t ino;
 	uint32_t mode, uid, gid; /* mode: read bits */
 	int64_t since_ns;
+	uint64_t run; /* that it is shown to, or 0 */
 };
 
 /* An open file or directory. */
@@ -440,6 +441,9 @@ int tree_dir_attr(struct fs *fs, struct node *n, struct stat *ret) MUST_USE;
 int view_show(void *ctx, const struct view_node *view, char **ret_path,
 	      uint64_t *ret_id) MUST_USE;
 void view_hide(void *ctx, uint64_t id);
+/* Something of a content, shown to that run or (0) to anybody, could not be
+ * read. Computations that were reading it are told. db_lock held or not. */
+void damage_met(struct fs *fs, uint64_t run, const struct addr *a);
 
 /* --- control.c ---------------------------------------------------------- */
 

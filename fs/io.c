@@ -24,6 +24,8 @@ static void complain_damage(struct fs *fs, const struct node *n, off_t off)
 	log_error("%s: damaged or missing in the store, at byte %lld or "
 		  "behind; `deriva put` of the same content heals it",
 		  buf_cstr(&path), (long long)off);
+	if (n->kind == NODE_CONTENT || n->kind == NODE_TREE)
+		damage_met(fs, n->kind == NODE_TREE ? n->at : 0, &n->addr);
 }
 
 /* What never changes is kept in the kernel's cache for ever, and closing it

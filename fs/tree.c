@@ -88,6 +88,7 @@ static int from_entry(struct fs *fs, const struct tree_at *at,
 	n->since_ns = at->since_ns;
 	n->version = e->rdev;
 	n->executable = e->type == DIR_EXEC;
+	n->at = at->run;
 	*ret = n;
 	return 0;
 }
@@ -99,8 +100,10 @@ int tree_child(struct fs *fs, const struct tree_at *at, const char *name,
 	struct dir_entry e;
 	int r = dir_find(fs->store, &at->addr, name, strlen(name), &page, &e);
 
-	if (r == -EBADMSG || r == -EINVAL)
+	if (r == -EBADMSG || r == -EINVAL || r == -EIO) {
+		damage_met(fs, at->run, &at->addr);
 		return -EIO;
+	}
 	return r < 0 ? r : from_entry(fs, at, &e, ret);
 }
 
@@ -113,6 +116,7 @@ void tree_at_node(const struct node *n, struct tree_at *ret)
 		.uid = n->uid,
 		.gid = n->gid,
 		.since_ns = n->since_ns,
+		.run = n->at,
 	};
 }
 
@@ -158,6 +162,7 @@ void tree_at_view(const struct fs *fs, uint64_t run, const struct view_node *v,
 		.uid = fs->uid,
 		.gid = fs->gid,
 		.since_ns = NO_TIME_NS,
+		.run = run,
 	};
 }
 
@@ -252,5 +257,8 @@ int tree_list(struct fs *fs, const struct tree_at *at,
 	struct listing l = {fn, ctx, at->ino};
 	int r = dir_each(fs->store, &at->addr, list_entry, &l);
 
-	return r == -EBADMSG || r == -ENOENT ? -EIO : r;
+	if (r != -EBADMSG && r != -ENOENT && r != -EIO)
+		return r;
+	damage_met(fs, at->run, &at->addr);
+	return -EIO;
 }

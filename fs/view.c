@@ -49,3 +49,14 @@ void view_hide(void *ctx, uint64_t id)
 		fuse_lowlevel_notify_inval_entry(fs->se, parent, name,
 						 strlen(name));
 }
+
+void damage_met(struct fs *fs, uint64_t run, const struct addr *a)
+{
+	const struct view_node *view;
+
+	db_lock(fs->db);
+	view = run ? map_get_u64(fs->views, run) : NULL;
+	if (fs->eval)
+		eval_damaged(fs->eval, view, a);
+	db_unlock(fs->db);
+}

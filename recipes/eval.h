@@ -158,6 +158,12 @@ bool eval_is_dropped(struct eval *ev, uint64_t at, uint64_t dir,
 /* They are not there, so it turns out. */
 void eval_lost(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 	       size_t len);
+/* Something of a content could not be read from the store. Computations that
+ * run and have it as an input end like a failure from outside, which is not
+ * remembered, whatever their command makes of it. view: the part is of a
+ * directory that is shown with it; NULL: a is a file's whole content. */
+void eval_damaged(struct eval *ev, const struct view_node *view,
+		  const struct addr *a);
 /* They are wanted: the next eval_want() makes them again. */
 void eval_want_bytes(struct eval *ev, uint64_t at, uint64_t dir,
 		     const char *name, size_t len);

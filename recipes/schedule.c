@@ -318,6 +318,40 @@ static int keep_result(struct eval *ev, struct task *j, struct result *res)
 	return r;
 }
 
+/* Whatever it came to says nothing of what it would come to. */
+static int input_damaged(const struct task *j, struct err *err)
+{
+	return err_set(err, -EIO,
+		       "its input %s is damaged in the store, or cannot be "
+		       "read: `deriva fsck` says more; writing the same "
+		       "content again heals it",
+		       j->damaged->path);
+}
+
+void eval_damaged(struct eval *ev, const struct view_node *view,
+		  const struct addr *a)
+{
+	const struct target *t;
+	const struct canon_input *in;
+	struct task *j;
+	size_t it = 0, i;
+	void *v;
+
+	while (map_next(ev->running, &it, NULL, NULL, &v)) {
+		t = v;
+		j = t->task;
+		if (!j || j->damaged)
+			continue;
+		for (i = 0; i < j->ninputs && !j->damaged; i++) {
+			in = &j->inputs[i];
+			if (view ? in->dir && !in->empty &&
+					    (view == j->work || view == j->root)
+				 : addr_eq(&in->addr, a))
+				j->damaged = in;
+		}
+	}
+}
+
 static void run_one(struct eval *ev, struct target *t)
 {
 	CLEANUP(task_freep) struct task *j = t->task;
@@ -332,6 +366,8 @@ static void run_one(struct eval *ev, struct target *t)
 	r = execute(ev, j, &res, &err);
 	db_lock(ev->db);
 	ev->nrunning--;
+	if (r >= 0 && j->damaged)
+		r = input_damaged(j, &err);
 	if (r >= 0)
 		r = keep_result(ev, j, &res);
 	if (j->taking)

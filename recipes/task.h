@@ -33,6 +33,8 @@ struct task {
 	bool taking; /* its output goes into the store: until the row is there,
 		      * store_leave() with: */
 	unsigned ticket;
+	const struct canon_input *damaged; /* an input that could not be read
+					    * while it ran; db_lock */
 	struct store *kept; /* collection lets the inputs be there, or NULL */
 };
 void task_free(struct task *j);

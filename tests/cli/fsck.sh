@@ -128,6 +128,47 @@ END
 	same "$T/want" "$M/d"
 }
 
+# A command that met damage in an input has said nothing about that input.
+test_damage_in_an_input_is_no_outcome_of_the_command()
+{
+	head -c 3000000 /dev/urandom >"$T/f"
+	cp "$T/f" "$M/f"
+	echo x >"$M/g"
+	recipe bad <<'END'
+in: [f, g]
+run: wc -c <f && cat f >"$out"
+END
+	recipe hides <<'END'
+in: [f]
+run: cat f | wc -c || true
+END
+	recipe hash <<'END'
+in: [f]
+fn: sha256
+END
+	recipe other <<'END'
+in: [g]
+run: cat g; exit 3
+END
+	umount_it
+	damage "$T/f"
+	mount_it
+	for n in bad hides hash; do
+		not cat "$M/$n" >"$T/err" 2>&1 || return 1
+		has "Input/output error" "$(cat "$T/err")"
+		not grep "$n: 0" "$T/err"
+	done
+	has "input f is damaged" "$(attr error "$M/bad")"
+	has "input f is damaged" "$(attr error "$M/hides")"
+	has "f" "$(attr error "$M/hash")"
+	not cat "$M/other" 2>/dev/null
+	has "exit status 3" "$(attr error "$M/other")"
+	cp "$T/f" "$M/again" # heals, and nothing has to be retried
+	same "$T/f" "$M/bad"
+	eq 3000000 "$(cat "$M/hides")"
+	eq "$(sha256sum <"$T/f" | cut -d' ' -f1)" "$(cut -d' ' -f1 "$M/hash")"
+}
+
 test_a_lost_database_comes_back_from_the_packs()
 {
 	local seq
