@@ -268,9 +268,9 @@ END
 	content mended d
 }
 
-test_a_directory_is_no_file()
+test_a_device_is_no_file()
 {
-	mkdir "$M/dir"
+	mkfifo "$M/dir"
 	recipe d <<'END'
 in: [dir]
 run: ls dir
