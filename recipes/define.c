@@ -90,6 +90,7 @@ static int path_there(struct walk *w, const struct recipe_known *k,
 	case -ELOOP:
 	case -EXDEV:
 	case -ENAMETOOLONG:
+	case -EINPROGRESS:
 		return 0;
 	}
 	return r < 0 ? r : 1;

@@ -110,14 +110,16 @@ static int match_source(void *ctx, const struct ns_entry *e)
 
 static int match_derived(void *ctx, const char *name, size_t len, bool dir)
 {
-	if (dir)
-		return 0; /* as of sources, files alone */
-	return match(ctx, name, len);
+	struct matching *m = ctx;
+
+	/* as of sources: files at the end, directories before */
+	return dir == !m->last ? match(m, name, len) : 0;
 }
 
-/* 1: *ret is a directory that the owner may use so; 0: there is none. */
+/* 1: *ret is a directory that the owner may use so, a source (attr) or in a
+ * tree; 0: there is none. */
 static int open_dir(struct glob *g, const struct buf *path, unsigned what,
-		    uint64_t *ret)
+		    struct found *ret)
 {
 	struct walk *w = g->w;
 	struct found f = {0};
@@ -134,31 +136,56 @@ static int open_dir(struct glob *g, const struct buf *path, unsigned what,
 	case -ELOOP:
 	case -EXDEV:
 	case -ENAMETOOLONG:
+	case -EINPROGRESS: /* looked at again when it is computed */
 		return 0;
 	}
 	if (r < 0)
 		return r;
-	if (f.derived || !S_ISDIR(f.attr.mode))
+	if (f.derived) {
+		r = f.own ? -ENOTDIR : walk_tree(w, f.target, &f.addr);
+		if (r == -ENOTDIR || r == -EINPROGRESS)
+			return 0;
+		f.tree = true;
+		f.type = DIR_DIR;
+		*ret = f;
+		return r < 0 ? r : 1;
+	}
+	*ret = f;
+	if (f.tree)
+		return f.type == DIR_DIR;
+	if (!S_ISDIR(f.attr.mode))
 		return 0;
 	r = watch_inode(w->ev, w->t, f.attr.ino);
 	if (r < 0 || !walk_may(w, &f.attr, what))
 		return r;
-	*ret = f.attr.ino;
 	return 1;
+}
+
+static int match_tree(void *ctx, const struct dir_entry *e)
+{
+	struct matching *m = ctx;
+	bool fits = m->last ? e->type != DIR_DIR
+			    : e->type == DIR_DIR || e->type == DIR_LINK;
+
+	return fits ? match(m, e->name, e->name_len) : 0;
 }
 
 static int list_dir(struct matching *m)
 {
 	struct walk *w = m->g->w;
+	struct found f;
 	uint64_t dir;
-	int r = open_dir(m->g, m->dir, 5, &dir);
+	int r = open_dir(m->g, m->dir, 5, &f);
 
 	if (r <= 0)
 		return r;
+	if (f.tree)
+		return dir_each(w->ev->store, &f.addr, match_tree, m);
+	dir = f.attr.ino;
 	r = watch_listing(w->ev, w->t, dir);
 	if (r >= 0)
 		r = ns_list(w->ev->ns, w->at, dir, "", 0, match_source, m);
-	if (r >= 0 && m->last)
+	if (r >= 0)
 		r = define_list(w->finder, dir, NULL, NULL, 0, match_derived,
 				m);
 	return r;
@@ -176,7 +203,7 @@ static int expand(struct glob *g, const char *before, size_t blen,
 	CLEANUP(names_done) struct names here = {0};
 	const char *slash = strchrnul(pattern, '/');
 	struct matching m = {.g = g, .dir = &dir};
-	uint64_t ino;
+	struct found f;
 	size_t i;
 	int r = 0;
 
@@ -194,7 +221,7 @@ static int expand(struct glob *g, const char *before, size_t blen,
 	m.len = (size_t)(slash - pattern);
 	m.last = !*slash;
 	if (!is_pattern(pattern, m.len)) {
-		r = open_dir(g, &dir, 1, &ino);
+		r = open_dir(g, &dir, 1, &f);
 		return r <= 0 ? r : names_add(g->names, &dir, pattern, m.len);
 	}
 	m.names = m.last ? g->names : &here;

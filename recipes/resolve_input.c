@@ -236,6 +236,22 @@ int walk_await(struct walk *w, struct target *d)
 	return 0;
 }
 
+static int take_in_tree(struct walk *w, const struct recipe_input *in,
+			const struct recipe_path *p, uint32_t position,
+			const struct buf *path, const struct found *f)
+{
+	bool dir = f->type == DIR_DIR;
+
+	if (!dir && f->type != DIR_FILE && f->type != DIR_EXEC)
+		return walk_fail(w, EIO, p->line,
+				 "input `%s` is no regular file",
+				 buf_cstr(path));
+	if (p->dir && !dir)
+		return no_dir(w, p, buf_cstr(path));
+	return add_input(w, in, position, path, &f->addr, f->size,
+			 f->type == DIR_EXEC, dir);
+}
+
 static int take(struct walk *w, const struct recipe_input *in,
 		const struct recipe_path *p, uint32_t position,
 		const struct buf *path, const struct found *f)
@@ -243,6 +259,8 @@ static int take(struct walk *w, const struct recipe_input *in,
 	struct target *d = f->target;
 	int r;
 
+	if (f->tree)
+		return take_in_tree(w, in, p, position, path, f);
 	if (!f->derived && S_ISDIR(f->attr.mode)) {
 		r = walk_dir_target(w, f->attr.ino, w->owner->ino, &d);
 		if (r < 0)
@@ -291,13 +309,14 @@ static int take_matches(struct walk *w, const struct recipe_input *in,
 		if (r < 0)
 			return r;
 		r = walk_follow(w, dir, n->text, n->len, &f);
-		if (r == -ENOENT || r == -ENOTDIR) {
-			r = 0; /* a dangling link */
+		if (r == -ENOENT || r == -ENOTDIR || r == -EINPROGRESS) {
+			r = 0; /* a dangling link; or not known yet */
 			continue;
 		}
 		if (r < 0)
 			return not_found(w, p, buf_cstr(&seen), r);
-		if (f.derived ? f.target == w->t : !S_ISREG(f.attr.mode))
+		if (f.own || (!f.derived && !f.tree && !S_ISREG(f.attr.mode)) ||
+		    (f.tree && f.type != DIR_FILE && f.type != DIR_EXEC))
 			continue; /* what the recipe itself makes; a directory,
 				   * a device */
 		r = take(w, in, p, (*position)++, &seen, &f);
@@ -333,6 +352,8 @@ static int take_path(struct walk *w, const struct recipe_input *in,
 	if (r < 0)
 		return r;
 	r = walk_follow(w, dir, buf_cstr(&plain), plain.len, &f);
+	if (r == -EINPROGRESS)
+		return 0;
 	if (r < 0)
 		return not_found(w, p, p->text, r);
 	return take(w, in, p, (*position)++, &seen, &f);

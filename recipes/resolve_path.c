@@ -217,11 +217,33 @@ static int find_derived(struct walk *w, uint64_t dir, const char *name,
 	r = check(w, &d.recipe, 4);
 	if (r < 0)
 		return r;
-	*ret = (struct found){.derived = true};
+	*ret = (struct found){.derived = true,
+			      .own = d.recipe.ino == w->owner->ino};
 	if (w->chain)
 		return 0;
 	ret->target = target_get(w->ev, w->at, dir, name, len, true);
 	return ret->target ? 0 : -ENOMEM;
+}
+
+/* The rest of the path lies in a derived directory. */
+static int enter_derived(struct walk *w, const struct rest *rest,
+			 struct found *ret)
+{
+	const char *p = buf_cstr(&rest->path) + rest->off;
+	CLEANUP_BUF struct buf plain = BUF_INIT;
+	struct addr top;
+	unsigned up;
+	int r = plain_path(p, &plain, &up);
+
+	if (r >= 0 && up)
+		r = -EXDEV;
+	if (r < 0)
+		return r;
+	if (w->chain)
+		return -ENOENT; /* what is in it is not known from outside */
+	r = walk_tree(w, ret->target, &top);
+	return r < 0 ? r
+		     : walk_in_tree(w, &top, buf_cstr(&plain), plain.len, ret);
 }
 
 /* One name in *dir. 1: *ret is what it leads to; 0: *dir is that directory, or
@@ -242,8 +264,10 @@ static int follow_name(struct walk *w, uint64_t *dir, const char *name,
 	if (r < 0)
 		return r;
 	r = ns_lookup(ev->ns, w->at, *dir, name, len, &ino, NULL);
-	if (r == -ENOENT && last) {
+	if (r == -ENOENT) {
 		r = find_derived(w, *dir, name, len, ret);
+		if (r >= 0 && !last)
+			r = enter_derived(w, rest, ret);
 		return r < 0 ? r : 1;
 	}
 	if (r >= 0)

@@ -8,6 +8,7 @@
 #ifndef RECIPES_WALK_H
 #define RECIPES_WALK_H
 
+#include "cas/dir.h"
 #include "recipes/define.h"
 #include "recipes/task.h"
 
@@ -32,8 +33,13 @@ void walk_done(struct walk *w);
 /* What a path leads to. */
 struct found {
 	bool derived;
+	bool tree;	       /* it lies in a derived directory */
+	bool own;	       /* the recipe itself makes it */
 	struct ns_attr attr;   /* of a source */
 	struct target *target; /* NULL where only that it is there matters */
+	enum dir_type type;    /* in a tree; and then */
+	struct addr addr;
+	uint64_t size;
 };
 
 /* The answer is in w->res: returns -ECANCELED. */
@@ -51,9 +57,18 @@ int plain_path(const char *text, struct buf *ret, unsigned *ret_up) MUST_USE;
 int walk_start(struct walk *w, const char *text, unsigned up,
 	       uint64_t *ret) MUST_USE;
 /* Follows a plain path from dir. 0 and *ret; -ENOENT, -ENOTDIR, -EACCES,
- * -ELOOP, -ENAMETOOLONG, -EXDEV out of the mount. */
+ * -ELOOP, -ENAMETOOLONG, -EXDEV out of the mount; -EINPROGRESS a derived
+ * directory on the way has to be computed first, and is among the needs. */
 int walk_follow(struct walk *w, uint64_t dir, const char *path, size_t len,
 		struct found *ret) MUST_USE;
+
+/* --- resolve_tree.c ------------------------------------------------------ */
+
+/* What a derived directory holds. -EINPROGRESS; -ENOTDIR it is a file. */
+int walk_tree(struct walk *w, struct target *d, struct addr *ret) MUST_USE;
+/* Follows a plain path from there; as walk_follow(). */
+int walk_in_tree(struct walk *w, const struct addr *top, const char *path,
+		 size_t len, struct found *ret) MUST_USE;
 
 /* --- resolve_dir.c ------------------------------------------------------- */
 

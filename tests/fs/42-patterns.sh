@@ -295,6 +295,18 @@ END
 	errno EIO open r "$M/one"
 }
 
+test_a_glob_takes_in_nothing_that_the_recipe_makes()
+{
+	echo 1 >"$M/a.t"
+	echo 2 >"$M/b.t"
+	recipe '%.n' <<'END'
+in: {f: "%.t", all: ["*.t", "*.n"]}
+run: echo "$all" | wc -l
+END
+	content 2 a.n
+	content 2 b.n
+}
+
 test_the_past_has_the_names_of_then()
 {
 	local before

@@ -190,6 +190,56 @@ END
 	errno ENOENT stat "$M/p"
 }
 
+test_what_lies_in_it_is_an_input()
+{
+	local n
+
+	parts
+	recipe one <<'END'
+in: [parts/part-ab, parts/sub/link]
+run: cat parts/part-ab parts/sub/link; test ! -e parts/part-aa
+END
+	eq '4 5 6 1 2 3 ' "$(tr '\n' ' ' <"$M/one")"
+	recipe globbed <<'END'
+in: ["parts/part-*", "*/sub/x*"]
+run: cat parts/part-* parts/sub/x.sh | wc -l
+END
+	content 12 globbed
+	recipe sub <<'END'
+in: [parts/sub/]
+run: ls parts/sub
+END
+	eq 'link x.sh ' "$(tr '\n' ' ' <"$M/sub")"
+	n=$(status results)
+	seq 10 | sed 's/10/ten/' >"$M/nums" # another last part: no other input
+	eq '4 5 6 1 2 3 ' "$(tr '\n' ' ' <"$M/one")"
+	eq $((n + 1)) "$(status results)"
+	content 12 globbed
+	seq 3 >"$M/nums"
+	errno EIO open r "$M/one"
+	has 'parts/part-ab' "$("$DERIVA" why "$M/one")"
+	content 5 globbed
+	printf 'in: [' >"$M/parts.recipe"
+	errno EIO open r "$M/one"
+	has parts.recipe "$("$DERIVA" why "$M/one")"
+}
+
+test_what_it_needs_lies_in_itself()
+{
+	recipe d <<'END'
+in: [d/x]
+out: dir
+run: mkdir "$out"
+END
+	errno ELOOP open rd "$M/d"
+	recipe d <<'END'
+in: ["d/*"]
+out: dir
+run: mkdir "$out"; echo 1 >"$out/f"
+END
+	content 1 d/f
+}
+
 test_patterns_make_directories()
 {
 	printf 'a\nb\n' >"$M/x.txt"
