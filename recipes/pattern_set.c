@@ -5,7 +5,7 @@
 
 #include "recipes/file.h"
 
-#define REMEMBERED_MAX 8192
+#define REMEMBERED_MAX 100000 /* some 10 MB */
 
 /* --- patterns of a directory ---------------------------------------------- */
 
