@@ -30,6 +30,7 @@
 #include "cas/packset.h"
 #include "cas/pending.h"
 #include "cas/recover.h"
+#include "core/ns.h"
 #include "core/tip.h"
 
 #define CHUNK_CACHE MIB(64)
@@ -662,6 +663,8 @@ static int open_rows(struct store *s, struct err *err)
 	rc = db_open(path, flags, &s->db, err);
 	if (rc == -EBUSY)
 		name_others(s, err);
+	if (!rc)
+		rc = ns_is_newest(s->db, err);
 	if (!rc)
 		rc = objects_open(s->db, path, &s->objects, err);
 	if (!rc)

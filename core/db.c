@@ -212,6 +212,9 @@ int db_commit(struct db *db)
 	rc = run_before(db);
 	if (rc >= 0)
 		rc = stmt_run(db->commit);
+	if (rc >= 0 && db->reaching)
+		__atomic_store_n(&db->reached, db->reaching, __ATOMIC_RELEASE);
+	db->reaching = 0;
 	end_batch(db, rc >= 0);
 	db->ending = false;
 	return rc < 0 ? rc : 0;
@@ -332,8 +335,27 @@ static int sync_main(struct db *db)
 	return code == SQLITE_OK ? 0 : -EIO;
 }
 
+void db_reach(struct db *db, uint64_t n)
+{
+	db->reaching = n;
+}
+
+uint64_t db_reached(struct db *db)
+{
+	return vfs_last_reached(db_main_file(db));
+}
+
+/* Others may have come further meanwhile. */
+static int keep_reached(struct db *db, uint64_t n)
+{
+	if (!n || n <= vfs_last_reached(db_main_file(db)))
+		return 0;
+	return vfs_reached(db_main_file(db), n);
+}
+
 static int sync_log(struct db *db)
 {
+	uint64_t n = __atomic_load_n(&db->reached, __ATOMIC_ACQUIRE);
 	struct log_mark m;
 	bool marked;
 	int rc;
@@ -353,7 +375,7 @@ static int sync_log(struct db *db)
 	}
 	if (rc >= 0 && marked)
 		rc = vfs_durable(db_main_file(db), &m);
-	return rc;
+	return rc >= 0 ? keep_reached(db, n) : rc;
 }
 
 int db_sync(struct db *db)

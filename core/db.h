@@ -82,6 +82,12 @@ void db_revert(struct db *db); /* back to the savepoint, and release it */
  * failed it keeps failing: what the system could not write it may have dropped.
  */
 int db_sync(struct db *db) MUST_USE;
+/* A number that only rises with what rows say, from a hook before the commit.
+ * db_sync() keeps it beside the database. */
+void db_reach(struct db *db, uint64_t n);
+/* As of the last db_sync() of whatever process; 0: not known. A database whose
+ * rows do not say as much is an older one than what was there. */
+uint64_t db_reached(struct db *db);
 
 /* The log goes over into the main file by itself: with the commit that makes it
  * long, unless db_checkpoint() is called about once a second, as promised with

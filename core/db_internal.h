@@ -28,8 +28,10 @@ struct db {
 	} * begun;
 	size_t n_begun;
 	bool batch;
-	bool ending; /* hooks run: no commit from there */
-	int broken;  /* why SQLite undid the batch */
+	bool ending;		    /* hooks run: no commit from there */
+	uint64_t reaching, reached; /* db_reach(): in the batch; committed,
+				     * atomic */
+	int broken;		    /* why SQLite undid the batch */
 	unsigned depth;
 	struct stmt *begin, *commit, *rollback;
 	struct stmt *save, *release, *revert;

@@ -85,6 +85,9 @@ void ns_set_clock(struct ns *ns, int64_t (*now)(void *ctx), void *ctx);
 int ns_raise(struct ns *ns, uint64_t seq) MUST_USE;
 /* The same where no namespace is open. */
 int ns_raise_stored(struct db *db, uint64_t seq) MUST_USE;
+/* Whether the rows are as new as those that were synced last: -EUCLEAN, with a
+ * message, where the database's file or its log are older ones. */
+int ns_is_newest(struct db *db, struct err *err) MUST_USE;
 
 /* Takes everything back that came after a change, rows and all, as if it had
  * never been: for changes whose bytes a power cut took away. Their numbers are

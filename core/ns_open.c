@@ -1,6 +1,7 @@
 #include "core/ns_internal.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <sys/stat.h>
 
 #include "core/clock.h"
@@ -98,8 +99,10 @@ static int before_commit(void *ctx)
 	struct ns *ns = ctx;
 	int rc = ns_orphans_write(ns);
 
-	if (rc == 0 && ns->fresh && ns->dirty)
+	if (rc == 0 && ns->fresh && ns->dirty) {
 		rc = write_counters(ns);
+		db_reach(ns->db, ns->next_seq);
+	}
 	return rc;
 }
 
@@ -150,6 +153,35 @@ int ns_raise_stored(struct db *db, uint64_t seq)
 	rc = stmt_run(st);
 	stmt_free(st);
 	return rc;
+}
+
+int ns_is_newest(struct db *db, struct err *err)
+{
+	uint64_t want = db_reached(db), have = 0;
+	struct stmt *st;
+	int rc;
+
+	if (!want)
+		return 0;
+	st = db_prepare(db, "SELECT next_seq FROM counter", &rc);
+	if (!st)
+		return err_set(err, rc, "counters: %s", err_name(rc));
+	rc = stmt_step(st);
+	if (rc > 0)
+		have = (uint64_t)stmt_col_int(st, 0);
+	stmt_free(st);
+	if (rc < 0)
+		return err_set(err, rc, "counters: %s", err_name(rc));
+	if (have >= want)
+		return 0;
+	return err_set(err, -EUCLEAN,
+		       "the database is an older one than was there: its "
+		       "changes end before number %" PRIu64 ", and those "
+		       "before number %" PRIu64 " were on the disk; either "
+		       "deriva.db-wal was removed, or deriva.db is a copy "
+		       "from before: put the right ones back, or let deriva "
+		       "fsck --repair make it anew from the packs",
+		       have, want);
 }
 
 uint64_t ns_last_change(struct ns *ns)

@@ -9,8 +9,9 @@
  * the image of one page, and carries a checksum that continues that of the
  * frame before. Source: https://sqlite.org/fileformat2.html, section 4.
  *
- * A mark says how much of a log is known to be on the disk. Two of them, 32
- * bytes each, lie in a file of their own beside the database.
+ * A mark says how much of a log is known to be on the disk. Marks, 32 bytes
+ * each, lie in a file of their own beside the database: two such, two with the
+ * logs begun last, one with how far the rows had come (core/vfs_mark.c).
  */
 #ifndef CORE_PAGES_H
 #define CORE_PAGES_H

@@ -4,7 +4,8 @@
  * the 8 bytes that the database reserves in each, and checked each time it
  * comes back. A page that does not match is SQLITE_IOERR_DATA, with a line in
  * the log that names it. A log that a crash left is checked before SQLite
- * recovers from it: frames known to have reached the disk must all be there.
+ * recovers from it: frames known to have reached the disk must all be there,
+ * and it must be the log that was begun last.
  *
  * Threads: as SQLite's connections, but vfs_point(), vfs_durable() and
  *          vfs_unsynced(): any.
@@ -34,5 +35,11 @@ int vfs_unsynced(struct sqlite3_file *main);
  * damage, what is missing behind it a torn end. */
 bool vfs_point(struct sqlite3_file *main, struct log_mark *ret);
 int vfs_durable(struct sqlite3_file *main, const struct log_mark *m) MUST_USE;
+
+/* A number that rows have, and that only rises, as far as it is on the disk;
+ * kept beside the database, so that one that has less is known to be older than
+ * what somebody was told is safe. 0: not known. */
+int vfs_reached(struct sqlite3_file *main, uint64_t n) MUST_USE;
+uint64_t vfs_last_reached(struct sqlite3_file *main);
 
 #endif

@@ -25,6 +25,7 @@ struct file {
 	/* log */
 	struct file *main;
 	bool native; /* the log's sums are in this machine's order */
+	bool begun;  /* its header was written, and not synced */
 	bool held;
 	int64_t held_at;
 	uint8_t head[LOG_FRAME];
@@ -91,6 +92,12 @@ int vfs_check_page(const struct file *f, uint8_t *page, int n, uint64_t pgno);
 int vfs_mark_open(const char *db, int sqlite_flags, int *ret_fd);
 /* How many frames of the log with that salt must be there. */
 uint32_t vfs_marked_frames(const struct file *main, const uint8_t salt[8]);
+/* A log with that salt is about to be begun: noted durably. */
+int vfs_log_begins(struct file *main, const uint8_t salt[8]) MUST_USE;
+/* Its header is on the disk. */
+void vfs_log_begun(struct file *main);
+/* Whether a log of that salt can be the one that belongs to the file. */
+bool vfs_log_known(const struct file *main, const uint8_t salt[8]);
 /* The log has been synced, nothing copied yet: sets main->refused. */
 void vfs_checkpoint_begins(struct file *main);
 

@@ -142,6 +142,11 @@ static int log_write(sqlite3_file *file, const void *p, int n, sqlite3_int64 at)
 		return rc;
 	if (n == LOG_HEAD && !at) {
 		f->native = false;
+		if (vfs_log_begins(f->main, (const uint8_t *)p + 16) < 0) {
+			f->main->error = EIO;
+			return SQLITE_IOERR_WRITE;
+		}
+		f->begun = true;
 		return real_write(f, p, n, at);
 	}
 	if (n != LOG_FRAME || at < LOG_HEAD) {
@@ -218,6 +223,11 @@ static int examine_log(struct file *f)
 		return SQLITE_OK;
 	if (rc != SQLITE_OK)
 		return rc;
+	if (log_head_parse(p, &h) && !vfs_log_known(f->main, h.salt)) {
+		log_error("%s: this is not the log that was written last",
+			  f->path);
+		return SQLITE_IOERR_DATA;
+	}
 	if (log_head_parse(p, &h))
 		return examine_frames(f, &h);
 	if (all_zero(p, LOG_HEAD) &&
@@ -250,7 +260,13 @@ static int log_sync(sqlite3_file *file, int flags)
 	struct file *f = file_of(file);
 	int rc = log_flush(f);
 
-	return rc != SQLITE_OK ? rc : real_sync(f, flags);
+	if (rc == SQLITE_OK)
+		rc = real_sync(f, flags);
+	if (rc == SQLITE_OK && f->begun) {
+		vfs_log_begun(f->main);
+		f->begun = false;
+	}
+	return rc;
 }
 
 static int log_truncate(sqlite3_file *file, sqlite3_int64 size)

@@ -17,7 +17,21 @@
  * does the same for what somebody was told is safe.
  */
 
-enum mark_slot { MARK_CHECKPOINT = 0, MARK_SYNC = 1, MARKS };
+enum mark_slot {
+	MARK_CHECKPOINT = 0,
+	MARK_SYNC = 1,
+	MARKS,
+	/* The two logs begun last, which one being told by frames: twice the
+	 * number of the log, and one more once its header is on the disk. The
+	 * file's log is the newest, or while that is not on the disk the one
+	 * before: any other one was put there, and would bring back pages that
+	 * are long out of date. */
+	MARK_LOG = 2,
+	/* Not of a log: frames is how far the rows had come when they were
+	 * last synced. A log that is gone leaves an older database behind,
+	 * which is as valid as can be. In the salt's place: the upper half. */
+	MARK_REACHED = 4,
+};
 
 /* Offsets in the log's index (https://sqlite.org/walformat.html, 2.1). */
 enum index_at {
@@ -139,4 +153,113 @@ void vfs_checkpoint_begins(struct file *f)
 		f->marked = m;
 	}
 	f->refused = SQLITE_OK;
+}
+
+/* --- which log it is --------------------------------------------------------
+ */
+
+/* 1 a mark, 0 never written, -EBADMSG. */
+static int mark_read(int fd, int slot, struct log_mark *ret)
+{
+	uint8_t p[MARK_LEN] = {0}, none[MARK_LEN] = {0};
+	ssize_t n = pread(fd, p, sizeof(p), (off_t)slot * MARK_LEN);
+
+	if (n < 0)
+		return -errno;
+	if (!memcmp(p, none, sizeof(p)))
+		return 0;
+	return log_mark_decode(p, ret) ? 1 : -EBADMSG;
+}
+
+/* The logs begun last, the newest first; how many, 0 also when one of the marks
+ * does not read: then nothing is said. */
+static int logs_begun(int fd, struct log_mark ret[2], int *ret_slot)
+{
+	struct log_mark a, b;
+	int first = fd < 0 ? 0 : mark_read(fd, MARK_LOG, &a);
+	int second = fd < 0 ? 0 : mark_read(fd, MARK_LOG + 1, &b);
+
+	*ret_slot = MARK_LOG;
+	if (first < 0 || second < 0 || first + second == 0)
+		return 0;
+	if (first && (!second || a.frames > b.frames)) {
+		ret[0] = a;
+		if (second)
+			ret[1] = b;
+	} else {
+		ret[0] = b;
+		if (first)
+			ret[1] = a;
+		*ret_slot = MARK_LOG + 1;
+	}
+	return first + second;
+}
+
+int vfs_log_begins(struct file *main, const uint8_t salt[8])
+{
+	struct log_mark m[2], next = {.frames = 2};
+	int slot, n = logs_begun(main->mark_fd, m, &slot), rc;
+
+	if (n) {
+		next.frames = (m[0].frames | 1) + 1;
+		slot = slot == MARK_LOG ? MARK_LOG + 1 : MARK_LOG;
+	}
+	memcpy(next.salt, salt, sizeof(next.salt));
+	rc = mark_write(main, slot, &next);
+	if (rc >= 0 && fdatasync(main->mark_fd) < 0)
+		rc = -errno;
+	if (rc < 0)
+		log_error("%s" VFS_MARK_SUFFIX ": %s", main->path,
+			  err_name(rc));
+	return rc;
+}
+
+void vfs_log_begun(struct file *main)
+{
+	struct log_mark m[2];
+	int slot;
+
+	if (!logs_begun(main->mark_fd, m, &slot) || m[0].frames & 1)
+		return;
+	m[0].frames |= 1;
+	if (mark_write(main, slot, &m[0]) < 0)
+		log_debug("%s" VFS_MARK_SUFFIX ": %s", main->path,
+			  err_name(errno));
+}
+
+bool vfs_log_known(const struct file *main, const uint8_t salt[8])
+{
+	struct log_mark m[2];
+	int slot, n = logs_begun(main->mark_fd, m, &slot);
+
+	if (!n || !memcmp(m[0].salt, salt, sizeof(m[0].salt)))
+		return true;
+	return !(m[0].frames & 1) &&
+	       (n < 2 || !memcmp(m[1].salt, salt, sizeof(m[1].salt)));
+}
+
+/* --- how far the rows have come --------------------------------------------
+ */
+
+int vfs_reached(struct sqlite3_file *main, uint64_t n)
+{
+	struct log_mark m = {.frames = (uint32_t)n};
+
+	if (file_of(main)->mark_fd < 0)
+		return -EROFS;
+	n >>= 32;
+	put_be32(m.salt + 4, (uint32_t)n);
+	return mark_write(file_of(main), MARK_REACHED, &m);
+}
+
+uint64_t vfs_last_reached(struct sqlite3_file *main)
+{
+	const struct file *f = file_of(main);
+	struct log_mark m;
+	uint64_t high;
+
+	if (f->mark_fd < 0 || mark_read(f->mark_fd, MARK_REACHED, &m) <= 0)
+		return 0;
+	high = get_be32(m.salt + 4);
+	return high << 32 | m.frames;
 }

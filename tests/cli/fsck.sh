@@ -203,6 +203,77 @@ END
 	same "$T/r" "$M/r" # found, not run again
 }
 
+# Both are as valid as can be, but they are what the store was once.
+an_older_state_is_refused_and_comes_back()
+{
+	refused "deriva fsck" "$DERIVA" mount "$S" "$M"
+	status_is 1 fsck
+	status_is 0 fsck --repair
+	status_is 0 fsck
+	mount_it
+	tree "$M" | diff "$T/want" -
+}
+
+test_a_log_that_was_removed_is_noticed()
+{
+	echo 1 >"$M/old"
+	umount_it
+	mount_it
+	echo 2 >"$M/new"
+	rm "$M/old"
+	sync "$M/new"
+	tree "$M" >"$T/want"
+	kill_daemon
+	rm "$S/deriva.db-wal"
+	an_older_state_is_refused_and_comes_back
+}
+
+test_a_log_from_before_is_noticed()
+{
+	echo 1 >"$M/old"
+	sync "$M/old"
+	cp "$S/deriva.db-wal" "$T/log"
+	umount_it
+	mount_it
+	echo 2 >"$M/new"
+	rm "$M/old"
+	sync "$M/new"
+	tree "$M" >"$T/want"
+	kill_daemon
+	cp "$T/log" "$S/deriva.db-wal"
+	an_older_state_is_refused_and_comes_back
+}
+
+test_an_older_copy_of_the_database_is_noticed()
+{
+	echo 1 >"$M/old"
+	umount_it
+	cp "$S/deriva.db" "$T/db"
+	mount_it
+	echo 2 >"$M/new"
+	rm "$M/old"
+	tree "$M" >"$T/want"
+	umount_it
+	cp "$T/db" "$S/deriva.db"
+	an_older_state_is_refused_and_comes_back
+}
+
+# Another program that reads the database checkpoints its log when it ends.
+test_a_log_that_another_program_took_in_is_not_missed()
+{
+	echo 1 >"$M/f"
+	sync "$M/f"
+	kill_daemon
+	"$PYTHON" -c 'import sqlite3, sys
+c = sqlite3.connect(sys.argv[1])
+print(c.execute("select count(*) from change").fetchall())
+c.close()' "$S/deriva.db" >/dev/null
+	mount_it
+	content 1 f
+	umount_it
+	status_is 0 fsck
+}
+
 test_an_empty_database_is_put_aside()
 {
 	echo 1 >"$M/f"
