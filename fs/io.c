@@ -328,6 +328,19 @@ static void complain_lost(struct fs *fs, const struct node *n)
 		  buf_cstr(&path));
 }
 
+/* What could not be kept goes with the last handle. The kernel has its size,
+ * and pages of it: another node shows what the rows say. */
+static void lose(struct fs *fs, struct node *n)
+{
+	complain_lost(fs, n);
+	db_lock(fs->db);
+	if (n->opens == 1) {
+		node_supersede(fs, n);
+		derived_told(fs);
+	}
+	db_unlock(fs->db);
+}
+
 void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 {
 	struct handle *h = handle_of(fi);
@@ -336,7 +349,7 @@ void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	(void)id;
 	if (h->node->kind == NODE_SOURCE && for_writing(h->flags) &&
 	    file_close(fs, h->node, true) < 0)
-		complain_lost(fs, h->node);
+		lose(fs, h->node);
 	release(fs, h);
 	fuse_reply_err(req, 0);
 }

@@ -47,6 +47,34 @@ test_enospc_and_nothing_lost()
 	end_disk
 }
 
+# What could not be kept is gone for everybody: no page of it, and not its size,
+# is left over in the kernel, between those of the version that stays.
+test_what_did_not_fit_is_not_half_seen()
+{
+	local free
+
+	small_disk 96M
+	"$SYS" noise 9 1 >"$T/old"
+	"$SYS" noise 20 2 >"$T/new"
+	cp "$T/old" "$M/f"
+	sync "$M/f"
+	free=$(stat -f -c '%a * %S' "$T/disk")
+	fallocate -l $((free - (40 << 20))) "$T/disk/other"
+	if dd if="$T/new" of="$M/f" bs=1M conv=notrunc 2>"$T/said"; then
+		echo 'it fitted, which it cannot'
+		return 1
+	fi
+	grep -i 'no space' "$T/said"
+	wait_for cmp -s "$T/old" "$M/f"
+	rm "$T/disk/other"
+	cp "$T/new" "$M/f"
+	same "$T/new" "$M/f"
+	umount_it
+	mount_it
+	same "$T/new" "$M/f"
+	end_disk
+}
+
 test_many_small_files_until_it_is_full()
 {
 	local i n=0
