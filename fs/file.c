@@ -339,6 +339,30 @@ static void complain(struct fs *fs, const struct node *n, int rc)
 
 #define SEAL_FROM MIB(8) /* taking in less takes no more than a moment */
 
+/* A full disk: nothing is lost, the file shows what its draft has, and it is
+ * tried again. */
+static bool no_room(int r)
+{
+	return r == -ENOSPC || r == -EDQUOT;
+}
+
+static void say_later(struct fs *fs, const struct node *n, int rc)
+{
+	CLEANUP_BUF struct buf path = BUF_INIT;
+
+	node_path(fs, n, &path);
+	log_error("%s: what was written cannot be taken in: %s: it stays in "
+		  "drafts/, and the next mount tries again",
+		  buf_cstr(&path), err_name(rc));
+}
+
+static void unseal(struct fs *fs, struct file *f, bool taken)
+{
+	seal_done(fs->seals, steal(&f->seal), taken);
+	fs_room_give(fs, f->sealed);
+	__atomic_store_n(&f->sealed, 0, __ATOMIC_RELEASE);
+}
+
 /* A draft that was sealed is in the store, or (r < 0) it could not be taken in:
  * then its seal stays for the next mount. The file's lock held for writing. */
 static int sealed_taken(struct fs *fs, struct node *n, int r,
@@ -352,11 +376,9 @@ static int sealed_taken(struct fs *fs, struct node *n, int r,
 		r = write_version(fs, n, addr, size);
 	if (r >= 0)
 		r = fs_commit(fs);
-	seal_done(fs->seals, steal(&f->seal), r >= 0);
-	fs_room_give(fs, f->sealed);
-	__atomic_store_n(&f->sealed, 0, __ATOMIC_RELEASE);
+	unseal(fs, f, r >= 0);
 	if (r < 0) {
-		complain(fs, n, r);
+		say_later(fs, n, r);
 		__atomic_fetch_add(&fs->lost, 1, __ATOMIC_ACQ_REL);
 		/* nobody may write to what the next mount takes in */
 		draft_free(steal(&f->draft));
@@ -373,12 +395,25 @@ static int finish_sealed(struct fs *fs, struct node *n)
 	unsigned ticket = store_enter(fs->store);
 	int r = draft_take_in(n->file->draft, &addr, &size);
 
-	r = sealed_taken(fs, n, r, &addr, size);
+	if (!no_room(r))
+		r = sealed_taken(fs, n, r, &addr, size);
 	store_leave(fs->store, ticket);
 	return r;
 }
 
-int file_take_in(struct fs *fs, struct node *n)
+/* Removed meanwhile: nobody will miss it. */
+static bool is_gone(struct fs *fs, const struct node *n)
+{
+	struct ns_attr a;
+	int r;
+
+	db_lock(fs->db);
+	r = ns_getattr(fs->ns, NS_NOW, n->ino, &a);
+	db_unlock(fs->db);
+	return r == -ENOENT || (r >= 0 && !a.nlink);
+}
+
+int file_take_in(struct fs *fs, struct node *n, bool give_up)
 {
 	struct file *f = n->file;
 	struct seal *seal;
@@ -396,7 +431,14 @@ int file_take_in(struct fs *fs, struct node *n)
 	pthread_rwlock_unlock(&f->lock);
 	if (seal) {
 		pthread_rwlock_wrlock(&f->lock);
-		r = f->seal == seal ? sealed_taken(fs, n, r, &addr, size) : 0;
+		if (f->seal != seal)
+			r = 0;
+		else if (no_room(r) && is_gone(fs, n))
+			unseal(fs, f, true);
+		else if (no_room(r) && !give_up)
+			r = -EAGAIN;
+		else
+			r = sealed_taken(fs, n, r, &addr, size);
 		pthread_rwlock_unlock(&f->lock);
 	}
 	store_leave(fs->store, ticket);

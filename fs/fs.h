@@ -331,8 +331,9 @@ int file_commit(struct fs *fs, struct node *n, bool finish) MUST_USE;
 /* A close of a file that was written: a large draft is sealed, and taken in in
  * the background; else as file_commit(). */
 int file_close(struct fs *fs, struct node *n, bool finish) MUST_USE;
-/* What file_close() left to be done. */
-int file_take_in(struct fs *fs, struct node *n) MUST_USE;
+/* What file_close() left to be done. -EAGAIN: there is no room on the disk for
+ * it now, nothing has changed; with give_up it is left to the next mount. */
+int file_take_in(struct fs *fs, struct node *n, bool give_up) MUST_USE;
 /* Its content is found now, though nobody may have read it yet: it will not be
  * in the rows any more. */
 void file_hold(struct fs *fs, struct node *n);

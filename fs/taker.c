@@ -13,6 +13,7 @@
 
 #define WAITING_MAX GIB(4) /* bytes; beyond, who closes does it himself */
 #define WAIT_NS	    (3 * NSEC_PER_SEC)
+#define ROOM_NS	    (NSEC_PER_SEC / 2) /* until a full disk is tried again */
 
 struct job {
 	struct job *next;
@@ -30,10 +31,40 @@ struct taker {
 	bool stop;
 };
 
+/* Under the lock: until something moves, or that time. */
+static int wait_until(struct taker *t, int64_t until)
+{
+	struct timespec ts = {until / NSEC_PER_SEC, until % NSEC_PER_SEC};
+
+	return pthread_cond_timedwait(&t->moved, &t->lock, &ts);
+}
+
+/* A full disk is waited for as long as the mount lasts. */
+static int take_in(struct fs *fs, struct node *n)
+{
+	struct taker *t = fs->taker;
+	bool said = false, stop = false;
+	int r;
+
+	while ((r = file_take_in(fs, n, stop)) == -EAGAIN) {
+		if (!said)
+			log_warn("%s: the disk is full: files that were closed "
+				 "wait in drafts/ until there is room",
+				 store_path(fs->store));
+		said = true;
+		pthread_mutex_lock(&t->lock);
+		if (!t->stop)
+			wait_until(t, clock_mono_ns() + ROOM_NS);
+		stop = t->stop;
+		pthread_mutex_unlock(&t->lock);
+	}
+	return r;
+}
+
 static void take(struct fs *fs, struct node *n)
 {
 	bool last;
-	int r = file_take_in(fs, n); /* who fails has said so */
+	int r = take_in(fs, n); /* who fails has said so */
 
 	db_lock(fs->db);
 	last = n->writers == 1;
@@ -155,7 +186,6 @@ int taker_add(struct fs *fs, struct node *n)
 void taker_wait(struct fs *fs)
 {
 	int64_t until = clock_mono_ns() + WAIT_NS;
-	struct timespec ts = {until / NSEC_PER_SEC, until % NSEC_PER_SEC};
 	struct taker *t = fs->taker;
 	uint64_t mine;
 	int r = 0;
@@ -165,7 +195,7 @@ void taker_wait(struct fs *fs)
 	pthread_mutex_lock(&t->lock);
 	mine = t->added;
 	while (!r && t->done < mine)
-		r = pthread_cond_timedwait(&t->moved, &t->lock, &ts);
+		r = wait_until(t, until);
 	pthread_mutex_unlock(&t->lock);
 }
 

@@ -75,6 +75,39 @@ test_what_did_not_fit_is_not_half_seen()
 	end_disk
 }
 
+# Who closes a large file is answered before it is taken in: when somebody else
+# takes the room meanwhile it waits for room, and can be read.
+test_closed_files_wait_for_room()
+{
+	local i
+
+	small_disk 310M
+	for i in 1 2 3 4 5 6; do
+		"$SYS" noise 20 $i >"$T/f$i"
+	done
+	for i in 1 2 3 4 5 6; do
+		cp "$T/f$i" "$M/f$i"
+	done
+	cat /dev/zero >"$T/disk/other" 2>/dev/null || true
+	truncate -s -8M "$T/disk/other"
+	for i in 1 2 3 4 5 6; do
+		same "$T/f$i" "$M/f$i"
+	done
+	rm "$M/f6"
+	sleep 0.7
+	for i in 1 2 3 4 5; do
+		same "$T/f$i" "$M/f$i"
+	done
+	rm "$T/disk/other"
+	umount_it
+	"$DERIVA" fsck --store "$S"
+	mount_it
+	for i in 1 2 3 4 5; do
+		same "$T/f$i" "$M/f$i"
+	done
+	end_disk
+}
+
 test_many_small_files_until_it_is_full()
 {
 	local i n=0
