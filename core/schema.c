@@ -199,6 +199,17 @@ const char *const schema_migrations[] = {
 	"  last INTEGER PRIMARY KEY, address BLOB NOT NULL) STRICT;"
 	"UPDATE journal SET durable_seq = seq;"
 	"INSERT INTO batch SELECT seq, address FROM journal;",
+
+	/* to version 5: what runs with observed inputs saw (core/observed.h),
+	 * and what others left unread */
+	"CREATE TABLE observed("
+	"  next BLOB PRIMARY KEY, state BLOB NOT NULL,"
+	"  question BLOB NOT NULL, answer BLOB NOT NULL)"
+	"  STRICT, WITHOUT ROWID;"
+	"CREATE INDEX observed_state ON observed(state, question);"
+	"CREATE TABLE unread("
+	"  recipe BLOB NOT NULL, path BLOB NOT NULL,"
+	"  PRIMARY KEY(recipe, path)) STRICT, WITHOUT ROWID;",
 };
 /* clang-format on */
 
