@@ -74,9 +74,10 @@ void observed_step(const struct addr *state, const void *question, size_t qlen,
 		   const void *answer, size_t alen, struct addr *ret)
 {
 	CLEANUP_BUF struct buf b = BUF_INIT;
+	struct addr next = {{0}}; /* no memory: a state that nobody knows */
 
-	memset(ret, 0, sizeof(*ret)); /* no memory: a state that nobody knows */
-	hash_step(state, question, qlen, answer, alen, &b, ret);
+	hash_step(state, question, qlen, answer, alen, &b, &next);
+	*ret = next;
 }
 
 int observed_put(struct observed *o, const struct addr *state,
@@ -174,7 +175,8 @@ int observed_back(struct observed *o, const struct addr *state,
 	return 1;
 }
 
-/* --- what was left unread -------------------------------------------------- */
+/* --- what was left unread --------------------------------------------------
+ */
 
 int observed_put_unread(struct observed *o, const struct addr *recipe,
 			const char *path, size_t len)

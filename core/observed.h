@@ -38,8 +38,7 @@ int observed_put(struct observed *o, const struct addr *state,
 /* The first question asked in a state behind `after` (alen 0: of all), in
  * byte order: 1, or 0 when there is none. */
 int observed_question(struct observed *o, const struct addr *state,
-		      const void *after, size_t alen,
-		      struct buf *ret) MUST_USE;
+		      const void *after, size_t alen, struct buf *ret) MUST_USE;
 /* Whether a run came to that state by a step. */
 int observed_known(struct observed *o, const struct addr *state) MUST_USE;
 /* The step that led to a state: 1, or 0 when it is a first one. */

@@ -256,6 +256,9 @@ int node_attr(struct fs *fs, struct node *n, struct stat *ret)
 	case NODE_TREE:
 		tree_attr(fs, n, ret);
 		return 0;
+	case NODE_LIVE:
+		plain_attr(fs, n, n->mode, n->size, NO_TIME_NS, ret);
+		return 0;
 	case NODE_VIEW:
 		plain_attr(fs, n, S_IFDIR | 0555, 4096, NO_TIME_NS, ret);
 		return 0;

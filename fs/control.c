@@ -64,6 +64,9 @@ static int lookup_run(struct fs *fs, const char *name, struct node **ret)
 	const struct view_node *v;
 	struct tree_at at;
 
+	*ret = *end ? NULL : view_live(fs, id);
+	if (*ret)
+		return 0;
 	v = *end || name[0] < '1' || name[0] > '9' ? NULL
 						   : map_get_u64(fs->views, id);
 	if (!v)

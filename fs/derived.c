@@ -592,6 +592,7 @@ void derived_init(struct fs *fs, struct eval_host *ret)
 		.told = derived_told,
 		.wrote = fs_wrote,
 		.show = view_show,
+		.show_live = view_show_live,
 		.hide = view_hide,
 	};
 }

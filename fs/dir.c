@@ -84,6 +84,11 @@ static int add_tree(void *ctx, const char *name, size_t len, uint64_t ino,
 	return add(ctx, name, len, ino, mode, false);
 }
 
+static int add_live(void *ctx, const char *name, size_t len, uint32_t mode)
+{
+	return add(ctx, name, len, hash_ino(name, len), mode, false);
+}
+
 static int fill(struct fs *fs, const struct handle *h, struct entries *e)
 {
 	struct node *dir = h->node;
@@ -114,6 +119,8 @@ static int fill(struct fs *fs, const struct handle *h, struct entries *e)
 	case NODE_TREE:
 		tree_at_node(dir, &tree);
 		return tree_list(fs, &tree, add_tree, e);
+	case NODE_LIVE:
+		return live_list(fs, dir, add_live, e);
 	case NODE_VIEW:
 		if (!map_get_u64(fs->views, dir->ino))
 			return -ESTALE;
@@ -224,7 +231,9 @@ static size_t add_plus(fuse_req_t req, struct handle *h, char *p, size_t room,
 
 	e.attr.st_ino = row->ino;
 	e.attr.st_mode = row->mode;
+	/* what a run looks up is noted, and only that */
 	if (!dots && h->node->kind != NODE_CONTROL &&
+	    h->node->kind != NODE_LIVE && h->node->kind != NODE_VIEW &&
 	    (h->tree ? tree_child(fs, h->tree, name, &n)
 		     : lookup_child(fs, h->node, name, 0, &n)) >= 0) {
 		if (n->kind == NODE_PLACE || n->kind == NODE_DIR)

@@ -17,6 +17,8 @@
  *	PAST	an inode as it was at a change number.
  *	VIEW	a directory of what a run sees; CONTENT a file in it, shared
  *		by all runs.
+ *	LIVE	a directory or link of what a run sees whose inputs are
+ *		observed: recipes/observe.h looks, and notes it.
  *	CONTROL	a directory or file of .deriva; TEXT a file there that is
  *		made up when it is opened.
  *
@@ -58,6 +60,7 @@ enum node_kind {
 	NODE_PAST,
 	NODE_VIEW,
 	NODE_CONTENT,
+	NODE_LIVE,
 	NODE_CONTROL,
 	NODE_TEXT,
 };
@@ -188,6 +191,7 @@ struct fs {
 	struct map *names;  /* at, dir, name -> name */
 	struct map *parked; /* id -> parked */
 	struct map *views;  /* id -> view_node */
+	struct map *lives;  /* id -> live, for runs whose inputs are observed */
 	struct map *listed; /* directory -> listing (ahead.c) */
 	struct map *ghosts; /* directory -> who listed it, see ghost.c */
 	int ghost_pid;	    /* who removed last, since the last listing */
@@ -239,6 +243,8 @@ struct node *node_content(struct fs *fs, const struct addr *a, uint64_t size,
 			  bool executable);
 struct node *node_view(struct fs *fs, uint64_t id,
 		       const struct view_node *view);
+/* place: as recipes/observe.h calls it. */
+struct node *node_live(struct fs *fs, uint64_t id, size_t place, bool link);
 struct node *node_control(struct fs *fs, enum control c, uint64_t ino);
 struct node *node_text(struct fs *fs, enum control c, uint64_t dir,
 		       const char *name, size_t len);
@@ -441,10 +447,21 @@ int tree_dir_attr(struct fs *fs, struct node *n, struct stat *ret) MUST_USE;
 
 int view_show(void *ctx, const struct view_node *view, char **ret_path,
 	      uint64_t *ret_id) MUST_USE;
+int view_show_live(void *ctx, struct observe *o, size_t top, char **ret_path,
+		   uint64_t *ret_id) MUST_USE;
 void view_hide(void *ctx, uint64_t id);
 /* Something of a content, shown to that run or (0) to anybody, could not be
  * read. Computations that were reading it are told. db_lock held or not. */
 void damage_met(struct fs *fs, uint64_t run, const struct addr *a);
+/* The top of a run's tree, or NULL; what is below a LIVE node, and in a link.
+ * -ESTALE: the run is over. */
+struct node *view_live(struct fs *fs, uint64_t id);
+int live_lookup(struct fs *fs, const struct node *dir, const char *name,
+		struct node **ret) MUST_USE;
+int live_list(struct fs *fs, const struct node *dir,
+	      int (*fn)(void *ctx, const char *name, size_t len, uint32_t mode),
+	      void *ctx) MUST_USE;
+int live_link(struct fs *fs, const struct node *n, struct buf *ret) MUST_USE;
 
 /* --- control.c ---------------------------------------------------------- */
 

@@ -87,6 +87,8 @@ int lookup_child(struct fs *fs, struct node *dir, const char *name, int pid,
 			return -ENOTDIR;
 		tree_at_node(dir, &at);
 		return tree_child(fs, &at, name, ret);
+	case NODE_LIVE:
+		return live_lookup(fs, dir, name, ret);
 	case NODE_VIEW:
 		return lookup_view(fs, dir, name, ret);
 	case NODE_CONTROL:

@@ -209,12 +209,14 @@ static int open_tables(struct fs *fs)
 	fs->names = map_new();
 	fs->parked = map_new();
 	fs->views = map_new();
+	fs->lives = map_new();
 	fs->listed = map_new();
 	fs->ghosts = map_new();
 	fs->graces = map_new();
 	fs->olds = map_new();
 	if (!fs->nodes || !fs->names || !fs->parked || !fs->views ||
-	    !fs->listed || !fs->ghosts || !fs->graces || !fs->olds)
+	    !fs->lives || !fs->listed || !fs->ghosts || !fs->graces ||
+	    !fs->olds)
 		return -ENOMEM;
 	fs->root = node_source(fs, NS_ROOT);
 	if (!fs->root)
@@ -363,6 +365,7 @@ static int close_all(struct mount *m)
 		nodes_free(fs);
 	parked_free(fs);
 	map_free(fs->views);
+	map_free(fs->lives);
 	ahead_free(fs);
 	ghosts_free(fs);
 	graces_free(fs);

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define KEY_MAX (2 + 2 * sizeof(uint64_t) + ADDR_LEN + NS_NAME_MAX)
 
@@ -101,6 +102,18 @@ struct node *node_past(struct fs *fs, uint64_t at, uint64_t ino)
 	bool made;
 
 	return get(fs, &k, &made);
+}
+
+struct node *node_live(struct fs *fs, uint64_t id, size_t place, bool link)
+{
+	struct key k = key_of(NODE_LIVE, link, id, place);
+	struct node *n;
+	bool made;
+
+	n = get(fs, &k, &made);
+	if (n)
+		n->mode = link ? S_IFLNK | 0777 : S_IFDIR | 0555;
+	return n;
 }
 
 struct node *node_control(struct fs *fs, enum control c, uint64_t ino)

@@ -120,7 +120,7 @@ static void op_access(fuse_req_t req, fuse_ino_t id, int mask)
 	}
 	if (r >= 0 && (mask & W_OK) &&
 	    (n->kind == NODE_PAST || n->kind == NODE_VIEW ||
-	     n->kind == NODE_CONTENT))
+	     n->kind == NODE_LIVE || n->kind == NODE_CONTENT))
 		r = -EROFS;
 	fuse_reply_err(req, -r);
 }
@@ -243,7 +243,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *st,
 	}
 	if (n->kind != NODE_SOURCE) {
 		bool fixed = n->kind == NODE_PAST || n->kind == NODE_VIEW ||
-			     n->kind == NODE_CONTENT;
+			     n->kind == NODE_LIVE || n->kind == NODE_CONTENT;
 
 		fuse_reply_err(req, fixed ? EROFS : EPERM);
 		return;
@@ -285,6 +285,8 @@ static void op_readlink(fuse_req_t req, fuse_ino_t id)
 	if (n->kind == NODE_TREE) {
 		buf_str(&b, n->target ? n->target : "");
 		r = buf_err(&b);
+	} else if (n->kind == NODE_LIVE) {
+		r = live_link(fs, n, &b);
 	} else {
 		r = ns_readlink(fs->ns, n->kind == NODE_PAST ? n->at : NS_NOW,
 				n->ino, &b);

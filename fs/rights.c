@@ -34,7 +34,8 @@ int may(struct fs *fs, struct node *n, int what)
 	unsigned bits;
 	int r;
 
-	if (!fs->checks || n->kind == NODE_VIEW || n->kind == NODE_CONTENT)
+	if (!fs->checks || n->kind == NODE_VIEW || n->kind == NODE_CONTENT ||
+	    n->kind == NODE_LIVE)
 		return 0;
 	r = node_attr(fs, n, &st);
 	if (r < 0)

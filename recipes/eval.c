@@ -43,7 +43,9 @@ int eval_open(struct store *store, struct ns *ns, struct results *results,
 	if (!ev->targets || !ev->watches || !ev->running || !ev->patterns ||
 	    !ev->asked)
 		return -ENOMEM;
-	r = threads_start(ev);
+	r = observed_open(ev->db, &ev->observed);
+	if (r >= 0)
+		r = threads_start(ev);
 	if (r < 0)
 		return r;
 	*ret = steal(&ev);
@@ -82,6 +84,7 @@ void eval_close(struct eval *ev)
 	targets_free(ev);
 	patterns_free(ev);
 	db_unlock(ev->db);
+	observed_close(ev->observed);
 	map_free(ev->watches);
 	map_free(ev->running);
 	pthread_mutex_destroy(&ev->ready_bell.lock);

@@ -24,6 +24,7 @@
 #include "recipes/view.h"
 
 struct eval;
+struct observe;
 
 /* What the layer above gives. db_lock() is held around all but settle, show
  * and hide, which are called without any lock. */
@@ -43,6 +44,10 @@ struct eval_host {
 	 * memory is the caller's. */
 	int (*show)(void *ctx, const struct view_node *view, char **ret_path,
 		    uint64_t *ret_id);
+	/* The same for a tree that is looked at step by step, from one of
+	 * its tops (recipes/observe.h). */
+	int (*show_live)(void *ctx, struct observe *o, size_t top,
+			 char **ret_path, uint64_t *ret_id);
 	void (*hide)(void *ctx, uint64_t id);
 };
 

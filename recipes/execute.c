@@ -455,6 +455,24 @@ static int run_in_scratch(struct eval *ev, struct task *j, struct scratch *s,
 	return run_sandboxed(ev, j, &run, ret);
 }
 
+static int show_inputs(struct eval *ev, struct task *j, char **work,
+		       uint64_t *work_id, char **root, uint64_t *root_id)
+{
+	const struct eval_host *h = &ev->host;
+	int r;
+
+	if (j->observe && !h->show_live)
+		return -EOPNOTSUPP;
+	r = j->observe ? h->show_live(h->ctx, j->observe, OBSERVE_WORK, work,
+				      work_id)
+		       : h->show(h->ctx, j->work, work, work_id);
+	if (r < 0)
+		return r;
+	return j->observe ? h->show_live(h->ctx, j->observe, OBSERVE_ROOT, root,
+					 root_id)
+			  : h->show(h->ctx, j->root, root, root_id);
+}
+
 static int run_command(struct eval *ev, struct task *j, struct result *ret,
 		       struct err *err)
 {
@@ -467,9 +485,7 @@ static int run_command(struct eval *ev, struct task *j, struct result *ret,
 
 	if (r < 0)
 		return err_set(err, r, "scratch directory: %s", err_name(r));
-	r = ev->host.show(ev->host.ctx, j->work, &work, &work_id);
-	if (r >= 0)
-		r = ev->host.show(ev->host.ctx, j->root, &root, &root_id);
+	r = show_inputs(ev, j, &work, &work_id, &root, &root_id);
 	if (r >= 0)
 		r = run_in_scratch(ev, j, &s, work, root, &st);
 	if (work_id)

@@ -209,13 +209,14 @@ static int check_all(struct recipe_reader *r, unsigned line)
 			       "line %u: needs `run` (a command) or `fn` (a "
 			       "function)",
 			       line);
-	if (!r->in)
+	if (!r->in && r->fn)
 		return err_set(r->err, -EINVAL,
-			       "line %u: has no `in`: observed inputs are not "
-			       "supported by this version of deriva yet; list "
-			       "them, `in: [a.csv]`, or write `in: []` if "
-			       "there are none",
+			       "line %u: has no `in`: only what `run` reads is "
+			       "observed; list a function's inputs, "
+			       "`in: [a.csv]`, or write `in: []` if there are "
+			       "none",
 			       line);
+	r->def->observed = !r->in;
 	return r->fn ? check_function(r) : check_command(r);
 }
 

@@ -70,7 +70,8 @@ struct recipe_def {
 	char **tools;
 	size_t ntools;
 
-	bool out_dir; /* the output is a directory */
+	bool out_dir;  /* the output is a directory */
+	bool observed; /* there is no list of inputs */
 
 	int64_t timeout_ns; /* default 1 h */
 	uint64_t memory;    /* 0: the default */

@@ -108,7 +108,7 @@ static void leave_queue(struct eval *ev, struct target *t)
 {
 	queue_remove(&ev->queued, t);
 	ev->nqueued--;
-	map_del(ev->running, &t->task->recipe, ADDR_LEN);
+	map_del(ev->running, &t->task->flight, ADDR_LEN);
 	task_free(t->task);
 	t->task = NULL;
 	target_phase(ev, t, PHASE_IDLE);

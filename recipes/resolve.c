@@ -47,7 +47,7 @@ static int fill_values(struct task *j)
 	return 0;
 }
 
-static int encode(struct walk *w)
+int walk_encode(struct walk *w)
 {
 	struct task *j = w->task;
 	const struct recipe_def *d = j->def;
@@ -64,6 +64,8 @@ static int encode(struct walk *w)
 		.nenv = j->nenv,
 		.shape = d->out_dir ? CANON_DIR : CANON_FILE,
 		.out_name = j->out_name,
+		.observed = d->observed,
+		.depth = d->observed ? j->depth : 0,
 		.paths = d->kind == RECIPE_FN && function_find(d->fn)->paths,
 	};
 	int r = canon_encode(&c, &j->canon);
@@ -76,6 +78,7 @@ static int encode(struct walk *w)
 	if (r < 0)
 		return r;
 	addr_of(OBJ_RECIPE, j->canon.data, j->canon.len, &j->recipe);
+	j->key = j->flight = j->recipe;
 	return 0;
 }
 
@@ -190,11 +193,13 @@ static int resolve_job(struct walk *w, const struct defined *d)
 	if (w->res->nneeds || w->res->nwriting)
 		return 0;
 	task_name_output(w->task, w->t->name);
+	if (w->task->def->observed)
+		return observe_resolve(w);
 	if (w->task->def->kind == RECIPE_FN)
 		r = check_function(w);
 	else
 		r = lay_out(w);
-	return r < 0 ? r : encode(w);
+	return r < 0 ? r : walk_encode(w);
 }
 
 void walk_done(struct walk *w)
@@ -268,6 +273,16 @@ void resolved_done(struct resolved *r)
 	free(r->dropped);
 }
 
+void addr_of_flight(struct task *j, const struct target *t)
+{
+	uint8_t b[ADDR_LEN + 2 * sizeof(uint64_t)];
+
+	memcpy(b, j->key.b, ADDR_LEN);
+	memcpy(b + ADDR_LEN, &t->dir, sizeof(t->dir));
+	memcpy(b + ADDR_LEN + sizeof(t->dir), &t->at, sizeof(t->at));
+	addr_derive("deriva flight v1", b, sizeof(b), &j->flight);
+}
+
 void task_keep(struct task *j, struct store *s)
 {
 	size_t i;
@@ -295,6 +310,7 @@ void task_free(struct task *j)
 	buf_done(&j->canon);
 	view_free(j->work);
 	view_free(j->root);
+	observe_free(j->observe);
 	recipe_def_free(j->def);
 	free(j);
 }

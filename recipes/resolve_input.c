@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static int add_need(struct resolved *r, struct target *t)
+int walk_need(struct resolved *r, struct target *t)
 {
 	struct target **p;
 
@@ -221,12 +221,17 @@ static bool new_enough(const struct target *t, const struct target *input)
 	return input->fresh || input->shaky || t->rounds > PATIENCE;
 }
 
+bool walk_holds(const struct target *t, const struct target *input)
+{
+	return (input->fresh && !input->shaky) || new_enough(t, input);
+}
+
 int walk_await(struct walk *w, struct target *d)
 {
 	int r;
 
-	if (!(d->fresh && !d->shaky) && !new_enough(w->t, d)) {
-		r = add_need(w->res, d);
+	if (!walk_holds(w->t, d)) {
+		r = walk_need(w->res, d);
 		return r < 0 ? r : 1;
 	}
 	if (!d->fresh)
@@ -251,6 +256,7 @@ static int take_in_tree(struct walk *w, const struct recipe_input *in,
 	return add_input(w, in, position, path, &f->addr, f->size,
 			 f->type == DIR_EXEC, dir);
 }
+
 
 static int take(struct walk *w, const struct recipe_input *in,
 		const struct recipe_path *p, uint32_t position,

@@ -106,7 +106,7 @@ static int find_result(struct eval *ev, const struct target *t,
 
 static void queue_task(struct eval *ev, struct target *t, struct task *task)
 {
-	int r = map_put(ev->running, &task->recipe, ADDR_LEN, t, NULL);
+	int r = map_put(ev->running, &task->flight, ADDR_LEN, t, NULL);
 
 	if (r < 0) {
 		task_free(task);
@@ -156,8 +156,15 @@ static void find_or_queue(struct eval *ev, struct target *t, struct task *task,
 	struct target *same;
 	struct result res;
 	bool dropped = false;
-	int r = find_result(ev, t, task, &res, &dropped);
+	int r;
 
+	if (task->found) {
+		res = t->ran->result;
+		task_free(task);
+		finish_result(ev, t, &res, false, true);
+		return;
+	}
+	r = find_result(ev, t, task, &res, &dropped);
 	if (r == -ENOENT && in_earnest(t) && inputs->ndropped) {
 		task_free(task);
 		want_bytes(ev, inputs);
@@ -165,7 +172,7 @@ static void find_or_queue(struct eval *ev, struct target *t, struct task *task,
 		return;
 	}
 	if (r == -ENOENT && in_earnest(t)) {
-		same = map_get(ev->running, &task->recipe, ADDR_LEN);
+		same = map_get(ev->running, &task->flight, ADDR_LEN);
 		if (!same) {
 			queue_task(ev, t, task);
 			return;
@@ -223,8 +230,12 @@ static void step(struct eval *ev, struct target *t)
 
 	target_phase(ev, t, PHASE_RESOLVING);
 	t->rounds = t->gen ? t->rounds + 1 : 0;
-	if (!t->gen)
+	if (!t->gen) {
 		t->gen = ++ev->gen;
+		t->runs = 0;
+		task_free(t->ran);
+		t->ran = NULL;
+	}
 	t->changed = false;
 	r = resolve_any(ev, t, false, &res);
 	if (r >= 0 && res.nwriting) {
@@ -306,12 +317,14 @@ static int keep_result(struct eval *ev, struct task *j, struct result *res)
 	int r;
 
 	compare(ev, j, res);
-	r = store_put_as(ev->store, OBJ_RECIPE, &j->recipe, j->canon.data,
+	r = store_put_as(ev->store, OBJ_RECIPE, &j->key, j->canon.data,
 			 j->canon.len);
 
 	if (r >= 0)
-		r = results_put_recipe(ev->results, &j->recipe, j->canon.data,
+		r = results_put_recipe(ev->results, &j->key, j->canon.data,
 				       j->canon.len);
+	if (r >= 0 && j->observe)
+		r = observe_keep(j->observe);
 	if (r >= 0)
 		r = results_put(ev->results, res);
 	ev->host.wrote(ev->host.ctx);
@@ -325,7 +338,7 @@ static int input_damaged(const struct task *j, struct err *err)
 		       "its input %s is damaged in the store, or cannot be "
 		       "read: `deriva fsck` says more; writing the same "
 		       "content again heals it",
-		       j->damaged->path);
+		       j->damaged ? j->damaged->path : "(observed)");
 }
 
 void eval_damaged(struct eval *ev, const struct view_node *view,
@@ -342,6 +355,8 @@ void eval_damaged(struct eval *ev, const struct view_node *view,
 		j = t->task;
 		if (!j || j->damaged)
 			continue;
+		if (j->observe && !view && observe_saw(j->observe, a))
+			observe_damaged(j->observe);
 		for (i = 0; i < j->ninputs && !j->damaged; i++) {
 			in = &j->inputs[i];
 			if (view ? in->dir && !in->empty &&
@@ -350,6 +365,62 @@ void eval_damaged(struct eval *ev, const struct view_node *view,
 				j->damaged = in;
 		}
 	}
+}
+
+/* What it sees is pinned. */
+static int begin_observing(struct eval *ev, struct target *t, struct task *j)
+{
+	uint64_t at = t->at == NS_NOW ? ns_last_change(ev->ns) : t->at;
+
+	return j->def->observed ? observe_run(ev, t, j, at, &j->observe) : 0;
+}
+
+/* The run came upon something that has to be computed first: then it begins
+ * again. */
+static bool came_upon_needs(struct eval *ev, struct target *t,
+			    const struct task *j)
+{
+	struct target **needs;
+	size_t count = 0;
+
+	if (!j->observe || ev->closing || !wanted(t))
+		return false;
+	needs = observe_needs(j->observe, &count);
+	if (!count)
+		return false;
+	target_phase(ev, t, PHASE_RESOLVING);
+	wait_for_inputs(ev, t, needs, count);
+	return true;
+}
+
+/* A run whose inputs were observed is asked about again: only then what it saw
+ * is watched, and something may have changed since it began. What goes on
+ * changing all the time is left as it was at one moment. */
+static void finish_observed(struct eval *ev, struct target *t, struct task *j,
+			    const struct result *res)
+{
+	if (t->at == NS_NOW && t->runs++ < OBSERVE_PATIENCE) {
+		j->result = *res;
+		task_free(t->ran);
+		t->ran = j;
+		make_ready(ev, t);
+		return;
+	}
+	t->changed = t->at == NS_NOW;
+	finish_result(ev, t, res, false, true);
+	task_free(j);
+}
+
+static void finish_over(struct eval *ev, struct target *t, const struct task *j)
+{
+	struct err err = {{0}};
+
+	err_set(&err, 0,
+		"%s:%u: the command looked at more than %d names; list its "
+		"inputs with `in`",
+		j->label, j->def->run_line, OBSERVE_MAX);
+	t->changed = true; /* what it saw is not watched */
+	finish_failed(ev, t, EIO, err.msg, NULL, false, NULL);
 }
 
 static void run_one(struct eval *ev, struct target *t)
@@ -362,11 +433,18 @@ static void run_one(struct eval *ev, struct target *t)
 	target_phase(ev, t, PHASE_RUNNING);
 	ev->nrunning++;
 	j->start_ns = clock_now_ns();
+	r = begin_observing(ev, t, j);
 	db_unlock(ev->db);
-	r = execute(ev, j, &res, &err);
+	if (r >= 0)
+		r = execute(ev, j, &res, &err);
 	db_lock(ev->db);
 	ev->nrunning--;
-	if (r >= 0 && j->damaged)
+	if (j->observe && (j->stop || observe_is_over(j->observe)))
+		r = -ECANCELED;
+	if (r >= 0 && j->observe)
+		res.recipe = j->recipe = *observe_state(j->observe);
+	if (r >= 0 &&
+	    (j->damaged || (j->observe && observe_is_damaged(j->observe))))
 		r = input_damaged(j, &err);
 	if (r >= 0)
 		r = keep_result(ev, j, &res);
@@ -378,13 +456,19 @@ static void run_one(struct eval *ev, struct target *t)
 		err_prefix(&err, 0, "%s:%u", j->label, j->def->run_line);
 		log_error("%s", err.msg);
 	}
-	map_del(ev->running, &j->recipe, ADDR_LEN);
+	map_del(ev->running, &j->flight, ADDR_LEN);
 	t->task = NULL;
-	if (r == -ECANCELED && wanted(t) && !ev->closing) {
+	if (r == -ECANCELED && came_upon_needs(ev, t, j))
+		return;
+	if (r == -ECANCELED && j->observe && observe_is_over(j->observe)) {
+		finish_over(ev, t, j);
+	} else if (r == -ECANCELED && wanted(t) && !ev->closing) {
 		finish_stopped(ev, t);
 	} else if (r < 0) {
 		target_message(t, err.msg);
 		finish(ev, t, reader_errno(r));
+	} else if (j->observe) {
+		finish_observed(ev, t, steal(&j), &res);
 	} else {
 		finish_result(ev, t, &res, false, true);
 	}

@@ -13,6 +13,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "recipes/task.h"
+
 enum { KEY_NAME = 1, KEY_LISTING, KEY_INODE, KEY_PATTERNS };
 
 #define KEY_MAX	 (1 + sizeof(uint64_t) + NS_NAME_MAX)
@@ -86,6 +88,7 @@ static void target_free(struct eval *ev, struct target *t)
 
 	target_hold(ev, t, &none);
 	watch_drop(ev, t);
+	task_free(t->ran);
 	free(t->message);
 	free(t);
 }

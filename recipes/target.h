@@ -28,6 +28,7 @@
 #define RECIPES_TARGET_H
 
 #include "core/map.h"
+#include "core/observed.h"
 #include "recipes/eval.h"
 
 #include <pthread.h>
@@ -104,6 +105,8 @@ struct target {
 
 	struct target *prev, *next; /* in a queue */
 	struct task *task;
+	struct task *ran; /* whose observed inputs are asked about again */
+	unsigned runs;	  /* of those, in this evaluation */
 
 	int rc;		     /* with which finish() comes to it */
 	uint64_t listed;     /* number of the resolving that needs it already */
@@ -132,6 +135,7 @@ struct eval {
 	struct db *db;
 	struct ns *ns;
 	struct results *results;
+	struct observed *observed;
 	struct sandbox *sandbox;
 	struct eval_host host;
 	struct eval_options options;

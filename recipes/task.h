@@ -7,6 +7,7 @@
 #define RECIPES_TASK_H
 
 #include "recipes/canon.h"
+#include "recipes/observe.h"
 #include "recipes/target.h"
 
 /* All that running a computation takes. */
@@ -17,7 +18,14 @@ struct task {
 	char *label; /* root-relative path of the recipe file, for messages */
 	char *path;  /* and of what it makes */
 	struct buf canon;
-	struct addr recipe;
+	struct addr recipe;   /* of observed inputs: of the result, when it has
+			       * one; else as key */
+	struct addr key;      /* of what canon holds */
+	struct addr flight;   /* one of these at a time */
+	struct ns_attr owner; /* the recipe file, of observed inputs */
+	struct observe *observe;    /* what its run sees */
+	struct result result;	    /* of a run that is asked about again */
+	bool found;		    /* what the last run gave holds */
 	struct canon_input *inputs; /* path: owned; name: def's */
 	size_t ninputs;
 	struct canon_value *params, *env;
@@ -38,6 +46,8 @@ struct task {
 	struct store *kept; /* collection lets the inputs be there, or NULL */
 };
 void task_free(struct task *j);
+/* Of observed inputs: another directory sees another tree. */
+void addr_of_flight(struct task *j, const struct target *t);
 /* Its inputs are kept until it is freed, whatever becomes of the files. */
 void task_keep(struct task *j, struct store *s);
 CLEANUP_FN(struct task, task_free)

@@ -29,6 +29,8 @@ struct walk {
 };
 
 void walk_done(struct walk *w);
+/* The canonical form of w->task, and its address. */
+int walk_encode(struct walk *w) MUST_USE;
 
 /* What a path leads to. */
 struct found {
@@ -103,6 +105,10 @@ int walk_inputs(struct walk *w) MUST_USE;
 /* A target whose value is an input: 0 it is there, 1 it has to be waited for
  * (and is among the needs). */
 int walk_await(struct walk *w, struct target *d) MUST_USE;
+/* A derived input has to come first. */
+int walk_need(struct resolved *r, struct target *t) MUST_USE;
+/* Whether an input's value will do for t. */
+bool walk_holds(const struct target *t, const struct target *input);
 /* An inode whose content counts: watched, and noted when it is being
  * written. */
 int walk_use_inode(struct walk *w, uint64_t ino) MUST_USE;

@@ -367,7 +367,7 @@ END
 	has out "$(cat "$M/.deriva/output/d")"
 	has "$M/d" "$(cat "$M/d" 2>&1 || true)"
 	recipe e <<'END'
-run: echo observed
+fn: concat
 END
 	errno EINVAL open r "$M/e"
 	has in "$(cat "$M/.deriva/output/e")"

@@ -450,10 +450,10 @@ END_TEST
 START_TEST(file_later_versions_are_refused_by_name)
 {
 	static const struct good table[] = {
-		{"run: x", "line 1: has no `in`: observed inputs are not "
-			   "supported by this version of deriva yet; list "
-			   "them, `in: [a.csv]`, or write `in: []` if there "
-			   "are none"},
+		{"fn: concat", "line 1: has no `in`: only what `run` reads is "
+			       "observed; list a function's inputs, "
+			       "`in: [a.csv]`, or write `in: []` if there "
+			       "are none"},
 		{"network: true", "line 1: `network: true`" LATER "remove it"},
 		{"network: maybe", "line 1: `network` can only be `false` in "
 				   "this version of deriva"},
