@@ -68,11 +68,11 @@ static void fail_one(struct eval *ev, struct target *t, struct target *to)
 /* t needs `first`, and waits_for() found the way from there back to t. */
 static void fail_circle(struct eval *ev, struct target *t, struct target *first)
 {
-	bool changed = t->changed, shaky = t->shaky;
+	bool changed = t->changed || t->blind, shaky = t->shaky;
 	struct target *x, *next, *via;
 
 	for (x = t->via; x; x = x->via) {
-		changed = changed || x->changed;
+		changed = changed || x->changed || x->blind;
 		shaky = shaky || x->shaky;
 	}
 	needs_drop(ev, t);

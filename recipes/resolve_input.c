@@ -257,7 +257,6 @@ static int take_in_tree(struct walk *w, const struct recipe_input *in,
 			 f->type == DIR_EXEC, dir);
 }
 
-
 static int take(struct walk *w, const struct recipe_input *in,
 		const struct recipe_path *p, uint32_t position,
 		const struct buf *path, const struct found *f)

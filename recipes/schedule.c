@@ -236,7 +236,7 @@ static void step(struct eval *ev, struct target *t)
 		task_free(t->ran);
 		t->ran = NULL;
 	}
-	t->changed = false;
+	t->changed = t->blind = false;
 	r = resolve_any(ev, t, false, &res);
 	if (r >= 0 && res.nwriting) {
 		settle(ev, &res);
@@ -389,6 +389,7 @@ static bool came_upon_needs(struct eval *ev, struct target *t,
 	if (!count)
 		return false;
 	target_phase(ev, t, PHASE_RESOLVING);
+	t->blind = true;
 	wait_for_inputs(ev, t, needs, count);
 	return true;
 }

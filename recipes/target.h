@@ -107,6 +107,7 @@ struct target {
 	struct task *task;
 	struct task *ran; /* whose observed inputs are asked about again */
 	unsigned runs;	  /* of those, in this evaluation */
+	bool blind; /* what a run saw until it had to wait is not watched */
 
 	int rc;		     /* with which finish() comes to it */
 	uint64_t listed;     /* number of the resolving that needs it already */
