@@ -217,7 +217,8 @@ int ns_xattr_get_at(struct ns *ns, uint64_t at, uint64_t ino, const char *name,
 		    struct buf *ret) MUST_USE;
 int ns_xattr_list_at(struct ns *ns, uint64_t at, uint64_t ino,
 		     struct buf *ret) MUST_USE;
-/* value NULL removes; flags XATTR_CREATE, XATTR_REPLACE. */
+/* value NULL removes; flags XATTR_CREATE, XATTR_REPLACE, or both
+ * (never succeeds: EEXIST, or ENODATA). */
 int ns_xattr_set(struct ns *ns, const struct ns_by *by, uint64_t ino,
 		 const char *name, const void *value, size_t len,
 		 int flags) MUST_USE;

@@ -305,8 +305,7 @@ static int add_xattr(struct ns *ns, const struct ns_work *w, uint64_t ino,
 static int check_xattr(const char *name, const void *value, size_t len,
 		       int flags)
 {
-	if (flags & ~(XATTR_CREATE | XATTR_REPLACE) ||
-	    flags == (XATTR_CREATE | XATTR_REPLACE))
+	if (flags & ~(XATTR_CREATE | XATTR_REPLACE))
 		return -EINVAL;
 	if (!*name || strlen(name) > XATTR_NAME_MAX)
 		return -ERANGE;

@@ -156,8 +156,13 @@ static int truncate_node(fuse_req_t req, struct node *n, uint64_t size)
 	return r;
 }
 
+/* Rows have nanoseconds in 64 bits: times beyond are the last, or the first. */
 static int64_t ns_of(struct timespec ts)
 {
+	if (ts.tv_sec >= INT64_MAX / NSEC_PER_SEC)
+		return INT64_MAX;
+	if (ts.tv_sec <= INT64_MIN / NSEC_PER_SEC)
+		return INT64_MIN;
 	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
@@ -228,6 +233,14 @@ static int set_attrs(fuse_req_t req, struct node *n, const struct stat *st,
 	return r;
 }
 
+/* chown(2) to who has it already comes as a change of ctime alone. */
+static bool is_chown(int valid)
+{
+	return valid == FUSE_SET_ATTR_CTIME ||
+	       ((valid & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) &&
+		!(valid & FUSE_SET_ATTR_MODE));
+}
+
 static void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *st,
 		       int valid, struct fuse_file_info *fi)
 {
@@ -262,8 +275,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *st,
 	db_lock(fs->db);
 	if (r >= 0)
 		r = set_attrs(req, n, st, valid);
-	if (r >= 0 && (valid & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) &&
-	    !(valid & FUSE_SET_ATTR_MODE))
+	if (r >= 0 && is_chown(valid))
 		privileges_drop(req, n, true);
 	if (r >= 0)
 		r = node_attr(fs, n, &now);

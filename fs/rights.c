@@ -71,6 +71,22 @@ int may_set(struct fs *fs, struct node *n, const struct stat *st, int valid)
 	return 0;
 }
 
+/* Whether who asks is in the group, as the kernel would look. */
+static bool member(fuse_req_t req, gid_t gid)
+{
+	gid_t groups[256];
+	int n, i;
+
+	if (!fuse_req_ctx(req)->uid || fuse_req_ctx(req)->gid == gid)
+		return true;
+	n = fuse_req_getgroups(req, ARRAY_LEN(groups), groups);
+	n = n < (int)ARRAY_LEN(groups) ? n : (int)ARRAY_LEN(groups);
+	for (i = 0; i < n; i++)
+		if (groups[i] == gid)
+			return true;
+	return false;
+}
+
 void privileges_drop(fuse_req_t req, struct node *n, bool chowned)
 {
 	struct fs *fs = fs_of(req);
@@ -84,7 +100,8 @@ void privileges_drop(fuse_req_t req, struct node *n, bool chowned)
 	db_lock(fs->db);
 	r = ns_getattr(fs->ns, NS_NOW, n->ino, &a);
 	set.mode = a.mode & ~(uint32_t)S_ISUID;
-	if (a.mode & S_IXGRP)
+	if (r >= 0 && (a.mode & S_ISGID) &&
+	    ((a.mode & S_IXGRP) || !member(req, a.gid)))
 		set.mode &= ~(uint32_t)S_ISGID;
 	if (r >= 0 && S_ISREG(a.mode) && set.mode != a.mode) {
 		by = by_of(req, program);

@@ -28,6 +28,20 @@ static bool derived(const struct node *n)
 	       n->kind == NODE_DIR;
 }
 
+/* What other file systems know, too; no ACLs (system.*). */
+static int check_name(const char *name)
+{
+	static const char *const known[] = {"user.", "trusted.", "security."};
+	size_t i, n;
+
+	for (i = 0; i < ARRAY_LEN(known); i++) {
+		n = strlen(known[i]);
+		if (!strncmp(name, known[i], n))
+			return name[n] ? 0 : -EINVAL;
+	}
+	return -EOPNOTSUPP;
+}
+
 static uint64_t moment_of(const struct node *n)
 {
 	return n->kind == NODE_PAST ? n->at : NS_NOW;
@@ -198,17 +212,15 @@ void op_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
 	CLEANUP_BUF struct buf b = BUF_INIT;
 	struct fs *fs = fs_of(req);
 	struct node *n = node_of(fs, id);
-	int r = -ENODATA;
+	int r = check_name(name);
 
 	if (ours(name)) {
 		get_ours(req, n, name + strlen(OURS), size);
 		return;
 	}
-	if (!strncmp(name, "system.", 7)) {
-		fuse_reply_err(req, ENOTSUP); /* no ACLs */
-		return;
-	}
-	if (n->kind == NODE_SOURCE || n->kind == NODE_PAST) {
+	if (r >= 0 && n->kind != NODE_SOURCE && n->kind != NODE_PAST)
+		r = -ENODATA;
+	if (r >= 0) {
 		db_lock(fs->db);
 		r = strncmp(name, "user.", 5) ? 0 : may(fs, n, R_OK);
 		if (r >= 0)
@@ -222,6 +234,22 @@ void op_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
 		reply_bytes(req, b.len ? (void *)b.data : "", b.len, size);
 }
 
+/* trusted.* is for root alone, its names as well. */
+static void hide_trusted(struct buf *b)
+{
+	char *p = (char *)b->data, *end = p + b->len, *to = p;
+	size_t n;
+
+	for (; p < end; p += n) {
+		n = strlen(p) + 1;
+		if (!strncmp(p, "trusted.", 8))
+			continue;
+		memmove(to, p, n);
+		to += n;
+	}
+	b->len = (size_t)(to - (char *)b->data);
+}
+
 void op_listxattr(fuse_req_t req, fuse_ino_t id, size_t size)
 {
 	CLEANUP_BUF struct buf b = BUF_INIT;
@@ -233,6 +261,8 @@ void op_listxattr(fuse_req_t req, fuse_ino_t id, size_t size)
 		db_lock(fs->db);
 		r = ns_xattr_list_at(fs->ns, moment_of(n), n->ino, &b);
 		db_unlock(fs->db);
+		if (r >= 0 && b.len && fuse_req_ctx(req)->uid)
+			hide_trusted(&b);
 	}
 	if (r < 0)
 		fuse_reply_err(req, -r);
@@ -247,10 +277,10 @@ static void change(fuse_req_t req, fuse_ino_t id, const char *name,
 	struct node *n = node_of(fs, id);
 	char program[32];
 	struct ns_by by = by_of(req, program);
-	int r;
+	int r = check_name(name);
 
-	if (!strncmp(name, "system.", 7)) {
-		fuse_reply_err(req, ENOTSUP);
+	if (r < 0) {
+		fuse_reply_err(req, -r);
 		return;
 	}
 	if (ours(name) || n->kind != NODE_SOURCE) {
