@@ -56,8 +56,23 @@ static int report_busy(const struct mount_table *t, const struct mount_entry *e)
 	return fail("%s is busy: %s", e->dir, buf_cstr(&users));
 }
 
-static int wait_gone(int pidfd, const char *dir, bool lazy)
+/* Nobody here has it any more, but a namespace that was made meanwhile has a
+ * mount of its own: a container, or what one left behind. */
+static bool report_elsewhere(const struct mount_entry *e)
 {
+	CLEANUP_BUF struct buf users = BUF_INIT;
+
+	if (mount_elsewhere(e, &users) < 0 || !users.len)
+		return false;
+	fail("%s: unmounted here, but mounted in another mount namespace as "
+	     "well, and the daemon serves that as long as these run: %s",
+	     e->dir, buf_cstr(&users));
+	return true;
+}
+
+static int wait_gone(int pidfd, const struct mount_entry *e, bool lazy)
+{
+	const char *dir = e->dir;
 	struct pollfd p = {.fd = pidfd, .events = POLLIN};
 	int n = poll(&p, 1, PATIENCE_MS);
 
@@ -67,6 +82,8 @@ static int wait_gone(int pidfd, const char *dir, bool lazy)
 			 dir);
 		return EXIT_SUCCESS;
 	}
+	if (n == 0 && report_elsewhere(e))
+		return EXIT_FAILURE;
 	if (n == 0)
 		complain("%s: unmounted; waiting until everything is written",
 			 dir);
@@ -109,7 +126,7 @@ static int take_away(const struct mount_table *t, const struct mount_entry *e,
 			 e->dir);
 		return EXIT_SUCCESS;
 	}
-	rc = wait_gone(pidfd, e->dir, lazy);
+	rc = wait_gone(pidfd, e, lazy);
 	if (lost)
 		return fail("%s: unmounted, but some changes could not be "
 			    "kept; the store's file \"log\" says when and why",

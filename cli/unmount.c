@@ -247,3 +247,60 @@ int mount_users(const struct mount_table *t, const struct mount_entry *e,
 		buf_fmt(ret, "; and %d more", s.found - USERS_MAX);
 	return buf_err(ret);
 }
+
+/* Whether one process sees the file system in its own mount namespace. */
+static bool sees(const char *pid, const struct mount_entry *e)
+{
+	CLEANUP(mount_table_done) struct mount_table t = {0};
+	CLEANUP_FREE char *text = NULL;
+	char path[64];
+	size_t i, len = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%s/mountinfo", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	if (getdelim(&text, &len, '\0', f) < 0) {
+		fclose(f);
+		return false;
+	}
+	fclose(f);
+	if (mount_table_parse(steal(&text), &t) < 0)
+		return false;
+	for (i = 0; i < t.count; i++)
+		if (t.entries[i].major == e->major &&
+		    t.entries[i].minor == e->minor &&
+		    mount_is_deriva(&t.entries[i]))
+			return true;
+	return false;
+}
+
+int mount_elsewhere(const struct mount_entry *e, struct buf *ret)
+{
+	char name[64], comm[32];
+	struct dirent *d;
+	unsigned found = 0;
+	DIR *proc = opendir("/proc");
+	FILE *f;
+
+	if (!proc)
+		return -errno;
+	while ((d = readdir(proc))) {
+		if (!isdigit((unsigned char)d->d_name[0]) ||
+		    strlen(d->d_name) > 16 || !sees(d->d_name, e) ||
+		    ++found > USERS_MAX)
+			continue;
+		snprintf(name, sizeof(name), "/proc/%s/comm", d->d_name);
+		f = fopen(name, "re");
+		if (!f || !fgets(comm, sizeof(comm), f))
+			strcpy(comm, "?");
+		if (f)
+			fclose(f);
+		comm[strcspn(comm, "\n")] = '\0';
+		buf_fmt(ret, "%s%s (pid %s)", ret->len ? ", " : "", comm,
+			d->d_name);
+	}
+	closedir(proc);
+	return buf_err(ret);
+}

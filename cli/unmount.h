@@ -15,4 +15,8 @@ int unmount(const char *dir, bool lazy, struct err *err) MUST_USE;
 int mount_users(const struct mount_table *t, const struct mount_entry *e,
 		struct buf *ret) MUST_USE;
 
+/* Processes of other mount namespaces that still have it, as "sleep (pid 7)".
+ * Empty when there are none, or none can be seen. */
+int mount_elsewhere(const struct mount_entry *e, struct buf *ret) MUST_USE;
+
 #endif

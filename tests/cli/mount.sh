@@ -164,4 +164,21 @@ test_commands_on_a_dead_mount_say_so()
 	"$DERIVA" umount "$M"
 }
 
+test_umount_names_who_has_it_in_another_namespace()
+{
+	local pid said rc=0
+
+	unshare -rm sleep 60 &
+	pid=$!
+	wait_for grep -qx sleep "/proc/$pid/comm"
+	said=$("$DERIVA" umount "$M" 2>&1) || rc=$?
+	kill "$pid"
+	wait "$pid" || true
+	eq 1 "$rc"
+	has "sleep (pid $pid)" "$said"
+	not mountpoint -q "$M"
+	wait_for dead "$(tail -1 "$T/pids")"
+	mount_it
+}
+
 run_tests "$@"
