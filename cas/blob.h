@@ -76,8 +76,9 @@ int blob_each(struct blob *b,
 			uint64_t size),
 	      void *ctx) MUST_USE;
 /* Calls back for every object of the tree, parents first; a chunk that occurs
- * more than once is named as often. The callback returns 0 to go on, 1 to leave
- * out what is below this one, or -errno, which ends it. */
+ * more than once is named as often as nodes name it, each node once. The
+ * callback returns 0 to go on, 1 to leave out what is below this one, or
+ * -errno, which ends it. */
 typedef int (*blob_walk_fn)(void *ctx, enum obj_kind kind, const struct addr *a,
 			    uint64_t size);
 int blob_walk(struct store *s, const struct addr *a, blob_walk_fn fn,

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "core/map.h"
 #include "core/objects_doom.h"
 
 /* --- objects -------------------------------------------------------------- */
@@ -350,52 +351,86 @@ uint64_t blob_data(struct blob *b)
 	return b->size - MIN(c.holes, b->size);
 }
 
-/* In this leaf, from its offset off on: 1 and where, or 0. */
-static int seek_leaf(const struct node *n, uint64_t off, bool hole,
+/* Nodes that have been gone through. A tree may hold one node many times, and
+ * then as often as it likes what lies below: each is gone through once. Those
+ * of height 1 are as small as an entry is to remember. */
+static int first_time(struct map *seen, const struct addr *a)
+{
+	if (map_get(seen, a->b, ADDR_LEN))
+		return 0;
+	return map_put(seen, a->b, ADDR_LEN, seen, NULL) < 0 ? -ENOMEM : 1;
+}
+
+struct seek {
+	struct store *s;
+	bool hole;
+	struct map *seen; /* nodes that have none of it */
+};
+
+/* In this node, from its offset off on: 1 and where, or 0. */
+static int seek_node(struct seek *k, const struct node *n, uint64_t off,
 		     uint64_t *ret_off)
 {
+	const struct cached *child;
+	uint64_t start, within;
 	uint32_t i;
+	int rc;
 
 	for (i = node_find(n, off); i < n->count; i++) {
-		if (node_is_hole(&n->e[i]) == hole) {
-			*ret_off = MAX(off, node_start(n, i));
+		start = node_start(n, i);
+		within = off > start ? off - start : 0;
+		if (n->height == 1 || node_is_hole(&n->e[i])) {
+			if (node_is_hole(&n->e[i]) != k->hole)
+				continue;
+			*ret_off = start + within;
 			return 1;
 		}
+		rc = within || n->height < 3
+			     ? 1
+			     : first_time(k->seen, &n->e[i].addr);
+		if (rc > 0)
+			rc = blob_child(k->s, n, i, &child);
+		else if (rc == 0)
+			continue;
+		if (rc < 0)
+			return rc;
+		rc = seek_node(k, child->data, within, ret_off);
+		blob_put_node(k->s, child);
+		*ret_off += rc > 0 ? start : 0;
+		if (rc)
+			return rc;
 	}
 	return 0;
 }
 
 int blob_seek(struct blob *b, uint64_t off, bool hole, uint64_t *ret_off)
 {
-	const struct cached *c;
-	uint64_t base, at, size;
-	int rc;
+	struct seek k = {.s = b->s, .hole = hole};
+	uint64_t at = 0;
+	int rc = 0;
 
 	if (off >= b->size)
 		return -ENXIO;
-	while (b->node && off < b->size) {
-		rc = leaf_at(b, off, &c, &base);
-		if (rc)
-			return rc;
-		rc = seek_leaf(c->data, off - base, hole, &at);
-		size = ((const struct node *)c->data)->size;
-		blob_put_node(b->s, c);
-		if (rc) {
-			*ret_off = base + at;
-			return 0;
-		}
-		off = base + size;
+	if (b->node) {
+		k.seen = map_new();
+		rc = k.seen ? seek_node(&k, b->node->data, off, &at) : -ENOMEM;
+		map_free(k.seen);
+	} else if (!hole) {
+		at = off;
+		rc = 1;
 	}
-	if (b->node && !hole)
+	if (rc < 0)
+		return rc;
+	if (!rc && !hole)
 		return -ENXIO;
-	*ret_off = hole ? b->size : off; /* the end of a file is a hole */
+	*ret_off = rc ? at : b->size; /* the end of a file is a hole */
 	return 0;
 }
 
 /* --- objects of a tree ---------------------------------------------------- */
 
-static int walk(struct store *s, const struct node *n, blob_walk_fn fn,
-		void *ctx)
+static int walk(struct store *s, const struct node *n, struct map *seen,
+		blob_walk_fn fn, void *ctx)
 {
 	enum obj_kind kind = n->height == 1 ? OBJ_CHUNK : OBJ_NODE;
 	const struct node_entry *e;
@@ -407,7 +442,11 @@ static int walk(struct store *s, const struct node *n, blob_walk_fn fn,
 		e = &n->e[i];
 		if (node_is_hole(e))
 			continue;
-		rc = fn(ctx, kind, &e->addr, e->size);
+		rc = kind == OBJ_CHUNK ? 1 : first_time(seen, &e->addr);
+		if (rc > 0)
+			rc = fn(ctx, kind, &e->addr, e->size);
+		else if (rc == 0)
+			continue;
 		if (rc < 0)
 			return rc;
 		if (rc || kind == OBJ_CHUNK)
@@ -415,7 +454,7 @@ static int walk(struct store *s, const struct node *n, blob_walk_fn fn,
 		rc = blob_child(s, n, i, &child);
 		if (rc)
 			return rc;
-		rc = walk(s, child->data, fn, ctx);
+		rc = walk(s, child->data, seen, fn, ctx);
 		blob_put_node(s, child);
 		if (rc)
 			return rc;
@@ -426,6 +465,7 @@ static int walk(struct store *s, const struct node *n, blob_walk_fn fn,
 int blob_walk(struct store *s, const struct addr *a, blob_walk_fn fn, void *ctx)
 {
 	CLEANUP(blob_closep) struct blob *b = NULL;
+	struct map *seen;
 	int rc = blob_open(s, a, &b);
 
 	if (rc)
@@ -433,7 +473,12 @@ int blob_walk(struct store *s, const struct addr *a, blob_walk_fn fn, void *ctx)
 	rc = fn(ctx, b->node ? OBJ_NODE : OBJ_CHUNK, a, b->size);
 	if (rc < 0)
 		return rc;
-	return rc || !b->node ? 0 : walk(s, b->node->data, fn, ctx);
+	if (rc || !b->node)
+		return 0;
+	seen = map_new();
+	rc = seen ? walk(s, b->node->data, seen, fn, ctx) : -ENOMEM;
+	map_free(seen);
+	return rc;
 }
 
 static int is_there(void *ctx, enum obj_kind kind, const struct addr *a,

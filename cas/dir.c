@@ -9,6 +9,7 @@
 
 #include "cas/blob.h"
 #include "cas/dir_page.h"
+#include "core/map.h"
 
 struct level {
 	struct buf page;
@@ -334,22 +335,45 @@ int dir_each(struct store *s, const struct addr *a,
 	return root_valid(&page) ? each_page(&x, &page) : -EBADMSG;
 }
 
+/* Directories may hold the same ones many times: each is looked at once. */
+struct complete {
+	struct store *s;
+	struct map *seen;
+};
+
+static int all_there(struct complete *c, const struct addr *a);
+
 static int entry_there(void *ctx, const struct dir_entry *e)
 {
+	struct complete *c = ctx;
 	int rc = 1;
 
 	if (e->type == DIR_FILE || e->type == DIR_EXEC)
-		rc = blob_complete(ctx, &e->addr);
+		rc = blob_complete(c->s, &e->addr);
 	else if (e->type == DIR_DIR)
-		rc = dir_complete(ctx, &e->addr);
+		rc = all_there(c, &e->addr);
 	return rc > 0 ? 0 : rc < 0 ? rc : -ENOENT;
+}
+
+static int all_there(struct complete *c, const struct addr *a)
+{
+	int rc;
+
+	if (map_get(c->seen, a->b, ADDR_LEN))
+		return 1;
+	if (map_put(c->seen, a->b, ADDR_LEN, c, NULL) < 0)
+		return -ENOMEM;
+	rc = dir_each(c->s, a, entry_there, c);
+	return rc == -ENOENT ? 0 : rc < 0 ? rc : 1;
 }
 
 int dir_complete(struct store *s, const struct addr *a)
 {
-	int rc = dir_each(s, a, entry_there, s);
+	struct complete c = {s, map_new()};
+	int rc = c.seen ? all_there(&c, a) : -ENOMEM;
 
-	return rc == -ENOENT ? 0 : rc < 0 ? rc : 1;
+	map_free(c.seen);
+	return rc;
 }
 
 /* The child that would hold the name. 0: none, it is behind the last. */

@@ -10,7 +10,7 @@
 #include "cas/dir_page.h"
 #include "cas/node.h"
 
-#define DEPTH_MAX 200 /* nodes: 63 levels; directories nest deeper */
+#define DEPTH_MAX 1024 /* directories nest 200 deep, each of some pages */
 
 /* In f->nodes: that it is known, and the bits. */
 static const char known[4];
@@ -91,6 +91,8 @@ static int need_inner(struct walk *w, const struct addr *a, enum obj_kind kind)
 
 	if (was && (was == known || !w->list))
 		return (int)(was - known);
+	if (was && map_get(w->listed, a->b, ADDR_LEN))
+		return (int)(was - known); /* what is bad below is listed */
 	if (w->depth >= DEPTH_MAX)
 		return NEED_DAMAGED; /* no writer of ours nests so deep */
 	rc = store_get(w->f->store, a, NULL, &b);
@@ -103,6 +105,9 @@ static int need_inner(struct walk *w, const struct addr *a, enum obj_kind kind)
 	w->depth--;
 	if (rc >= 0 && map_put(w->f->nodes, a->b, ADDR_LEN,
 			       (void *)(uintptr_t)(known + rc), NULL) < 0)
+		return -ENOMEM;
+	if (rc > 0 && w->list &&
+	    map_put(w->listed, a->b, ADDR_LEN, w, NULL) < 0)
 		return -ENOMEM;
 	return rc;
 }

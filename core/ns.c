@@ -195,6 +195,13 @@ int ns_readlink(struct ns *ns, uint64_t at, uint64_t ino, struct buf *ret)
 	return ns_target(ns, at, ino, ret);
 }
 
+static bool is_dots(const char *name, size_t len)
+{
+	return (len == 1 && name[0] == '.') ||
+	       (len == 2 && name[0] == '.' && name[1] == '.');
+}
+
+/* Names that could never have come to be are damage, and not for the kernel. */
 static int list_rows(struct ns *ns, uint64_t at, struct stmt *st,
 		     int (*fn)(void *ctx, const struct ns_entry *e), void *ctx)
 {
@@ -205,7 +212,8 @@ static int list_rows(struct ns *ns, uint64_t at, struct stmt *st,
 
 	while ((rc = stmt_step(st)) > 0) {
 		p = stmt_col_blob(st, 0, &e.len);
-		if (!e.len || e.len > NS_NAME_MAX)
+		if (!e.len || e.len > NS_NAME_MAX || memchr(p, '/', e.len) ||
+		    memchr(p, '\0', e.len) || is_dots(p, e.len))
 			return -EUCLEAN;
 		memcpy(name, p, e.len);
 		name[e.len] = '\0';

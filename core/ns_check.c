@@ -64,6 +64,11 @@ static const struct rule rules[] = {
 	 " OR v.mode <> i.mode OR v.uid <> i.uid OR v.gid <> i.gid"
 	 " OR v.rdev <> i.rdev OR v.size <> i.size"
 	 " OR v.address IS NOT i.address OR v.content <> i.version)"},
+	{"a name is none that could be (directory %lld, inode %lld, change "
+	 "%lld)",
+	 "SELECT parent, ino, born FROM entry WHERE length(name) NOT BETWEEN 1"
+	 " AND 255 OR typeof(name) <> 'blob' OR instr(name, x'2f')"
+	 " OR instr(name, x'00') OR name IN (x'2e', x'2e2e')"},
 	{"a regular file has no address, or something else one (inode %lld, "
 	 "change %lld)",
 	 "SELECT ino, born, 0 FROM version WHERE"

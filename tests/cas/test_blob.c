@@ -526,13 +526,62 @@ START_TEST(blob_edit_in_the_middle_keeps_the_rest)
 }
 END_TEST
 
+static int count_all(void *ctx, enum obj_kind kind, const struct addr *a,
+		     uint64_t size)
+{
+	(*(uint64_t *)ctx)++;
+	return 0;
+}
+
+/* A tree in which each node holds the one below twice has more ways through it
+ * than anybody could go. */
+START_TEST(blob_each_shared_node_is_gone_through_once)
+{
+	char *dir;
+	struct store *s = new_store(&dir);
+	uint64_t size = CHUNK_MIN + 1000, n = 0, at;
+	struct addr child, a;
+	struct buf node = BUF_INIT;
+	struct blob *b;
+	uint32_t h;
+	uint8_t *p = random_bytes(size, 9);
+
+	child = put_all(s, p, size);
+	free(p);
+	for (h = 1; h <= 40; h++, size *= 2) {
+		node_begin(&node);
+		node_add(&node, &child, size);
+		node_add(&node, &child, size);
+		node_end(&node, h, 2);
+		ck_assert_int_eq(store_put(s, OBJ_NODE, node.data, node.len,
+					   &a),
+				 0);
+		child = a;
+	}
+	ck_assert_int_eq(blob_walk(s, &a, count_all, &n), 0);
+	ck_assert_uint_eq(n, 40 + 2);
+	ck_assert_int_eq(blob_complete(s, &a), 1);
+	ck_assert_int_eq(blob_open(s, &a, &b), 0);
+	ck_assert_uint_eq(blob_size(b), size);
+	ck_assert_int_eq(blob_seek(b, 12345, true, &at), 0);
+	ck_assert_uint_eq(at, size);
+	ck_assert_int_eq(blob_seek(b, 12345, false, &at), 0);
+	ck_assert_uint_eq(at, 12345);
+	blob_close(b);
+	buf_done(&node);
+	drop_store(s, dir);
+}
+END_TEST
+
 TESTS("blob", blob_address_does_not_depend_on_how_it_was_written,
       blob_written_byte_by_byte_is_the_same,
       blob_up_to_the_first_cut_is_its_b3sum,
       blob_zeros_are_zeros_however_they_are_written,
       blob_sizes_reach_two_to_the_63_less_one_and_no_further,
       blob_each_and_walk_name_every_entry_and_object,
-      blob_seek_finds_holes_and_data, blob_open_refuses_what_is_no_content,
+      blob_seek_finds_holes_and_data,
+      blob_each_shared_node_is_gone_through_once,
+      blob_open_refuses_what_is_no_content,
       blob_trees_that_do_not_fit_together_are_ebadmsg,
       blob_with_a_part_missing_is_enoent_there_only,
       blob_put_fd_reads_sparse_files, blob_checked_writer_heals_every_part,

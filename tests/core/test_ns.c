@@ -654,6 +654,12 @@ START_TEST(ns_totals_follow_what_is_there)
 }
 END_TEST
 
+static int no_entry(void *ctx, const struct ns_entry *e)
+{
+	ck_assert_ptr_null(memchr(e->name, '/', e->len));
+	return 0;
+}
+
 START_TEST(ns_damaged_rows_are_euclean)
 {
 	struct ns_attr a;
@@ -662,6 +668,19 @@ START_TEST(ns_damaged_rows_are_euclean)
 	fixture_open(&f);
 	ino = make_file(&f, NS_ROOT, "a");
 	make_file(&f, NS_ROOT, "b");
+	run_sql(&f, "UPDATE entry SET name = x'612f62' WHERE ino = 3");
+	ck_assert_int_eq(ns_list(f.ns, NS_NOW, NS_ROOT, NULL, 0, no_entry,
+				 NULL),
+			 -EUCLEAN);
+	run_sql(&f, "UPDATE entry SET name = x'610062' WHERE ino = 3");
+	ck_assert_int_eq(ns_list(f.ns, NS_NOW, NS_ROOT, NULL, 0, no_entry,
+				 NULL),
+			 -EUCLEAN);
+	run_sql(&f, "UPDATE entry SET name = x'2e2e' WHERE ino = 3");
+	ck_assert_int_eq(ns_list(f.ns, NS_NOW, NS_ROOT, NULL, 0, no_entry,
+				 NULL),
+			 -EUCLEAN);
+	run_sql(&f, "UPDATE entry SET name = x'62' WHERE ino = 3");
 	run_sql(&f, "UPDATE inode SET address = x'00' WHERE ino = 2");
 	ck_assert_int_eq(ns_getattr(f.ns, NS_NOW, ino, &a), -EUCLEAN);
 	run_sql(&f, "DELETE FROM inode WHERE ino = 3");
