@@ -39,6 +39,7 @@ static int lookup_view(struct fs *fs, struct node *dir, const char *name,
 	v = view_find(dir->view, name, strlen(name));
 	if (!v)
 		return -ENOENT;
+	view_saw(v);
 	if (v->tree) {
 		struct tree_at at;
 

@@ -312,6 +312,32 @@ static void compare(struct eval *ev, const struct task *j, struct result *res)
 			 j->label);
 }
 
+struct unread {
+	struct observed *rows;
+	const struct addr *recipe;
+	unsigned count;
+};
+
+#define UNREAD_MAX 100 /* that are told of one result */
+
+static int put_unread(void *ctx, const struct canon_input *in)
+{
+	struct unread *u = ctx;
+
+	if (++u->count > UNREAD_MAX)
+		return 0;
+	return observed_put_unread(u->rows, u->recipe, in->path, in->path_len);
+}
+
+/* The audit of a recipe that lists its inputs. */
+static int keep_unread(struct eval *ev, const struct task *j)
+{
+	struct unread u = {ev->observed, &j->recipe, 0};
+	int r = observed_clear_unread(ev->observed, &j->recipe);
+
+	return r < 0 ? r : task_unread(j, put_unread, &u);
+}
+
 static int keep_result(struct eval *ev, struct task *j, struct result *res)
 {
 	int r;
@@ -325,6 +351,8 @@ static int keep_result(struct eval *ev, struct task *j, struct result *res)
 				       j->canon.len);
 	if (r >= 0 && j->observe)
 		r = observe_keep(j->observe);
+	if (r >= 0 && j->work)
+		r = keep_unread(ev, j);
 	if (r >= 0)
 		r = results_put(ev->results, res);
 	ev->host.wrote(ev->host.ctx);

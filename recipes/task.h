@@ -91,6 +91,10 @@ int resolve_dir(struct eval *ev, struct target *t, bool settled,
  * other's way, and *ret_in is one of them. */
 int task_build_views(struct store *s, struct task *j,
 		     const struct canon_input **ret_in) MUST_USE;
+/* Calls fn for each input that was not looked up. */
+int task_unread(const struct task *j,
+		int (*fn)(void *ctx, const struct canon_input *in),
+		void *ctx) MUST_USE;
 /* Chooses the name of $out. */
 void task_name_output(struct task *j, const char *name);
 

@@ -67,22 +67,69 @@ static int place(struct store *s, struct view_node *root, const char *path,
 
 /* /w and one /d for each level is where the command works; an input that
  * climbs k levels lies k levels above. "." is that directory itself. */
+static int path_in_work(const struct task *j, const struct canon_input *in,
+			struct buf *ret)
+{
+	unsigned up = levels_of(in), i;
+	bool here = !strcmp(in->path, ".");
+
+	for (i = up; i < j->depth; i++)
+		buf_str(ret, i + 1 < j->depth || !here ? "d/" : "d");
+	if (!here)
+		buf_add(ret, in->path + 3 * up, in->path_len - 3 * up);
+	return buf_err(ret);
+}
+
 static int place_input(struct store *s, struct task *j,
 		       const struct canon_input *in)
 {
 	CLEANUP_BUF struct buf at = BUF_INIT;
-	unsigned up = levels_of(in), i;
-	bool here = !strcmp(in->path, ".");
+	int r;
 
 	if (*in->path == '/')
 		return place(s, j->root, in->path + 1, in->path_len - 1, in);
-	for (i = up; i < j->depth; i++)
-		buf_str(&at, i + 1 < j->depth || !here ? "d/" : "d");
-	if (!here)
-		buf_add(&at, in->path + 3 * up, in->path_len - 3 * up);
-	if (buf_err(&at) < 0)
-		return -ENOMEM;
-	return place(s, j->work, buf_cstr(&at), at.len, in);
+	r = path_in_work(j, in, &at);
+	return r < 0 ? r : place(s, j->work, buf_cstr(&at), at.len, in);
+}
+
+/* Whether the command looked at what lies there, or at the directory that it
+ * is taken in with. */
+static bool was_seen(const struct view_node *top, const char *path)
+{
+	const struct view_node *n = top;
+	const char *slash;
+
+	for (; *path && !n->tree; path = *slash ? slash + 1 : slash) {
+		slash = strchrnul(path, '/');
+		n = view_find(n, path, (size_t)(slash - path));
+		if (!n)
+			return true;
+	}
+	return n == top || n->seen;
+}
+
+int task_unread(const struct task *j,
+		int (*fn)(void *ctx, const struct canon_input *in), void *ctx)
+{
+	const struct canon_input *in;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r >= 0 && i < j->ninputs; i++) {
+		CLEANUP_BUF struct buf at = BUF_INIT;
+
+		in = &j->inputs[i];
+		if (in->empty)
+			continue;
+		if (*in->path == '/') {
+			r = was_seen(j->root, in->path + 1) ? 0 : fn(ctx, in);
+			continue;
+		}
+		r = path_in_work(j, in, &at);
+		if (r >= 0 && !was_seen(j->work, buf_cstr(&at)))
+			r = fn(ctx, in);
+	}
+	return r;
 }
 
 static int make_cwd(struct task *j)

@@ -20,6 +20,7 @@ struct view_node {
 	bool dir;
 	bool tree; /* a leaf that is a directory object */
 	bool executable;
+	bool seen; /* of a leaf: it was looked up */
 	struct addr addr; /* of a leaf */
 	uint64_t size;
 	struct view_node **children; /* sorted by name */
@@ -43,6 +44,9 @@ int view_add_tree(struct view_node *root, const char *path, size_t len,
 const struct view_node *view_tree(const struct view_node *root,
 				  const char **path, size_t *len);
 int view_add_dir(struct view_node *root, const char *path, size_t len) MUST_USE;
+/* Notes that a leaf was looked up: the one thing that changes. Under a lock of
+ * the caller's. */
+void view_saw(const struct view_node *v);
 const struct view_node *view_find(const struct view_node *dir, const char *name,
 				  size_t len);
 

@@ -8,12 +8,14 @@
 
 #include "core/clock.h"
 #include "recipes/canon.h"
+#include "recipes/observe_why.h"
 #include "recipes/target.h"
 
 struct why {
 	struct eval *ev;
 	struct derived d;
 	struct canon_decoded *now, *before;
+	struct trace *saw, *saw_before; /* of observed inputs */
 	struct buf *out;
 };
 
@@ -42,14 +44,17 @@ static void add_time(struct buf *b, int64_t ns)
 }
 
 static int load(struct eval *ev, const struct addr *recipe,
-		struct canon_decoded **ret)
+		struct canon_decoded **ret, struct trace **ret_saw)
 {
 	CLEANUP_BUF struct buf bytes = BUF_INIT;
+	struct addr key;
 	int r;
 
 	if (addr_is_zero(recipe))
 		return -ENOENT;
-	r = results_get_recipe(ev->results, recipe, &bytes);
+	r = trace_load(ev, recipe, &key, ret_saw);
+	if (r >= 0)
+		r = results_get_recipe(ev->results, &key, &bytes);
 	return r < 0 ? r : canon_decode(bytes.data, bytes.len, ret);
 }
 
@@ -99,6 +104,18 @@ static void tell_made(struct why *w)
 		add_addr(w->out, &c->inputs[i].addr);
 		buf_u8(w->out, '\n');
 	}
+	if (c->observed)
+		trace_tell(w->saw, c->depth, w->out);
+}
+
+static int tell_unread(void *ctx, const char *path, size_t len)
+{
+	struct buf *out = ctx;
+
+	buf_str(out, "never read: ");
+	buf_add(out, path, len);
+	buf_str(out, " (an input that the command did not look at)\n");
+	return buf_err(out);
 }
 
 /* Inputs by what a person would call the same one: name and path, or position
@@ -245,6 +262,9 @@ static int tell_reason(struct why *w)
 	if (!same_values(now->env, now->nenv, then->env, then->nenv) && ++told)
 		buf_str(w->out, "because: the environment changed\n");
 	r = tell_inputs(w, now, then, &told);
+	if (r >= 0 && now->observed && then->observed)
+		r = trace_compare(w->saw, w->saw_before, now->depth, w->out,
+				  &told);
 	if (r >= 0 && !told)
 		buf_str(w->out, "because: it was asked to run again\n");
 	return r;
@@ -300,6 +320,7 @@ int eval_why(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 {
 	CLEANUP(canon_decoded_freep) struct canon_decoded *now = NULL;
 	CLEANUP(canon_decoded_freep) struct canon_decoded *before = NULL;
+	CLEANUP(trace_freep) struct trace *saw = NULL, *saw_before = NULL;
 	CLEANUP_BUF struct buf message = BUF_INIT;
 	struct why w = {.ev = ev, .out = ret};
 	struct ns_attr recipe;
@@ -331,16 +352,21 @@ int eval_why(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 		add_time(ret, w.d.since_ns);
 		buf_u8(ret, '\n');
 	}
-	if (load(ev, &w.d.recipe, &now) < 0)
+	if (load(ev, &w.d.recipe, &now, &saw) < 0)
 		return buf_err(ret); /* it did not get as far as running */
-	if (load(ev, &w.d.before, &before) < 0)
+	if (load(ev, &w.d.before, &before, &saw_before) < 0)
 		before = NULL;
 	w.now = now;
 	w.before = before;
+	w.saw = saw;
+	w.saw_before = saw_before;
 	buf_str(ret, "recipe: ");
 	add_addr(ret, &w.d.recipe);
 	buf_u8(ret, '\n');
 	tell_made(&w);
+	r = observed_each_unread(ev->observed, &w.d.recipe, tell_unread, ret);
+	if (r < 0)
+		return r;
 	tell_result(&w);
 	r = tell_reason(&w);
 	return r < 0 ? r : buf_err(ret);

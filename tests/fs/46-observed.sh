@@ -65,7 +65,7 @@ END
 	content 1 x
 	echo 2 >"$M/d/a" # content is no listing
 	content 1 x
-	grep -q '^ran: ' "$M/.deriva/why/x"
+	ran x
 	mv "$M/d/a" "$M/d/b"
 	content 1 x
 	echo 3 >"$M/d/c"
