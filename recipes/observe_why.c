@@ -66,7 +66,8 @@ int trace_load(struct eval *ev, const struct addr *recipe, struct addr *ret_key,
 	return 0;
 }
 
-/* --- telling --------------------------------------------------------------- */
+/* --- telling ---------------------------------------------------------------
+ */
 
 /* "lw/d/../x" as a path from the recipe's directory, or from the root. */
 static void add_path(const struct buf *question, unsigned depth,
@@ -202,9 +203,9 @@ int trace_compare(const struct trace *now, const struct trace *then,
 	for (i = now->count; r >= 0 && i-- > 0;) {
 		s = &now->v[i];
 		old = map_get(m, s->question.data, s->question.len);
-		if (!old || (old->answer.len == s->answer.len &&
-			     !memcmp(old->answer.data, s->answer.data,
-				     s->answer.len)))
+		if (!old ||
+		    (old->answer.len == s->answer.len &&
+		     !memcmp(old->answer.data, s->answer.data, s->answer.len)))
 			continue;
 		tell_change(s, old, depth, out);
 		++*told;

@@ -20,7 +20,7 @@ struct view_node {
 	bool dir;
 	bool tree; /* a leaf that is a directory object */
 	bool executable;
-	bool seen; /* of a leaf: it was looked up */
+	bool seen;	  /* of a leaf: it was looked up */
 	struct addr addr; /* of a leaf */
 	uint64_t size;
 	struct view_node **children; /* sorted by name */
