@@ -388,6 +388,12 @@ static int child_of(struct dir_page *p, const char *name, size_t len,
 	return rc;
 }
 
+/* A page that is lost does not say that the name is not there. */
+static int there(int rc)
+{
+	return rc == -ENOENT ? -ENODATA : rc;
+}
+
 int dir_find(struct store *s, const struct addr *a, const char *name,
 	     size_t len, struct buf *ret_page, struct dir_entry *ret)
 {
@@ -396,7 +402,7 @@ int dir_find(struct store *s, const struct addr *a, const char *name,
 	struct dir_entry e;
 	int rc, d;
 
-	rc = open_page(s, a, ret_page, &page);
+	rc = there(open_page(s, a, ret_page, &page));
 	if (!rc && !root_valid(&page))
 		rc = -EBADMSG;
 	while (!rc && page.height) {
@@ -404,11 +410,10 @@ int dir_find(struct store *s, const struct addr *a, const char *name,
 		rc = child_of(&parent, name, len, &child);
 		if (rc <= 0)
 			return rc ? rc : -ENOENT;
-		rc = open_child(s, &parent, &child, ret_page, &page);
+		rc = there(open_child(s, &parent, &child, ret_page, &page));
 	}
-	if (rc) /* a page that is lost does not say that the name is not there
-		 */
-		return rc == -ENOENT ? -EBADMSG : rc;
+	if (rc)
+		return rc;
 	while ((rc = dir_page_next(&page, &e)) > 0) {
 		d = dir_name_cmp(name, len, e.name, e.name_len);
 		if (d < 0)

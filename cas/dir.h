@@ -52,8 +52,8 @@ int dir_each(struct store *s, const struct addr *a,
 /* Whether all that it holds, files and directories below, is there: 1 or 0. */
 int dir_complete(struct store *s, const struct addr *a) MUST_USE;
 /* One name, in time of the tree's height. ret_page owns the bytes that the
- * entry points into. -ENOENT: no such name; -EBADMSG: also for a part that is
- * missing. */
+ * entry points into. -ENOENT: no such name; -ENODATA: a part is missing, as
+ * when it was dropped. */
 int dir_find(struct store *s, const struct addr *a, const char *name,
 	     size_t len, struct buf *ret_page, struct dir_entry *ret) MUST_USE;
 

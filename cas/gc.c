@@ -29,6 +29,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "cas/evict.h"
 #include "cas/gc_mark.h"
 #include "cas/gc_packs.h"
 #include "cas/holds.h"
@@ -53,7 +54,7 @@ struct gc {
 	struct gc_packs *packs;
 	struct marker *marker;
 	struct survey *survey; /* since all were doomed */
-	struct addrset *gone;  /* dry: versions that would be let go of */
+	struct addrset *gone;  /* dry: versions and outputs that would go */
 	struct version_id let_go[ROWS];
 	size_t nlet_go;
 	int lock_fd;
@@ -188,6 +189,55 @@ static int on_expired(void *ctx, uint64_t ino, uint64_t born)
 	return g->nlet_go == ROWS ? let_go_some(g) : 0;
 }
 
+static struct addr output_key(const struct addr *recipe,
+			      const struct addr *output)
+{
+	struct addr a;
+	size_t i;
+
+	for (i = 0; i < ADDR_LEN; i++)
+		a.b[i] = recipe->b[i] ^ output->b[i];
+	return a;
+}
+
+static int on_evicted(void *ctx, const struct budget_row *row)
+{
+	struct addr key = output_key(&row->recipe, &row->addr);
+	struct gc *g = ctx;
+	int rc;
+
+	tell(g, "dropping results", ++g->report.results, 0);
+	if (!g->o->dry)
+		return 0;
+	rc = addrset_add(g->gone, &key);
+	return MIN(rc, 0);
+}
+
+static bool evict_stop(void *ctx)
+{
+	return stopped(ctx);
+}
+
+static int evict(struct gc *g, uint64_t budget)
+{
+	const struct evict_options o = {
+		.budget = budget,
+		.dry = g->o->dry,
+		.stop = evict_stop,
+		.gone = on_evicted,
+		.ctx = g,
+	};
+	struct eviction e = {0};
+	int rc = evict_measure(g->s, evict_stop, g);
+
+	if (!rc)
+		rc = evict_run(g->s, dooms_reader(g->d), &o, &e);
+	g->report.result_bytes = e.bytes;
+	if (budget && e.kept > budget)
+		g->report.over = e.kept - budget;
+	return rc;
+}
+
 static int expire(struct gc *g)
 {
 	struct db *db = store_db(g->s);
@@ -204,14 +254,15 @@ static int expire(struct gc *g)
 				    clock_now_ns(), on_expired, g);
 	if (!rc && g->nlet_go)
 		rc = let_go_some(g);
-	return rc;
+	return rc ? rc : evict(g, settings.budget);
 }
 
 /* --- 1, 4: marking ------------------------------------------------------- */
 
 static bool is_gone(const struct gc *g, const struct root *r)
 {
-	struct addr key = version_key(r->ino, r->born);
+	struct addr key = r->born ? version_key(r->ino, r->born)
+				  : output_key(&r->recipe, &r->addr);
 
 	return addrset_has(g->gone, &key);
 }
@@ -226,7 +277,7 @@ static int mark_root(void *ctx, const struct root *r)
 		tell(g, "looking at what is needed", marker_count(g->marker),
 		     g->total);
 	}
-	if (r->born && g->gone && is_gone(g, r))
+	if (g->gone && is_gone(g, r))
 		return 0;
 	return marker_add(g->marker, &r->addr);
 }

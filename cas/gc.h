@@ -1,6 +1,7 @@
 /* cas/gc.h - collection: objects that nothing needs go, while others write.
  *
- * Versions beyond what the store's setting keeps are let go of first. What is
+ * Versions beyond what the store's setting keeps are let go of first, and bytes
+ * of results over its budget (cas/evict.h). What is
  * needed is then: all that rows refer to (core/roots.h), journals, what some
  * process has open or is taking in (cas/holds.h), and what those need in turn.
  * The essay is in gc.c.
@@ -17,7 +18,7 @@
 #include "cas/store.h"
 
 struct gc_options {
-	bool dry;	  /* nothing is changed: only counted */
+	bool dry;	  /* nothing goes: only counted */
 	unsigned percent; /* a pack with that much waste is rewritten */
 	int64_t spare_ns; /* packs written to since then keep all they have */
 	int64_t patience_ns; /* for those who are taking something in */
@@ -31,6 +32,9 @@ struct gc_options {
 
 struct gc_report {
 	uint64_t versions;	 /* that were let go of, by the setting */
+	uint64_t results;	 /* that were dropped, over the budget */
+	uint64_t result_bytes;	 /* of those */
+	uint64_t over;		 /* bytes over it that cannot be dropped */
 	uint64_t objects, bytes; /* that went; stored */
 	uint64_t live;		 /* objects that stay */
 	uint64_t packs_removed, packs_rewritten;

@@ -68,22 +68,26 @@ static void clear(struct line *l)
 
 static void print_json(const struct gc_report *r, bool dry)
 {
-	printf("{\"dry\":%s,\"versions\":%" PRIu64 ",\"objects\":%" PRIu64
-	       ",\"bytes\":%" PRIu64 ",\"live\":%" PRIu64
-	       ",\"packs_removed\":%" PRIu64 ",\"packs_rewritten\":%" PRIu64
-	       ",\"freed\":%" PRIu64 ",\"waste\":%" PRIu64 ",\"busy\":%u}\n",
-	       dry ? "true" : "false", r->versions, r->objects, r->bytes,
-	       r->live, r->packs_removed, r->packs_rewritten, r->freed, r->left,
-	       r->busy);
+	printf("{\"dry\":%s,\"versions\":%" PRIu64 ",\"results\":%" PRIu64
+	       ",\"result_bytes\":%" PRIu64 ",\"over\":%" PRIu64
+	       ",\"objects\":%" PRIu64 ",\"bytes\":%" PRIu64
+	       ",\"live\":%" PRIu64 ",\"packs_removed\":%" PRIu64
+	       ",\"packs_rewritten\":%" PRIu64 ",\"freed\":%" PRIu64
+	       ",\"waste\":%" PRIu64 ",\"busy\":%u}\n",
+	       dry ? "true" : "false", r->versions, r->results, r->result_bytes,
+	       r->over, r->objects, r->bytes, r->live, r->packs_removed,
+	       r->packs_rewritten, r->freed, r->left, r->busy);
 }
 
 static void print_text(const struct gc_report *r, bool dry)
 {
-	char freed[32], bytes[32], left[32];
+	char freed[32], bytes[32], left[32], results[32], over[32];
 
 	size_format(r->freed, freed, sizeof(freed));
 	size_format(r->bytes, bytes, sizeof(bytes));
 	size_format(r->left, left, sizeof(left));
+	size_format(r->result_bytes, results, sizeof(results));
+	size_format(r->over, over, sizeof(over));
 	printf("%s%s: %" PRIu64 " objects (%s) that nothing needs; packs: "
 	       "%" PRIu64 " removed, %" PRIu64 " rewritten\n",
 	       dry ? "would free " : "freed ", freed, r->objects, bytes,
@@ -92,6 +96,14 @@ static void print_text(const struct gc_report *r, bool dry)
 		printf("%s%" PRIu64 " old versions, beyond what the setting "
 		       "keeps\n",
 		       dry ? "would let go of " : "let go of ", r->versions);
+	if (r->results)
+		printf("%s%" PRIu64 " results (%s), over the budget: they are "
+		       "computed again when somebody reads them\n",
+		       dry ? "would drop " : "dropped ", r->results, results);
+	if (r->over)
+		printf("%s over the budget %s: pinned, open, or not known to "
+		       "be reproducible\n",
+		       over, dry ? "would stay" : "stay");
 	printf("%s%" PRIu64 " objects, and %s of waste that %s worth "
 	       "rewriting yet\n",
 	       dry ? "would keep " : "kept ", r->live, left,

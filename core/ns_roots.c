@@ -9,6 +9,7 @@ static const struct root_query queries[] = {
 		3,
 		{0, 0, 0, 0},
 		true,
+		false,
 	},
 	{
 		"SELECT address, branch, ino FROM inode"
@@ -16,6 +17,7 @@ static const struct root_query queries[] = {
 		" ORDER BY branch, ino LIMIT ?3",
 		2,
 		{0, 0, 0, 0},
+		false,
 		false,
 	},
 };

@@ -171,8 +171,9 @@ static int list_tables(struct db *db, struct buf *ret)
 static const char *const totals[] = {
 	"DELETE FROM result_total",
 	"INSERT INTO result_total SELECT 1, count(*),"
-	" coalesce(sum(error <> 0), 0), coalesce(sum(size), 0),"
-	" coalesce(sum(size * (dropped = 0)), 0), coalesce(sum(uses), 0),"
+	" coalesce(sum(error <> 0), 0), coalesce(sum(max(bytes, 0)), 0),"
+	" coalesce(sum(max(bytes, 0) * (dropped = 0)), 0),"
+	" coalesce(sum(uses), 0),"
 	" coalesce(sum(wall), 0), coalesce(sum(uses * wall), 0) FROM result",
 };
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "core/budget.h"
 #include "core/journal.h"
 #include "core/stmts.h"
 
@@ -42,17 +43,21 @@ static const char *const sql[N_STMTS] = {
 	[RESULT_PUT] =
 		"INSERT INTO result(recipe, error, executable,"
 		" reproducible, address, size, wall, cpu, memory, time, text,"
-		" text_size, uses, last_use, message) VALUES (?1, ?2, ?3, ?4,"
-		" ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+		" text_size, uses, last_use, message, bytes, worth)"
+		" VALUES (?1, ?2, ?3, ?4,"
+		" ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,"
+		" ?16, " BUDGET_WORTH("?7", "?13", "?16") ")"
 		" ON CONFLICT(recipe) DO UPDATE SET error = ?2,"
 		" executable = ?3, reproducible = ?4, address = ?5, size = ?6,"
 		" wall = ?7, cpu = ?8, memory = ?9, time = ?10, text = ?11,"
 		" text_size = ?12, uses = ?13, last_use = ?14, message = ?15,"
-		" dropped = 0",
+		" dropped = 0, bytes = ?16,"
+		" worth = excluded.worth",
 	[RESULT_GET] =
 		"SELECT " RESULT_COLUMNS " FROM result WHERE recipe = ?1",
 	[RESULT_USED] =
-		"UPDATE result SET uses = uses + 1, last_use = ?2"
+		"UPDATE result SET uses = uses + 1, last_use = ?2,"
+		" worth = " BUDGET_WORTH("wall", "uses + 1", "bytes")
 		" WHERE recipe = ?1 RETURNING uses",
 	[RESULT_FORGET] =
 		"DELETE FROM result WHERE recipe = ?1 AND error <> 0",
@@ -267,6 +272,7 @@ int results_put(struct results *r, const struct result *result)
 		stmt_text(st, 15, result->message, len);
 	else
 		stmt_null(st, 15);
+	stmt_int(st, 16, result->is_dir ? -1 : (int64_t)result->size);
 	return stmt_run(st);
 }
 

@@ -112,7 +112,8 @@ int results_rollback(struct results *r, uint64_t to) MUST_USE;
 int results_drop(struct results *r, const struct addr *recipe) MUST_USE;
 
 struct result_totals {
-	uint64_t results, failures, bytes, uses;
+	uint64_t results, failures, uses;
+	uint64_t bytes;		   /* of outputs: core/budget.h */
 	uint64_t kept;		   /* of the bytes, those not dropped */
 	int64_t wall_ns, saved_ns; /* cost of all runs; uses times cost */
 };

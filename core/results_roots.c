@@ -4,11 +4,12 @@
  * computation gave last; of one that was dropped the bytes are not kept. */
 static const struct root_query queries[] = {
 	{
-		"SELECT address, rowid FROM result WHERE rowid > ?1"
+		"SELECT address, rowid, recipe FROM result WHERE rowid > ?1"
 		" AND dropped = 0 ORDER BY rowid LIMIT ?2",
 		1,
 		{0, 0, 0, 0},
 		false,
+		true,
 	},
 	{
 		"SELECT text, rowid FROM result WHERE rowid > ?1"
@@ -16,9 +17,11 @@ static const struct root_query queries[] = {
 		1,
 		{0, 0, 0, 0},
 		false,
+		false,
 	},
 	{
-		"SELECT address, seq FROM derived INDEXED BY derived_seq"
+		"SELECT address, seq, recipe FROM derived INDEXED BY "
+		"derived_seq"
 		" WHERE seq > ?1 AND gone = 0 AND NOT EXISTS (SELECT 1"
 		" FROM result AS r WHERE r.recipe = derived.recipe"
 		" AND r.address = derived.address AND r.dropped <> 0)"
@@ -26,6 +29,7 @@ static const struct root_query queries[] = {
 		1,
 		{0, 0, 0, 0},
 		false,
+		true,
 	},
 };
 

@@ -59,7 +59,8 @@ int retention_parse(const char *text, struct retention *ret, struct err *err)
 		       text);
 }
 
-void retention_format(const struct retention *r, struct buf *ret)
+/* As it is read back. */
+void duration_exact(int64_t ns, struct buf *ret)
 {
 	static const struct unit {
 		const char *name;
@@ -71,6 +72,14 @@ void retention_format(const struct retention *r, struct buf *ret)
 	};
 	size_t i;
 
+	for (i = 0; i + 1 < ARRAY_LEN(units); i++)
+		if (!(ns % units[i].ns))
+			break;
+	buf_fmt(ret, "%lld%s", (long long)(ns / units[i].ns), units[i].name);
+}
+
+void retention_format(const struct retention *r, struct buf *ret)
+{
 	switch (r->kind) {
 	case KEEP_ALL:
 		buf_str(ret, "all");
@@ -79,12 +88,8 @@ void retention_format(const struct retention *r, struct buf *ret)
 		buf_fmt(ret, "last %llu", (unsigned long long)r->count);
 		return;
 	case KEEP_FOR:
-		for (i = 0; i + 1 < ARRAY_LEN(units); i++)
-			if (!(r->duration_ns % units[i].ns))
-				break;
-		buf_fmt(ret, "for %lld%s",
-			(long long)(r->duration_ns / units[i].ns),
-			units[i].name);
+		buf_str(ret, "for ");
+		duration_exact(r->duration_ns, ret);
 	}
 }
 

@@ -31,6 +31,8 @@ int retention_parse(const char *text, struct retention *ret,
 		    struct err *err) MUST_USE;
 void retention_format(const struct retention *r, struct buf *ret);
 
+void duration_exact(int64_t ns, struct buf *ret); /* as it is read back: 90d */
+
 /* The versions that are beyond it and whose rows do not say so yet; born is
  * the change of the row. fn returns 0 to go on. */
 int retention_each(struct db *reader, const struct retention *r, int64_t now_ns,

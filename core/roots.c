@@ -27,6 +27,12 @@ static int take_row(struct stmt *s, const struct root_query *q, struct page *p)
 	*r = (struct root){.ino = q->is_version ? (uint64_t)p->key[1] : 0,
 			   .born = q->is_version ? (uint64_t)p->key[2] : 0};
 	memcpy(r->addr.b, a, ADDR_LEN);
+	if (q->is_output) {
+		a = stmt_col_blob(s, 1 + q->keys, &n);
+		if (n != ADDR_LEN)
+			return -EUCLEAN;
+		memcpy(r->recipe.b, a, ADDR_LEN);
+	}
 	p->count++;
 	return 0;
 }

@@ -16,6 +16,8 @@
 struct root {
 	struct addr addr;
 	uint64_t ino, born; /* of a version; else 0 */
+	struct addr
+		recipe; /* of the result of which it is the output; else zero */
 };
 /* Returns 0 to go on. */
 typedef int (*root_fn)(void *ctx, const struct root *r);
@@ -33,6 +35,7 @@ struct root_query {
 	int keys;	 /* parts of the key, at most ROOT_KEYS */
 	int64_t from[4]; /* before the first row */
 	bool is_version; /* the key is branch, ino, born */
+	bool is_output;	 /* the computation comes behind the key */
 };
 #define ROOT_KEYS 4
 int roots_page(struct db *reader, const struct root_query *q, root_fn fn,

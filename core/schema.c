@@ -210,6 +210,43 @@ const char *const schema_migrations[] = {
 	"CREATE TABLE unread("
 	"  recipe BLOB NOT NULL, path BLOB NOT NULL,"
 	"  PRIMARY KEY(recipe, path)) STRICT, WITHOUT ROWID;",
+
+	/* to version 6: bytes of outputs: of a directory, what it holds; -1 as
+	 * long as nobody has looked, -2 when that was in vain */
+	"ALTER TABLE result ADD COLUMN bytes INTEGER NOT NULL DEFAULT -1;"
+	"DROP TRIGGER result_added; DROP TRIGGER result_removed;"
+	"DROP TRIGGER result_changed;"
+	"UPDATE result SET bytes = size WHERE executable <> 2;"
+	"UPDATE result SET worth = CAST(min(1e16, max(0, wall) * 1024.0"
+	"  * (1 + uses) / max(1, bytes)) AS INTEGER);"
+	"CREATE INDEX result_unknown ON result(recipe) WHERE bytes = -1"
+	"  AND dropped = 0;"
+	"UPDATE result_total SET (bytes, kept) = (SELECT"
+	"  coalesce(sum(max(bytes, 0)), 0),"
+	"  coalesce(sum(max(bytes, 0) * (dropped = 0)), 0) FROM result);"
+	"CREATE TRIGGER result_added AFTER INSERT ON result BEGIN"
+	"  UPDATE result_total SET results = results + 1,"
+	"  failures = failures + (new.error <> 0),"
+	"  bytes = bytes + max(new.bytes, 0),"
+	"  kept = kept + max(new.bytes, 0) * (new.dropped = 0),"
+	"  uses = uses + new.uses, wall = wall + new.wall,"
+	"  saved = saved + new.uses * new.wall; END;"
+	"CREATE TRIGGER result_removed AFTER DELETE ON result BEGIN"
+	"  UPDATE result_total SET results = results - 1,"
+	"  failures = failures - (old.error <> 0),"
+	"  bytes = bytes - max(old.bytes, 0),"
+	"  kept = kept - max(old.bytes, 0) * (old.dropped = 0),"
+	"  uses = uses - old.uses, wall = wall - old.wall,"
+	"  saved = saved - old.uses * old.wall; END;"
+	"CREATE TRIGGER result_changed AFTER UPDATE ON result BEGIN"
+	"  UPDATE result_total SET"
+	"  failures = failures + (new.error <> 0) - (old.error <> 0),"
+	"  bytes = bytes + max(new.bytes, 0) - max(old.bytes, 0),"
+	"  kept = kept + max(new.bytes, 0) * (new.dropped = 0)"
+	"    - max(old.bytes, 0) * (old.dropped = 0),"
+	"  uses = uses + new.uses - old.uses,"
+	"  wall = wall + new.wall - old.wall,"
+	"  saved = saved + new.uses * new.wall - old.uses * old.wall; END;",
 };
 /* clang-format on */
 

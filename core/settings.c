@@ -2,13 +2,35 @@
 
 #include <errno.h>
 
+#include "core/clock.h"
+
+static int parse_collect(const char *text, int64_t *ret, struct err *err)
+{
+	int64_t ns = 0;
+
+	if (strcmp(text, "never") &&
+	    (duration_parse(text, &ns) < 0 || ns < NSEC_PER_SEC / 10))
+		return err_set(err, -EINVAL,
+			       "collect `%s`: it is `never` or how often at "
+			       "most, from 100ms (as in 10m)",
+			       text);
+	*ret = ns;
+	return 0;
+}
+
 static int parse(struct settings *s, const char *name, const char *value,
 		 struct err *err)
 {
 	if (!strcmp(name, "retention"))
 		return retention_parse(value, &s->retention, err);
+	if (!strcmp(name, "budget"))
+		return budget_parse(value, &s->budget, err);
+	if (!strcmp(name, "collect"))
+		return parse_collect(value, &s->collect_ns, err);
 	return err_set(err, -EINVAL,
-		       "there is no setting `%s`: there is retention", name);
+		       "there is no setting `%s`: there are retention, budget, "
+		       "collect",
+		       name);
 }
 
 int settings_check(const char *name, const char *value, struct err *err)
@@ -29,8 +51,9 @@ static void take(struct settings *s, const char *name, const char *value)
 
 int settings_load(struct db *db, struct settings *ret)
 {
-	static const char *const names[] = {"retention"};
-	struct settings s = {.retention = {.kind = KEEP_ALL}};
+	static const char *const names[] = {"retention", "budget", "collect"};
+	struct settings s = {.retention = {.kind = KEEP_ALL},
+			     .collect_ns = 600 * NSEC_PER_SEC};
 	struct stmt *st;
 	const void *p;
 	size_t i, n;
@@ -88,5 +111,12 @@ void settings_format(const struct settings *s, struct buf *ret)
 {
 	buf_str(ret, "retention: ");
 	retention_format(&s->retention, ret);
+	buf_str(ret, "\nbudget: ");
+	budget_format(s->budget, ret);
+	buf_str(ret, "\ncollect: ");
+	if (s->collect_ns)
+		duration_exact(s->collect_ns, ret);
+	else
+		buf_str(ret, "never");
 	buf_str(ret, "\n");
 }

@@ -4,19 +4,25 @@
  * values are those of `deriva mount -o` and of .deriva/settings.
  *
  *	retention	all | last N | for TIME		(core/retention.h)
+ *	budget		none | bytes of derived files	(core/budget.h)
+ *	collect		how often a mount may collect by itself, when it pays:
+ *			never | TIME
  *
  * Threads: as core/db.h: db_lock() held.
  */
 #ifndef CORE_SETTINGS_H
 #define CORE_SETTINGS_H
 
+#include "core/budget.h"
 #include "core/retention.h"
 
 struct settings {
 	struct retention retention;
+	uint64_t budget;    /* 0: none */
+	int64_t collect_ns; /* 0: never */
 };
 
-/* What was never set is as it is at first: all, none. */
+/* What was never set is as it is at first: all, none, 10m. */
 int settings_load(struct db *db, struct settings *ret) MUST_USE;
 /* -EINVAL with a message: no such setting, or no such value. */
 int settings_set(struct db *db, const char *name, const char *value,

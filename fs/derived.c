@@ -467,8 +467,8 @@ void derived_open(struct fs *fs, fuse_req_t req, struct node *n,
 	serve = may_serve(fs, n, fuse_req_ctx(req)->pid) && !is_dropped(fs, n);
 	if (serve)
 		r = open_content(fs, n, &n->addr, &copy);
-	if (r < 0 && !store_has(fs->store, &n->addr)) {
-		/* another process let go of it */
+	if (r < 0 && content_lost(fs, &n->addr)) {
+		/* collection let go of it */
 		eval_lost(fs->eval, nm->at, nm->dir, nm->text, nm->len);
 		serve = false;
 	}

@@ -138,8 +138,17 @@ static int fill(struct fs *fs, const struct handle *h, struct entries *e)
 	}
 }
 
+/* What is open can be listed to its end. */
+static void keep(struct fs *fs, struct handle *h, const struct addr *a)
+{
+	h->kept = *a;
+	store_keep(fs->store, a);
+}
+
 static void handle_done(struct fs *fs, struct handle *h)
 {
+	if (!addr_is_zero(&h->kept))
+		store_release(fs->store, &h->kept);
 	h->node->opens--;
 	node_drop(fs, h->node);
 	entries_free(h->entries);
@@ -159,8 +168,10 @@ void reply_tree_open(fuse_req_t req, struct node *n, const struct tree_at *at,
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
-	if (at)
+	if (at) {
 		*h->tree = *at;
+		keep(fs_of(req), h, &at->addr);
+	}
 	h->node = n;
 	n->opens++;
 	fi->fh = (uint64_t)(uintptr_t)h;
@@ -181,6 +192,13 @@ void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	db_lock(fs->db);
 	h->node = node_of(fs, id);
 	r = may(fs, h->node, R_OK);
+	if (r >= 0 && h->node->kind == NODE_TREE) {
+		keep(fs, h, &h->node->addr);
+		if (content_lost(fs, &h->kept))
+			r = -ESTALE;
+		if (r < 0)
+			store_release(fs->store, &h->kept);
+	}
 	if (r >= 0 && h->node->kind != NODE_DIR)
 		h->node->opens++;
 	db_unlock(fs->db);

@@ -158,6 +158,7 @@ struct handle {
 	struct buf text;	 /* of TEXT and CONTROL */
 	struct entries *entries; /* of a directory */
 	struct tree_at *tree;	 /* of a DIR: what it held when opened */
+	struct addr kept;	 /* of a directory object; else zero */
 	unsigned lost; /* as fs->lost was when it was opened or last told */
 };
 
@@ -568,8 +569,11 @@ void op_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t off, off_t len,
 extern const struct fuse_lowlevel_ops fs_ops;
 
 /* Answers OPEN of what never changes. */
+/* -ESTALE: a derived one that was dropped; by its name it is made again. */
 int open_content(struct fs *fs, struct node *n, const struct addr *a,
 		 struct fuse_file_info *fi) MUST_USE;
+/* Whether it is not there, or will not be there for long. */
+bool content_lost(struct fs *fs, const struct addr *a);
 /* With or without db_lock. Takes back what nobody will release. */
 void reply_open(fuse_req_t req, struct fuse_file_info *fi);
 

@@ -145,16 +145,28 @@ int keep_told(struct fs *fs, enum control c, const char *line)
 {
 	int r = tell(fs, c, line);
 
+	if (r >= 0 && c == CTL_SETTINGS)
+		store_wake(fs->store); /* the keeper looks what holds now */
 	return r < 0 ? r : store_sync(fs->store);
 }
 
 int keep_options(struct fs *fs, struct err *err)
 {
+	const struct {
+		const char *name, *value;
+	} list[] = {
+		{"retention", fs->opt.retention},
+		{"budget", fs->opt.budget},
+		{"collect", fs->opt.collect},
+	};
+	size_t i;
 	int r = 0;
 
 	db_lock(fs->db);
-	if (fs->opt.retention[0])
-		r = settings_set(fs->db, "retention", fs->opt.retention, err);
+	for (i = 0; r >= 0 && i < ARRAY_LEN(list); i++)
+		if (list[i].value[0])
+			r = settings_set(fs->db, list[i].name, list[i].value,
+					 err);
 	if (r >= 0)
 		r = db_commit(fs->db);
 	db_unlock(fs->db);

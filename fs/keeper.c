@@ -1,6 +1,7 @@
 /* What a mount does for collection: it sleeps until somebody who collects asks
  * for something, and now and then collects itself, when it may pay: when old
- * versions are not kept for ever and something has come in since.
+ * versions are not kept for ever and something has come in since, or when there
+ * are more derived bytes than the budget, and more than the last time left.
  *
  * What was put lately stays then: who puts content without a name has an hour
  * to give it one.
@@ -9,13 +10,13 @@
 
 #include <errno.h>
 
+#include "cas/evict.h"
 #include "cas/gc.h"
 #include "core/clock.h"
 #include "core/settings.h"
 
-#define LOOK_NS	 (60 * NSEC_PER_SEC)
-#define EVERY_NS (600 * NSEC_PER_SEC)
-#define PAYS	 MIB(16) /* come in since the last time */
+#define LOOK_NS (60 * NSEC_PER_SEC)
+#define PAYS	MIB(16) /* come in since the last time */
 
 static bool stop(void *ctx)
 {
@@ -24,21 +25,36 @@ static bool stop(void *ctx)
 	return __atomic_load_n(&fs->keeper_stop, __ATOMIC_ACQUIRE);
 }
 
-/* Whether it may pay; *stored: bytes that the store has now. */
-static bool pays(struct fs *fs, uint64_t before, uint64_t *stored)
+/* How much there is of what may go. */
+struct amount {
+	uint64_t stored, derived;
+};
+
+/* Whether it may pay, after what was left by the last time; *ret: as it is. */
+static bool pays(struct fs *fs, const struct amount *before, struct amount *ret,
+		 int64_t *ret_every_ns)
 {
 	struct object_totals o = {0};
 	struct settings settings;
-	int r;
+	uint64_t derived = 0;
+	int r = evict_measure(fs->store, stop, fs);
 
 	db_lock(fs->db);
-	r = settings_load(fs->db, &settings);
+	if (r >= 0)
+		r = settings_load(fs->db, &settings);
 	if (r >= 0)
 		r = objects_totals(store_objects(fs->store), &o);
+	if (r >= 0)
+		r = budget_kept(fs->db, &derived);
 	db_unlock(fs->db);
-	*stored = o.stored;
-	return r >= 0 && settings.retention.kind != KEEP_ALL &&
-	       o.stored >= before + PAYS;
+	*ret = (struct amount){o.stored, derived};
+	*ret_every_ns = r >= 0 ? settings.collect_ns : 0;
+	if (r < 0 || !settings.collect_ns)
+		return false;
+	return (settings.retention.kind != KEEP_ALL &&
+		o.stored >= before->stored + PAYS) ||
+	       (settings.budget && derived > settings.budget &&
+		derived > before->derived);
 }
 
 static void collect(struct fs *fs)
@@ -63,24 +79,33 @@ static void collect(struct fs *fs)
 
 static void *keeper(void *arg)
 {
-	int64_t next = clock_mono_ns() + LOOK_NS;
-	uint64_t before = 0, stored;
+	struct amount before = {0, 0}, now;
+	int64_t last = clock_mono_ns(), every;
 	struct fs *fs = arg;
+	bool paying, collected = false;
 	int r;
 
-	(void)pays(fs, 0, &before);
+	(void)pays(fs, &before, &now, &every);
+	before.stored = now.stored;
 	while (!stop(fs)) {
-		r = store_serve(fs->store, LOOK_NS);
+		r = store_serve(fs->store,
+				every ? MIN(every, LOOK_NS) : LOOK_NS);
 		if (r < 0)
 			log_warn("%s: collection asked in vain for a pack to "
 				 "be finished: %s",
 				 store_path(fs->store), err_name(r));
-		if (stop(fs) || clock_mono_ns() < next ||
-		    !pays(fs, before, &stored))
+		if (stop(fs))
+			break;
+		paying = pays(fs, &before, &now, &every);
+		if (!paying || clock_mono_ns() - last < MIN(every, LOOK_NS))
+			continue;
+		if (collected && clock_mono_ns() - last < every)
 			continue;
 		collect(fs);
-		(void)pays(fs, 0, &before);
-		next = clock_mono_ns() + EVERY_NS;
+		collected = true;
+		(void)pays(fs, &before, &now, &every);
+		before = now;
+		last = clock_mono_ns();
 	}
 	return NULL;
 }

@@ -61,6 +61,9 @@ static int lookup_dir(struct fs *fs, struct node *dir, const char *name,
 	struct tree_at at;
 	int r = v && v->is_dir ? tree_at_value(fs, dir, v, &at) : -EAGAIN;
 
+	if (r >= 0 &&
+	    eval_is_dropped(fs->eval, nm->at, nm->dir, nm->text, nm->len))
+		r = -EAGAIN;
 	return r < 0 ? r : tree_child(fs, &at, name, ret);
 }
 

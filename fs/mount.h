@@ -23,7 +23,8 @@ struct mount_options {
 	bool debug;	    /* log every kernel message */
 	unsigned jobs;	    /* computations at a time; 0: one a core */
 	char retention[64]; /* settings of the store that are made, or "" */
-	char *fuse_extra;   /* options handed on to the kernel, NULL: none */
+	char budget[64], collect[64];
+	char *fuse_extra; /* options handed on to the kernel, NULL: none */
 };
 
 /* "ro,allow_other,stat=lazy,jobs=4"; -EINVAL names the unknown option and

@@ -89,6 +89,12 @@ static int parse_option(const char *text, struct mount_options *o,
 	if (!strncmp(text, "retention=", 10))
 		return parse_setting("retention", text + 10, o->retention,
 				     sizeof(o->retention), err);
+	if (!strncmp(text, "budget=", 7))
+		return parse_setting("budget", text + 7, o->budget,
+				     sizeof(o->budget), err);
+	if (!strncmp(text, "collect=", 8))
+		return parse_setting("collect", text + 8, o->collect,
+				     sizeof(o->collect), err);
 	for (i = 0; i < ARRAY_LEN(option_rows); i++) {
 		row = &option_rows[i];
 		buf_fmt(&known, "%s, ", row->name);
@@ -100,7 +106,7 @@ static int parse_option(const char *text, struct mount_options *o,
 	}
 	return err_set(err, -EINVAL,
 		       "unknown mount option `%s`; there are: %sjobs=N, "
-		       "retention=...",
+		       "retention=..., budget=..., collect=...",
 		       text, buf_cstr(&known));
 }
 

@@ -100,7 +100,9 @@ int tree_child(struct fs *fs, const struct tree_at *at, const char *name,
 	struct dir_entry e;
 	int r = dir_find(fs->store, &at->addr, name, strlen(name), &page, &e);
 
-	if (r == -EBADMSG || r == -EINVAL || r == -EIO) {
+	if (r == -ENODATA && !at->run)
+		return -ESTALE; /* dropped: from its top it is made again */
+	if (r == -EBADMSG || r == -EINVAL || r == -EIO || r == -ENODATA) {
 		damage_met(fs, at->run, &at->addr);
 		return -EIO;
 	}

@@ -254,12 +254,13 @@ END
 
 test_settings_are_the_stores()
 {
-	eq "retention: all" "$(cat "$M/.deriva/settings")"
+	eq $'retention: all\nbudget: none\ncollect: 10m' \
+		"$(cat "$M/.deriva/settings")"
 	umount_it
 	mount_it -o 'retention=last 3'
 	umount_it
 	mount_it
-	eq "retention: last 3" "$(cat "$M/.deriva/settings")"
+	eq "retention: last 3" "$(head -1 "$M/.deriva/settings")"
 	not set_to "retention: sometimes"
 	eq 3 "$(sed -n 's/retention: last //p' "$M/.deriva/settings")"
 	not "$DERIVA" mount -o retention=some "$T/s2" "$T/m2"
