@@ -28,8 +28,6 @@ static void complain_damage(struct fs *fs, const struct node *n, off_t off)
 		damage_met(fs, n->kind == NODE_TREE ? n->at : 0, &n->addr);
 }
 
-/* What never changes is kept in the kernel's cache for ever, and closing it
- * needs no word. db_lock held. */
 bool content_lost(struct fs *fs, const struct addr *a)
 {
 	struct object_loc loc;
@@ -37,13 +35,16 @@ bool content_lost(struct fs *fs, const struct addr *a)
 	return store_find(fs->store, a, &loc) == -ENOENT || loc.doomed;
 }
 
+/* What never changes is kept in the kernel's cache for ever, and closing it
+ * needs no word. db_lock held. */
 int open_content(struct fs *fs, struct node *n, const struct addr *a,
 		 struct fuse_file_info *fi)
 {
 	struct handle *h;
 	int r = n->blob ? 0 : blob_open(fs->store, a, &n->blob);
 
-	if (is_damage(r) && (n->kind == NODE_VALUE || (n->kind == NODE_TREE && !n->at)) &&
+	if (is_damage(r) &&
+	    (n->kind == NODE_VALUE || (n->kind == NODE_TREE && !n->at)) &&
 	    content_lost(fs, a))
 		return -ESTALE;
 	if (is_damage(r)) {

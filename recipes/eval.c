@@ -104,16 +104,6 @@ const char *eval_state_name(enum eval_state s)
 	return names[s];
 }
 
-/* Collection, or another process, may have let go of the bytes. */
-static void look_dropped(struct eval *ev, struct target *t)
-{
-	struct result res;
-
-	if (!t->dropped && t->known && !t->value.error &&
-	    !results_get(ev->results, &t->value.recipe, &res))
-		t->dropped = res.dropped && addr_eq(&res.addr, &t->value.addr);
-}
-
 /* From the rows alone, for a name not asked for since the mount. */
 static void peek_rows(struct eval *ev, uint64_t at, uint64_t dir,
 		      const char *name, size_t len, enum eval_state *state,
@@ -158,7 +148,7 @@ int eval_peek(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 					 : EVAL_FRESH;
 	}
 	if (t)
-		look_dropped(ev, t);
+		target_look_dropped(ev, t);
 	if (t && t->dropped && state != EVAL_FAILED)
 		state = EVAL_DROPPED;
 	if (t && t->phase != PHASE_IDLE && in_earnest(t))
@@ -356,7 +346,7 @@ bool eval_is_dropped(struct eval *ev, uint64_t at, uint64_t dir,
 	struct target *t = target_get(ev, at, dir, name, len, false);
 
 	if (t)
-		look_dropped(ev, t);
+		target_look_dropped(ev, t);
 	return t && t->dropped;
 }
 
@@ -378,7 +368,7 @@ void eval_want_bytes(struct eval *ev, uint64_t at, uint64_t dir,
 
 	if (!t)
 		return;
-	look_dropped(ev, t);
+	target_look_dropped(ev, t);
 	if (!t->dropped)
 		return;
 	t->need_bytes = true;

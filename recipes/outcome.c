@@ -140,6 +140,17 @@ void refuse_dry(struct eval *ev, struct target *t)
 	}
 }
 
+/* --- bytes --------------------------------------------------------------- */
+
+void target_look_dropped(struct eval *ev, struct target *t)
+{
+	struct result res;
+
+	if (!t->dropped && t->known && !t->value.error &&
+	    !results_get(ev->results, &t->value.recipe, &res))
+		t->dropped = res.dropped && addr_eq(&res.addr, &t->value.addr);
+}
+
 /* --- values ------------------------------------------------------------- */
 
 /* The past is not written again; what is computed only now is as old as its

@@ -174,6 +174,7 @@ static int add_value(struct gather *g, const char *name, size_t len,
 	};
 	int r;
 
+	target_look_dropped(g->w.ev, d);
 	if (d->dropped && !d->need_bytes) {
 		/* the directory is of no use without its bytes */
 		d->need_bytes = true;

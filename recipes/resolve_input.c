@@ -203,6 +203,7 @@ static int take_derived(struct walk *w, const struct recipe_input *in,
 					    : err_name(d->value.error));
 	if (p->dir && !d->value.is_dir)
 		return no_dir(w, p, text);
+	target_look_dropped(w->ev, d);
 	r = d->dropped ? add_dropped(w->res, d) : 0;
 	return r < 0 ? r
 		     : add_input(w, in, position, path, &d->value.addr,

@@ -11,6 +11,7 @@
 /* The directory's value, with its bytes: 0; 1: to be waited for. */
 static int await_content(struct walk *w, struct target *d)
 {
+	target_look_dropped(w->ev, d);
 	if (d->dropped && !d->need_bytes) {
 		d->need_bytes = true;
 		target_touch(w->ev, d);

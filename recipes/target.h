@@ -160,6 +160,8 @@ struct eval {
 	size_t nthreads;
 };
 
+/* Collection, or another process, may have let go of the bytes since. */
+void target_look_dropped(struct eval *ev, struct target *t);
 struct target *target_get(struct eval *ev, uint64_t at, uint64_t dir,
 			  const char *name, size_t len, bool make);
 void target_phase(struct eval *ev, struct target *t, enum phase phase);

@@ -150,6 +150,38 @@ END
 	"$DERIVA" fsck --store "$S"
 }
 
+test_an_input_that_went_is_made_again()
+{
+	made plain p
+	twice plain
+	recipe tree <<'END'
+in: []
+out: dir
+run: mkdir -p $out/sub; head -c 1000000 /dev/zero | tr '\0' t >$out/sub/f
+END
+	holds t <"$M/tree/sub/f"
+	"$DERIVA" drop "$M/tree"
+	holds t <"$M/tree/sub/f"
+	set_to "budget: 1"
+	has "dropped 2 results" "$(gc)"
+	recipe one <<'END'
+in: [plain]
+run: wc -c <plain
+END
+	recipe two <<'END'
+in: [tree/sub/f]
+run: wc -c <tree/sub/f
+END
+	recipe three <<'END'
+in: [tree/]
+run: cat tree/sub/f | wc -c
+END
+	eq $MB "$(cat "$M/one")"
+	eq $MB "$(cat "$M/two")"
+	gc
+	eq $MB "$(cat "$M/three")"
+}
+
 test_a_mount_keeps_to_its_budget_by_itself()
 {
 	local i

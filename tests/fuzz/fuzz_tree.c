@@ -27,7 +27,8 @@ struct tree {
 
 static bool known_error(int64_t rc)
 {
-	return rc == -EBADMSG || rc == -ENOENT || rc == -EINVAL;
+	return rc == -EBADMSG || rc == -ENOENT || rc == -EINVAL ||
+	       rc == -ENODATA;
 }
 
 /* --- building ------------------------------------------------------------- */
