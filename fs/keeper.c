@@ -16,7 +16,10 @@
 #include "core/settings.h"
 
 #define LOOK_NS (60 * NSEC_PER_SEC)
-#define PAYS	MIB(16) /* come in since the last time */
+/* What could not go the last time, as it was open or not known to be
+ * reproducible, may be able to by then. */
+#define AGAIN 16
+#define PAYS  MIB(16) /* come in since the last time */
 
 static bool stop(void *ctx)
 {
@@ -28,6 +31,7 @@ static bool stop(void *ctx)
 /* How much there is of what may go. */
 struct amount {
 	uint64_t stored, derived;
+	int64_t at_ns;
 };
 
 /* Whether it may pay, after what was left by the last time; *ret: as it is. */
@@ -47,14 +51,15 @@ static bool pays(struct fs *fs, const struct amount *before, struct amount *ret,
 	if (r >= 0)
 		r = budget_kept(fs->db, &derived);
 	db_unlock(fs->db);
-	*ret = (struct amount){o.stored, derived};
+	*ret = (struct amount){o.stored, derived, clock_mono_ns()};
 	*ret_every_ns = r >= 0 ? settings.collect_ns : 0;
 	if (r < 0 || !settings.collect_ns)
 		return false;
 	return (settings.retention.kind != KEEP_ALL &&
 		o.stored >= before->stored + PAYS) ||
 	       (settings.budget && derived > settings.budget &&
-		derived > before->derived);
+		(derived > before->derived ||
+		 ret->at_ns - before->at_ns > AGAIN * settings.collect_ns));
 }
 
 static void collect(struct fs *fs)
@@ -79,7 +84,7 @@ static void collect(struct fs *fs)
 
 static void *keeper(void *arg)
 {
-	struct amount before = {0, 0}, now;
+	struct amount before = {0, 0, 0}, now;
 	int64_t last = clock_mono_ns(), every;
 	struct fs *fs = arg;
 	bool paying, collected = false;
@@ -87,6 +92,7 @@ static void *keeper(void *arg)
 
 	(void)pays(fs, &before, &now, &every);
 	before.stored = now.stored;
+	before.at_ns = now.at_ns;
 	while (!stop(fs)) {
 		r = store_serve(fs->store,
 				every ? MIN(every, LOOK_NS) : LOOK_NS);

@@ -161,6 +161,7 @@ run: mkdir -p $out/sub; head -c 1000000 /dev/zero | tr '\0' t >$out/sub/f
 END
 	holds t <"$M/tree/sub/f"
 	"$DERIVA" drop "$M/tree"
+	gc
 	holds t <"$M/tree/sub/f"
 	set_to "budget: 1"
 	has "dropped 2 results" "$(gc)"
