@@ -70,7 +70,7 @@ test_a_damaged_source_is_named_and_heals_when_written_again()
 	has "/d/name@" "$(cat "$T/said")"
 	has "holds now" "$(grep /d/name "$T/said")"
 	has "an old version" "$(grep /old@ "$T/said")"
-	has "$(ls "$S/packs" | head -1)" "$(cat "$T/said")"
+	has "$(find "$S/packs" -type f -printf '%f\n' | sort | head -1)" "$(cat "$T/said")"
 	status_is 1 fsck --repair
 	has "left " "$(cat "$T/said")"
 	mount_it
@@ -292,7 +292,7 @@ test_only_a_store_at_rest_is_repaired()
 	echo 1 >"$M/f"
 	umount_it
 	chmod u+w "$S"/packs/*
-	printf x | dd of="$(ls "$S"/packs/* | head -1)" conv=notrunc 2>/dev/null
+	printf x | dd of="$(find "$S/packs" -type f | sort | head -1)" conv=notrunc 2>/dev/null
 	mount_it
 	status_is 1 fsck --repair
 	has "$M" "$(cat "$T/said")"

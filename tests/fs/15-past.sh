@@ -119,8 +119,8 @@ test_extended_attributes_of_before()
 	setfattr -n user.a -v two "$M/f"
 	setfattr -x user.b "$M/f"
 	eq $'user.a="one"\nuser.b="other"' \
-		"$(getfattr -d --absolute-names "$(at "$t1")/f" | grep =)"
-	eq 'user.a="two"' "$(getfattr -d --absolute-names "$M/f" | grep =)"
+		"$(getfattr -d --absolute-names "$(at "$t1")/f" | grep '=')"
+	eq 'user.a="two"' "$(getfattr -d --absolute-names "$M/f" | grep '=')"
 	not setfattr -n user.a -v three "$(at "$t1")/f"
 }
 

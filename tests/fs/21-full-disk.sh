@@ -83,7 +83,7 @@ test_closed_files_wait_for_room()
 
 	small_disk 310M
 	for i in 1 2 3 4 5 6; do
-		"$SYS" noise 20 $i >"$T/f$i"
+		"$SYS" noise 20 "$i" >"$T/f$i"
 	done
 	for i in 1 2 3 4 5 6; do
 		cp "$T/f$i" "$M/f$i"

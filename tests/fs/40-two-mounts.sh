@@ -61,7 +61,7 @@ says()
 
 listed()
 {
-	eq "$1" "$(ls "$2" | wc -l)"
+	eq "$1" "$(find "$2" -mindepth 1 -maxdepth 1 | wc -l)"
 }
 
 test_names_come_and_go()
@@ -465,7 +465,7 @@ END
 	second
 	# the one that still runs was let alone
 	eq 1 "$(find "$S/drafts" -mindepth 1 -maxdepth 1 | wc -l)"
-	wait_for grep -q done "$T/long"
+	wait_for grep -q 'done' "$T/long"
 	away
 }
 

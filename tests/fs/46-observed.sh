@@ -235,7 +235,7 @@ END
 	echo s >"$M/one/a/s"
 	echo s >"$M/two/b/s"
 	for d in one/a two/b; do
-		recipe $d/z <<END
+		recipe "$d/z" <<END
 run: cat s; $UUID
 END
 	done
