@@ -78,7 +78,7 @@ test_names_come_and_go()
 	soon holds x "$M/d/s"
 	mv "$M/d/f" "$M/g"
 	soon holds x "$N/g"
-	gone "$N/d/f"
+	soon gone "$N/d/f"
 	rm "$N/d/l"
 	soon gone "$M/d/l"
 	soon is 1 %h "$M/g"
