@@ -138,6 +138,24 @@ int store_find(struct store *s, const struct addr *a, struct object_loc *ret)
 	return objects_find(s->objects, a, ret);
 }
 
+/* The same for who is about to put it: what the open batch did to it counts,
+ * and nobody is waited for. */
+static int find_to_put(struct store *s, const struct addr *a,
+		       struct object_loc *ret)
+{
+	int rc;
+
+	if (pending_find(s->pending, a, ret)) {
+		ret->pack |= PACK_LOCAL;
+		return 0;
+	}
+	if (!db_trylock(s->db))
+		return objects_find(s->objects, a, ret);
+	rc = objects_seen(s->objects, a, ret);
+	db_unlock(s->db);
+	return rc;
+}
+
 bool store_has(struct store *s, const struct addr *a)
 {
 	struct object_loc loc;
@@ -186,7 +204,7 @@ static int look_up(struct store *s, const struct addr *a, bool checked,
 
 	*ret_replace = false;
 	holds_hit(s->holds, a);
-	rc = store_find(s, a, &loc);
+	rc = find_to_put(s, a, &loc);
 	if (rc)
 		return rc == -ENOENT ? 0 : rc;
 	if (loc.doomed) {

@@ -95,6 +95,11 @@ void db_lock(struct db *db)
 	pthread_mutex_lock(&db->mutex);
 }
 
+bool db_trylock(struct db *db)
+{
+	return !pthread_mutex_trylock(&db->mutex);
+}
+
 void db_unlock(struct db *db)
 {
 	pthread_mutex_unlock(&db->mutex);

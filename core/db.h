@@ -45,6 +45,8 @@ void db_close(struct db *db);
 CLEANUP_FN(struct db, db_close)
 
 void db_lock(struct db *db);
+/* False, and nothing taken, where that would have to wait. */
+bool db_trylock(struct db *db) MUST_USE;
 void db_unlock(struct db *db);
 
 /* Called around the end of each batch, in order of registration. before may

@@ -35,6 +35,9 @@ CLEANUP_FN(struct objects, objects_close)
 
 int objects_find(struct objects *o, const struct addr *a,
 		 struct object_loc *ret) MUST_USE; /* -ENOENT */
+/* The same with what the open batch has done so far; under db_lock(). */
+int objects_seen(struct objects *o, const struct addr *a,
+		 struct object_loc *ret) MUST_USE;
 /* Adds, or keeps the row that is there, unless that is doomed. */
 int objects_add(struct objects *o, const struct addr *a,
 		const struct object_loc *loc) MUST_USE;
