@@ -74,12 +74,45 @@ int ns_column_attr(struct stmt *st, uint64_t ino, struct ns_attr *ret)
 	return ns_column_addr(st, 9, &ret->addr);
 }
 
+static struct ns_attr *kept(struct ns *ns, uint64_t ino)
+{
+	return &ns->kept[ino % NS_KEPT];
+}
+
+void ns_keep(struct ns *ns, const struct ns_attr *a)
+{
+	if (ns->fresh)
+		*kept(ns, a->ino) = *a;
+}
+
+void ns_unkeep(struct ns *ns, uint64_t ino)
+{
+	if (!ino)
+		memset(ns->kept, 0, sizeof(ns->kept));
+	else if (kept(ns, ino)->ino == ino)
+		kept(ns, ino)->ino = 0;
+}
+
+void ns_kept_dir(struct ns *ns, uint64_t dir, int64_t time_ns, int nlink_by)
+{
+	struct ns_attr *a = kept(ns, dir);
+
+	if (a->ino != dir)
+		return;
+	a->mtime_ns = a->ctime_ns = time_ns;
+	a->nlink += (uint32_t)nlink_by;
+}
+
 int ns_inode(struct ns *ns, uint64_t ino, struct ns_attr *ret)
 {
 	struct ns_attr a;
 	struct stmt *st;
 	int rc;
 
+	if (ns->fresh && ino && kept(ns, ino)->ino == ino) {
+		*ret = *kept(ns, ino);
+		return 0;
+	}
 	st = stmts_get(&ns->stmts, NS_INODE_GET, &rc);
 	if (!st)
 		return rc;
@@ -89,9 +122,11 @@ int ns_inode(struct ns *ns, uint64_t ino, struct ns_attr *ret)
 		return rc < 0 ? rc : -ENOENT;
 	rc = ns_column_attr(st, ino, &a);
 	stmt_reset(st);
-	if (rc == 0)
-		*ret = a;
-	return rc;
+	if (rc < 0)
+		return rc;
+	ns_keep(ns, &a);
+	*ret = a;
+	return 0;
 }
 
 int ns_dir(struct ns *ns, uint64_t ino, struct ns_attr *ret)

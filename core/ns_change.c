@@ -66,6 +66,12 @@ static int put_change(struct ns *ns, const struct ns_work *w, uint64_t dir,
 	return stmt_run(st);
 }
 
+static void revert(struct ns *ns)
+{
+	db_revert(ns->db);
+	ns_unkeep(ns, 0);
+}
+
 int ns_begin(struct ns *ns, const struct ns_by *by, enum ns_op op, uint64_t dir,
 	     uint64_t dir2, struct ns_work *ret)
 {
@@ -83,14 +89,14 @@ int ns_begin(struct ns *ns, const struct ns_by *by, enum ns_op op, uint64_t dir,
 	ret->totals.changes++;
 	rc = put_change(ns, ret, dir, dir2);
 	if (rc < 0)
-		db_revert(ns->db);
+		revert(ns);
 	return rc;
 }
 
 int ns_end(struct ns *ns, const struct ns_work *w, int rc)
 {
 	if (rc < 0)
-		db_revert(ns->db);
+		revert(ns);
 	else
 		rc = db_release(ns->db);
 	if (rc < 0)
@@ -327,6 +333,7 @@ static int delete_inode(struct ns *ns, uint64_t ino)
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)ino);
+	ns_unkeep(ns, ino);
 	rc = stmt_run(st);
 	return rc < 0 ? rc : ns_orphan_del(ns, ino);
 }
@@ -348,6 +355,6 @@ int ns_reap(struct ns *ns, uint64_t ino)
 	rc = delete_inode(ns, ino);
 	if (rc == 0)
 		return db_release(ns->db);
-	db_revert(ns->db);
+	revert(ns);
 	return ns_orphan_add(ns, ino) < 0 ? -ENOMEM : rc;
 }

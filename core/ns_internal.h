@@ -100,6 +100,7 @@ struct ns_counters {
 
 struct past_list;
 #define NS_PAST_LISTS 4
+#define NS_KEPT	      64
 
 struct ns {
 	struct db *db;
@@ -125,6 +126,10 @@ struct ns {
 	struct ns_by root_by;
 
 	struct past_list *lists[NS_PAST_LISTS]; /* newest first */
+
+	/* Rows of inodes that the open batch has read or written, by number;
+	 * ino 0: none. Outside of it nothing is kept, as others may write. */
+	struct ns_attr kept[NS_KEPT];
 };
 
 /* --- rows ---------------------------------------------------------------- */
@@ -137,6 +142,12 @@ int ns_find(struct ns *ns, uint64_t dir, const char *name, size_t len,
 	    struct ns_name *ret) MUST_USE;
 /* A present inode: -ENOENT. */
 int ns_inode(struct ns *ns, uint64_t ino, struct ns_attr *ret) MUST_USE;
+/* What ns_inode() need not read again: a row as it is now, that of a directory
+ * whose names changed. Whatever else writes such a row, or takes back what was
+ * written, has it forgotten (0: all). */
+void ns_keep(struct ns *ns, const struct ns_attr *a);
+void ns_kept_dir(struct ns *ns, uint64_t dir, int64_t time_ns, int nlink_by);
+void ns_unkeep(struct ns *ns, uint64_t ino);
 /* A present inode that is a directory and has a name: -ENOENT, -ENOTDIR. */
 int ns_dir(struct ns *ns, uint64_t ino, struct ns_attr *ret) MUST_USE;
 /* -EINVAL, -ENAMETOOLONG: no name that a file may have. */

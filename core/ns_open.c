@@ -86,6 +86,7 @@ int ns_enter(struct ns *ns)
 	ns->next_ino = MAX(ns->next_ino, ns->counters.next_ino);
 	ns->fresh = true;
 	ns->dirty = false;
+	ns_unkeep(ns, 0);
 	return 0;
 }
 
@@ -112,6 +113,7 @@ static void after_commit(void *ctx, bool committed)
 	struct map *none;
 
 	ns->fresh = ns->dirty = false;
+	ns_unkeep(ns, 0);
 	if (!committed)
 		ns_past_forget(ns);
 	ns->lost = ns->lost || !committed;

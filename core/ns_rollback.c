@@ -136,8 +136,10 @@ static int restore(struct ns *ns, const struct past *p)
 		rc = ns_orphan_del(ns, p->ino);
 	if (rc < 0)
 		return rc;
-	if (!p->there || (!links && p->ino != NS_ROOT))
+	if (!p->there || (!links && p->ino != NS_ROOT)) {
+		ns_unkeep(ns, p->ino);
 		return run(ns, NS_INODE_DEL, p->ino);
+	}
 	a.nlink = S_ISDIR(a.mode) ? 2 : (uint32_t)links;
 	return ns_put_inode(ns, had == 0 ? NS_INODE_PUT : NS_INODE_ADD, &a);
 }
@@ -208,6 +210,7 @@ int ns_rollback(struct ns *ns, uint64_t to)
 	rc = go_back(ns, to, &p);
 	free(p.v);
 	ns_past_forget(ns);
+	ns_unkeep(ns, 0);
 	if (rc < 0)
 		db_revert(ns->db);
 	else

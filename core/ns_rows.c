@@ -37,7 +37,12 @@ int ns_put_inode(struct ns *ns, enum ns_stmt add_or_put,
 	stmt_int(st, 10, a->ctime_ns);
 	bind_addr(st, 11, a);
 	stmt_int(st, 12, (int64_t)a->version);
-	return stmt_run(st);
+	rc = stmt_run(st);
+	if (rc == 0 && S_ISREG(a->mode))
+		ns_keep(ns, a);
+	else
+		ns_unkeep(ns, a->ino);
+	return rc;
 }
 
 int ns_put_version(struct ns *ns, struct ns_work *w, const struct ns_attr *a,
@@ -112,7 +117,10 @@ int ns_touch_dir(struct ns *ns, const struct ns_work *w, uint64_t dir,
 	stmt_int(st, 1, (int64_t)dir);
 	stmt_int(st, 2, w->time_ns);
 	stmt_int(st, 3, nlink_by);
-	return stmt_run(st);
+	rc = stmt_run(st);
+	if (rc == 0)
+		ns_kept_dir(ns, dir, w->time_ns, nlink_by);
+	return rc;
 }
 
 int ns_touch_inode(struct ns *ns, const struct ns_work *w,
@@ -127,6 +135,7 @@ int ns_touch_inode(struct ns *ns, const struct ns_work *w,
 	stmt_int(st, 1, (int64_t)a->ino);
 	stmt_int(st, 2, w->time_ns);
 	stmt_int(st, 3, a->nlink);
+	ns_unkeep(ns, a->ino);
 	return stmt_run(st);
 }
 

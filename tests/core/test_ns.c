@@ -274,6 +274,7 @@ START_TEST(ns_link_says_what_is_wrong)
 	ck_assert_int_eq(ns_link(f.ns, &by, ino, 999, "x", 1, &a), -ENOENT);
 	ck_assert_int_eq(ns_link(f.ns, &by, 999, dir, "x", 1, &a), -ENOENT);
 	ck_assert_int_eq(ns_link(f.ns, &by, gone, dir, "x", 1, &a), -ENOENT);
+	ck_assert_int_eq(db_commit(f.db), 0);
 	run_sql(&f, "UPDATE inode SET nlink = 2147483647 WHERE ino = 3");
 	ck_assert_int_eq(ns_link(f.ns, &by, ino, dir, "x", 1, &a), -EMLINK);
 	fixture_done(&f);
@@ -660,6 +661,35 @@ static int no_entry(void *ctx, const struct ns_entry *e)
 	return 0;
 }
 
+START_TEST(ns_rows_of_a_batch_are_not_remembered_after_it)
+{
+	struct ns_attr set = {.mode = 0600}, a, d;
+	uint64_t ino;
+
+	fixture_open(&f);
+	ino = make_file(&f, NS_ROOT, "a");
+	ck_assert_int_eq(ns_getattr(f.ns, NS_NOW, NS_ROOT, &d), 0);
+	ck_assert_int_eq(db_commit(f.db), 0);
+	ck_assert_int_eq(ns_setattr(f.ns, &by, ino, NS_SET_MODE, &set, &a), 0);
+	make_dir(&f, NS_ROOT, "d");
+	ck_assert_int_eq(ns_getattr(f.ns, NS_NOW, ino, &a), 0);
+	ck_assert_uint_eq(a.mode & 07777, 0600);
+	ck_assert_int_eq(ns_getattr(f.ns, NS_NOW, NS_ROOT, &a), 0);
+	ck_assert_uint_eq(a.nlink, d.nlink + 1);
+	db_rollback(f.db);
+	ck_assert_int_eq(ns_getattr(f.ns, NS_NOW, ino, &a), 0);
+	ck_assert_uint_ne(a.mode & 07777, 0600);
+	ck_assert_int_eq(ns_getattr(f.ns, NS_NOW, NS_ROOT, &a), 0);
+	ck_assert_uint_eq(a.nlink, d.nlink);
+	/* as another process does between two batches */
+	run_sql(&f, "UPDATE inode SET uid = 77 WHERE ino = 2");
+	make_dir(&f, NS_ROOT, "d");
+	ck_assert_int_eq(ns_getattr(f.ns, NS_NOW, ino, &a), 0);
+	ck_assert_uint_eq(a.uid, 77);
+	fixture_done(&f);
+}
+END_TEST
+
 START_TEST(ns_damaged_rows_are_euclean)
 {
 	struct ns_attr a;
@@ -681,6 +711,7 @@ START_TEST(ns_damaged_rows_are_euclean)
 				 NULL),
 			 -EUCLEAN);
 	run_sql(&f, "UPDATE entry SET name = x'62' WHERE ino = 3");
+	ck_assert_int_eq(db_commit(f.db), 0);
 	run_sql(&f, "UPDATE inode SET address = x'00' WHERE ino = 2");
 	ck_assert_int_eq(ns_getattr(f.ns, NS_NOW, ino, &a), -EUCLEAN);
 	run_sql(&f, "DELETE FROM inode WHERE ino = 3");
@@ -709,4 +740,6 @@ TESTS("ns", ns_open_makes_the_root_once,
       ns_rows_that_lead_in_a_circle_are_found_out,
       ns_numbers_that_cannot_go_on_are_refused, ns_xattr_set_says_what_is_wrong,
       ns_path_and_readlink_answer_and_say_what_is_wrong, ns_settings_are_kept,
-      ns_totals_follow_what_is_there, ns_damaged_rows_are_euclean)
+      ns_totals_follow_what_is_there,
+      ns_rows_of_a_batch_are_not_remembered_after_it,
+      ns_damaged_rows_are_euclean)
