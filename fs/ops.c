@@ -215,6 +215,11 @@ static int set_attrs(fuse_req_t req, struct node *n, const struct stat *st,
 	/* the time of a write that is not taken in yet belongs to it */
 	if ((which & NS_SET_MTIME) && file_keep_mtime(n, set.mtime_ns))
 		which &= ~(unsigned)NS_SET_MTIME;
+	/* the kernel writes back these times of each file that it unlinks, and
+	 * answers for them itself to who has one open; the row is going */
+	if (n->unlinked && S_ISREG(n->mode) &&
+	    !(which & ~(unsigned)(NS_SET_MTIME | NS_SET_CTIME)))
+		which = 0;
 	if (!which)
 		return 0;
 	by = by_of(req, program);
