@@ -44,6 +44,7 @@ struct fsck {
 	struct results *results;
 	bool rows_bad;	  /* the database has to be made anew */
 	bool journal_bad; /* the chain is broken */
+	bool totals_bad;  /* no more than counters */
 
 	struct pack_list packs;
 	uint64_t gone_through; /* bytes of packs; atomic */

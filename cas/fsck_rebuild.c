@@ -155,6 +155,10 @@ static int take_record(void *ctx, const struct pack_object *o)
 		rc = fsck_add_bad(p->b->f, &bad);
 	} else if (o->r.kind == OBJ_JOURNAL) {
 		rc = add_link(p->b, o);
+	} else if (o->r.kind == OBJ_RECIPE) {
+		db_lock(p->b->db);
+		rc = rebuild_recipe(p->b->db, &o->r.addr, o->bytes, o->r.raw);
+		db_unlock(p->b->db);
 	}
 	pthread_mutex_unlock(&p->b->lock);
 	if (rc < 0 || !o->good)
@@ -468,6 +472,18 @@ static int put_aside(struct fsck *f, char *ret, size_t size)
 	return 0;
 }
 
+/* It is no more than a note: nobody can do anything about it. */
+static void tell_lost(struct fsck *f, const char *aside)
+{
+	fsck_say(f, FSCK_ROWS, FSCK_NOTE, *aside ? aside : "deriva.db",
+		 "%s: settings, pins, names of snapshots, what commands "
+		 "printed and cost, and times of access were only there and "
+		 "are gone; set and pin again what you need, before the next "
+		 "collection",
+		 *aside ? "nothing could be read from the old database"
+			: "there was no old database to read from");
+}
+
 /* What no journal has. A log that does not match is left out the second time:
  * what the main file has is better than nothing. */
 static void salvage(struct building *b, const char *aside)
@@ -494,6 +510,10 @@ static void salvage(struct building *b, const char *aside)
 				failures++;
 			db_unlock(b->db);
 		}
+	}
+	if (failures && !rows) {
+		tell_lost(b->f, aside);
+		return;
 	}
 	fsck_say(b->f, FSCK_ROWS, FSCK_NOTE, aside,
 		 "%" PRIu64 " rows that no pack has (settings, what commands "
@@ -561,6 +581,8 @@ static int swap(struct building *b)
 		rc = put_aside(f, aside, sizeof(aside));
 	if (rc == 0 && *aside)
 		salvage(b, aside);
+	else if (rc == 0)
+		tell_lost(f, aside);
 	if (rc == 0)
 		rc = db_sync(b->db);
 	building_close(b);

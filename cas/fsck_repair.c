@@ -13,6 +13,7 @@
 
 #include "cas/attach.h"
 #include "cas/blob.h"
+#include "core/check.h"
 #include "core/journal.h"
 #include "core/rebuild.h"
 
@@ -361,6 +362,20 @@ static int heal_journals(struct fsck *f)
 	return rc;
 }
 
+static int heal_totals(struct fsck *f)
+{
+	struct db *db = store_db(f->store);
+	int rc;
+
+	db_lock(db);
+	rc = check_recount(db);
+	db_unlock(db);
+	if (rc >= 0)
+		fsck_say(f, FSCK_ROWS, FSCK_HEALED, "deriva.db",
+			 "was counted anew");
+	return rc;
+}
+
 /* --- all --------------------------------------------------------------------
  */
 
@@ -425,6 +440,8 @@ static int repair(struct fsck *f, struct err *err)
 		rc = drop_results(f);
 	if (rc >= 0 && f->journal_bad)
 		rc = heal_journals(f);
+	if (rc >= 0 && f->totals_bad && !f->rows_bad)
+		rc = heal_totals(f);
 	return rc;
 }
 

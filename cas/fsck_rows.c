@@ -16,6 +16,14 @@ static void found_row(void *ctx, const char *what)
 	fsck_say(f, FSCK_ROWS, FSCK_DAMAGED, "deriva.db", "%s", what);
 }
 
+static void found_total(void *ctx, const char *what)
+{
+	struct fsck *f = ctx;
+
+	f->totals_bad = true;
+	fsck_say(f, FSCK_ROWS, FSCK_DAMAGED, "deriva.db", "%s", what);
+}
+
 int fsck_unreadable(struct fsck *f, int rc)
 {
 	if (rc != -EBADMSG && rc != -EUCLEAN && rc != -EIO)
@@ -141,10 +149,13 @@ static int check_chain(struct fsck *f, const struct check *c)
 
 int fsck_check_rows(struct fsck *f)
 {
-	struct check c = {.db = f->db, .found = found_row, .ctx = f};
+	struct check c = {.db = f->db,
+			  .found = found_row,
+			  .total = found_total,
+			  .ctx = f};
 	int rc;
 
-	f->journal_bad = false;
+	f->journal_bad = f->totals_bad = false;
 	db_lock(f->db);
 	f->sums.changes = ns_last_change(f->ns);
 	fsck_progress(f, "rows", 0, 0);

@@ -18,6 +18,9 @@
 struct check {
 	struct db *db;
 	void (*found)(void *ctx, const char *what);
+	/* Totals that are wrong while what they count is not known to be, which
+	 * check_recount() mends; NULL: as found. */
+	void (*total)(void *ctx, const char *what);
 	void *ctx;
 };
 
@@ -30,6 +33,8 @@ int check_pages(const struct check *c) MUST_USE;
  * lie in directories, the present is the newest version, link counts, numbers
  * and times of changes in order, counters. */
 int check_namespace(const struct check *c) MUST_USE;
+/* Counts anew. For a database that may be written; commits. */
+int check_recount(struct db *db) MUST_USE;
 
 /* Journals against rows: every effect has its row, and every row an effect.
  * Journals may come in any order. */

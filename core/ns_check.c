@@ -106,6 +106,9 @@ static const struct rule rules[] = {
 	 "SELECT 0, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM inode"
 	 " WHERE branch = 1 AND ino = 1 AND mode & 61440 = 16384)"
 	 " AND EXISTS (SELECT 1 FROM change WHERE op <> 9)"},
+};
+
+static const struct rule totals[] = {
 	{"the counters say %lld changes, and there are %lld",
 	 "SELECT changes, n, 0 FROM counter, (SELECT count(*) AS n FROM change)"
 	 " WHERE changes <> n"},
@@ -122,7 +125,8 @@ static const struct rule rules[] = {
 };
 /* clang-format on */
 
-static int check_rule(const struct check *c, const struct rule *r)
+static int check_rule(const struct check *c, const struct rule *r,
+		      void (*found)(void *ctx, const char *what))
 {
 	char text[256];
 	struct stmt *st;
@@ -142,13 +146,13 @@ static int check_rule(const struct check *c, const struct rule *r)
 			 (long long)stmt_col_int(st, 1),
 			 (long long)stmt_col_int(st, 2));
 #pragma GCC diagnostic pop
-		c->found(c->ctx, text);
+		found(c->ctx, text);
 	}
 	stmt_free(st);
 	if (n > CHECK_MAX) {
 		snprintf(text, sizeof(text), "... and %u more like that",
 			 n - CHECK_MAX);
-		c->found(c->ctx, text);
+		found(c->ctx, text);
 	}
 	return rc;
 }
@@ -189,6 +193,40 @@ int check_namespace(const struct check *c)
 	int rc = 0;
 
 	for (i = 0; rc >= 0 && i < ARRAY_LEN(rules); i++)
-		rc = check_rule(c, &rules[i]);
+		rc = check_rule(c, &rules[i], c->found);
+	for (i = 0; rc >= 0 && i < ARRAY_LEN(totals); i++)
+		rc = check_rule(c, &totals[i], c->total ? c->total : c->found);
 	return rc < 0 ? rc : check_nodes(c);
+}
+
+/* clang-format off */
+static const char recount[] =
+	"UPDATE counter SET"
+	" files = (SELECT count(*) FROM inode WHERE nlink > 0"
+	"  AND mode & 61440 = 32768),"
+	" dirs = (SELECT count(*) FROM inode WHERE nlink > 0"
+	"  AND mode & 61440 = 16384),"
+	" links = (SELECT count(*) FROM inode WHERE nlink > 0"
+	"  AND mode & 61440 = 40960),"
+	" bytes = (SELECT coalesce(sum(size), 0) FROM inode WHERE nlink > 0"
+	"  AND mode & 61440 = 32768),"
+	" changes = (SELECT count(*) FROM change),"
+	" versions = (SELECT count(*) FROM version)";
+/* clang-format on */
+
+int check_recount(struct db *db)
+{
+	int rc = db_begin(db);
+	struct stmt *st;
+
+	if (rc < 0)
+		return rc;
+	st = db_prepare(db, recount, &rc);
+	if (st)
+		rc = stmt_run(st);
+	stmt_free(st);
+	if (rc >= 0)
+		return db_commit(db);
+	db_rollback(db);
+	return rc;
 }

@@ -31,6 +31,9 @@ CLEANUP_FN(struct rebuild, rebuild_free)
  * gap: one before it is missing. */
 int rebuild_add(struct rebuild *r, const void *journal, size_t n,
 		const void *clear, size_t clear_n, bool gap) MUST_USE;
+/* What a computation is, of which an object with that address was found. */
+int rebuild_recipe(struct db *db, const struct addr *a, const void *p,
+		   size_t n) MUST_USE;
 /* After the last: link counts, totals, numbers above `seq` and every one that
  * was used; head is the newest journal, NULL when there is none. Commits. What
  * a gap left without a name is put into /lost+found. */

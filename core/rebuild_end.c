@@ -248,3 +248,23 @@ int rebuild_end(struct rebuild *r, const struct addr *head, uint64_t seq,
 	*ret = r->sums;
 	return 0;
 }
+
+int rebuild_recipe(struct db *db, const struct addr *a, const void *p, size_t n)
+{
+	int rc = db_begin(db);
+	struct stmt *st;
+
+	if (rc < 0)
+		return rc;
+	st = db_prepare(db,
+			"INSERT OR IGNORE INTO recipe(address, bytes)"
+			" VALUES (?1, ?2)",
+			&rc);
+	if (!st)
+		return rc;
+	stmt_blob(st, 1, a->b, ADDR_LEN);
+	stmt_blob(st, 2, p, n);
+	rc = stmt_run(st);
+	stmt_free(st);
+	return rc;
+}

@@ -196,8 +196,10 @@ END
 	status_is 1 fsck
 	has "deriva.db" "$(cat "$T/said")"
 	status_is 0 fsck --repair
+	has "settings, pins, names of snapshots" "$(cat "$T/said")"
 	status_is 0 fsck
 	mount_it
+	has random/uuid "$("$DERIVA" cat --store "$S" "$(attr recipe "$M/r")" | tr -d '\0')"
 	tree "$M" | diff "$T/want" -
 	tree "$M/.deriva/at/$seq" | diff "$T/past" -
 	same "$T/r" "$M/r" # found, not run again

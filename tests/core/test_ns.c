@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include "core/check.h"
 #include "tests/core/fixture.h"
 
 static struct fixture f;
@@ -722,8 +723,42 @@ START_TEST(ns_damaged_rows_are_euclean)
 }
 END_TEST
 
-TESTS("ns", ns_open_makes_the_root_once,
-      ns_create_fills_the_attributes_of_every_kind,
+static void said(void *ctx, const char *what)
+{
+	++*(unsigned *)ctx;
+}
+
+static void not_said(void *ctx, const char *what)
+{
+	ck_abort_msg("%s", what);
+}
+
+START_TEST(ns_wrong_totals_are_told_apart_and_counted_anew)
+{
+	struct check c = {.found = not_said, .total = said};
+	unsigned n = 0;
+
+	fixture_open(&f);
+	make_file(&f, NS_ROOT, "a");
+	commit(&f);
+	c.db = f.db;
+	c.ctx = &n;
+	ck_assert_int_eq(check_namespace(&c), 0);
+	ck_assert_uint_eq(n, 0);
+	run_sql(&f, "UPDATE counter SET files = 7, bytes = 9, changes = 100,"
+		    " versions = 0");
+	commit(&f);
+	ck_assert_int_eq(check_namespace(&c), 0);
+	ck_assert_uint_eq(n, 4);
+	ck_assert_int_eq(check_recount(f.db), 0);
+	ck_assert_int_eq(check_namespace(&c), 0);
+	ck_assert_uint_eq(n, 4);
+	fixture_done(&f);
+}
+END_TEST
+
+TESTS("ns", ns_wrong_totals_are_told_apart_and_counted_anew,
+      ns_open_makes_the_root_once, ns_create_fills_the_attributes_of_every_kind,
       ns_create_says_what_is_wrong,
       ns_names_are_any_bytes_and_listed_in_their_order,
       ns_list_goes_on_behind_a_name_and_ends_when_told,
