@@ -105,8 +105,11 @@ static int check_format(const char *path, int dir_fd, struct err *err)
 	    end != '\n' || !version)
 		return err_set(err, -EUCLEAN,
 			       "%s/format: is not what a store has there "
-			       "(\"" FORMAT_WORD "%d\")",
-			       path, STORE_FORMAT);
+			       "(\"" FORMAT_WORD "%d\"): if this is a store, "
+			       "`echo " FORMAT_WORD
+			       "%d >%s/format` and `deriva "
+			       "fsck` heal it",
+			       path, STORE_FORMAT, STORE_FORMAT, path);
 	if (version > STORE_FORMAT)
 		return err_set(err, -EPROTONOSUPPORT,
 			       "%s: a store of format %u, this program knows "

@@ -317,7 +317,7 @@ int ns_xattr_set(struct ns *ns, const struct ns_by *by, uint64_t ino,
 {
 	struct ns_attr a;
 	struct ns_work w;
-	uint64_t born;
+	uint64_t born = 0;
 	int rc, had = 0;
 
 	rc = check_xattr(name, value, len, flags);

@@ -148,7 +148,7 @@ static int restore(struct ns *ns, const struct past *p)
 static int count_subdirs(struct ns *ns, const struct past *p)
 {
 	struct ns_attr a;
-	uint64_t n;
+	uint64_t n = 0;
 	int rc;
 
 	if (!p->there || !S_ISDIR(p->attr.mode))

@@ -117,7 +117,7 @@ static void reply_attr(struct fs *fs, fuse_req_t req, struct node *n)
 	int r = node_attr(fs, n, &st);
 
 	if (r < 0)
-		fuse_reply_err(req, -r);
+		reply_err(req, r);
 	else
 		fuse_reply_attr(req, &st, attr_timeout(fs, n));
 }
@@ -128,7 +128,7 @@ static void reply_value_open(struct fs *fs, fuse_req_t req, struct node *n,
 	int r = open_content(fs, n, &n->addr, fi);
 
 	if (r < 0)
-		fuse_reply_err(req, -r);
+		reply_err(req, r);
 	else
 		reply_open(req, fi);
 }
@@ -204,7 +204,7 @@ static void reply_child(struct fs *fs, struct parked *p,
 	if (r >= 0)
 		r = node_entry(fs, n, &e);
 	if (r < 0)
-		fuse_reply_err(p->req, -r);
+		reply_err(p->req, r);
 	else
 		fuse_reply_entry(p->req, &e);
 }
@@ -224,7 +224,7 @@ static void reply_opendir(struct fs *fs, struct parked *p,
 	if (ghost || r >= 0)
 		reply_tree_open(p->req, p->node, ghost ? NULL : &at, &p->fi);
 	else
-		fuse_reply_err(p->req, -r);
+		reply_err(p->req, r);
 }
 
 /* The outcome of an evaluation, to a request for the node. */
@@ -238,7 +238,7 @@ static void reply_value(struct fs *fs, struct parked *p, int rc,
 		return;
 	}
 	if (rc < 0) {
-		fuse_reply_err(p->req, rc == -ECANCELED ? EIO : -rc);
+		reply_err(p->req, rc == -ECANCELED ? -EIO : rc);
 		return;
 	}
 	switch (p->kind) {
@@ -272,7 +272,7 @@ static void reply_value(struct fs *fs, struct parked *p, int rc,
 			return;
 		}
 		if (v->error && v->error != ENOENT && n->kind == NODE_PLACE) {
-			fuse_reply_err(p->req, v->error);
+			reply_err(p->req, -v->error);
 			return;
 		}
 		break;
@@ -446,7 +446,7 @@ void derived_getattr(struct fs *fs, fuse_req_t req, struct node *n)
 	if (!serve)
 		evaluate(fs, req, n, PARK_GETATTR, NULL, 0, NULL);
 	else if (r < 0)
-		fuse_reply_err(req, -r);
+		reply_err(req, r);
 	else
 		fuse_reply_attr(req, &st, timeout);
 }
@@ -477,7 +477,7 @@ void derived_open(struct fs *fs, fuse_req_t req, struct node *n,
 	if (!serve)
 		evaluate(fs, req, n, PARK_OPEN, fi, 0, NULL);
 	else if (r < 0)
-		fuse_reply_err(req, -r);
+		reply_err(req, r);
 	else
 		reply_open(req, &copy);
 }

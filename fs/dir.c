@@ -204,7 +204,7 @@ void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	db_unlock(fs->db);
 	if (r < 0) {
 		free(h);
-		fuse_reply_err(req, -r);
+		reply_err(req, r);
 		return;
 	}
 	if (h->node->kind == NODE_DIR) {
@@ -299,7 +299,7 @@ static void read_dir(fuse_req_t req, size_t size, off_t off,
 	}
 	db_unlock(fs->db);
 	if (r < 0)
-		fuse_reply_err(req, -r);
+		reply_err(req, r);
 	else
 		fuse_reply_buf(req, buf, len);
 	free(buf);

@@ -576,5 +576,7 @@ int open_content(struct fs *fs, struct node *n, const struct addr *a,
 bool content_lost(struct fs *fs, const struct addr *a);
 /* With or without db_lock. Takes back what nobody will release. */
 void reply_open(fuse_req_t req, struct fuse_file_info *fi);
+/* 0 or -errno; damage, of whatever kind, is EIO to whoever asks. */
+void reply_err(fuse_req_t req, int rc);
 
 #endif

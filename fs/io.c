@@ -11,6 +11,11 @@ static bool for_writing(int flags)
 	return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
 }
 
+void reply_err(fuse_req_t req, int rc)
+{
+	fuse_reply_err(req, rc == -EBADMSG || rc == -EUCLEAN ? EIO : -rc);
+}
+
 static bool is_damage(ssize_t r)
 {
 	return r == -EBADMSG || r == -ENOENT || r == -EIO;
@@ -208,7 +213,7 @@ void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 		r = -ESTALE; /* the kernel looks the name up again */
 	db_unlock(fs->db);
 	if (r < 0) {
-		fuse_reply_err(req, -r);
+		reply_err(req, r);
 		return;
 	}
 	switch (n->kind) {
@@ -238,7 +243,7 @@ void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 		r = -EISDIR;
 	}
 	if (r < 0)
-		fuse_reply_err(req, -r);
+		reply_err(req, r);
 	else
 		reply_open(req, fi);
 }
@@ -271,7 +276,7 @@ void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t off,
 		n = -EIO;
 	}
 	if (n < 0)
-		fuse_reply_err(req, (int)-n);
+		reply_err(req, (int)n);
 	else
 		fuse_reply_buf(req, p, (size_t)n);
 	free(p);
@@ -296,7 +301,7 @@ void op_write(fuse_req_t req, fuse_ino_t id, const char *p, size_t size,
 		fs_unlock(fs);
 	}
 	if (r < 0)
-		fuse_reply_err(req, -r);
+		reply_err(req, r);
 	else
 		fuse_reply_write(req, size);
 }
@@ -327,7 +332,7 @@ void op_flush(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 		r = file_close(fs, h->node, false);
 	if (r >= 0 && for_writing(h->flags))
 		r = tell_lost(fs, h);
-	fuse_reply_err(req, -r);
+	reply_err(req, r);
 }
 
 static void complain_lost(struct fs *fs, const struct node *n)
@@ -382,7 +387,7 @@ void op_fsync(fuse_req_t req, fuse_ino_t id, int datasync,
 		r = seals_sync(fs->seals);
 	if (r >= 0)
 		r = tell_lost(fs, h);
-	fuse_reply_err(req, -r);
+	reply_err(req, r);
 }
 
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
@@ -407,7 +412,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 		}
 	}
 	if (r < 0) {
-		fuse_reply_err(req, -r);
+		reply_err(req, r);
 	} else if (fuse_reply_create(req, &e, fi) == -ENOENT) {
 		db_lock(fs->db);
 		n->lookups--;

@@ -41,7 +41,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		e.entry_timeout = 0;
 	db_unlock(fs->db);
 	if (r < 0)
-		fuse_reply_err(req, -r);
+		reply_err(req, r);
 	else
 		fuse_reply_entry(req, &e);
 }
@@ -93,7 +93,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	r = is_past(n) ? -ESTALE : node_attr(fs, n, &st);
 	db_unlock(fs->db);
 	if (r < 0)
-		fuse_reply_err(req, -r);
+		reply_err(req, r);
 	else
 		fuse_reply_attr(req, &st, attr_timeout(fs, n));
 }
@@ -122,7 +122,7 @@ static void op_access(fuse_req_t req, fuse_ino_t id, int mask)
 	    (n->kind == NODE_PAST || n->kind == NODE_VIEW ||
 	     n->kind == NODE_LIVE || n->kind == NODE_CONTENT))
 		r = -EROFS;
-	fuse_reply_err(req, -r);
+	reply_err(req, r);
 }
 
 /* --- changing attributes ------------------------------------------------ */
@@ -286,7 +286,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *st,
 		r = node_attr(fs, n, &now);
 	fs_unlock(fs);
 	if (r < 0)
-		fuse_reply_err(req, -r);
+		reply_err(req, r);
 	else
 		fuse_reply_attr(req, &now, FOREVER);
 }
@@ -310,7 +310,7 @@ static void op_readlink(fuse_req_t req, fuse_ino_t id)
 	}
 	db_unlock(fs->db);
 	if (r < 0)
-		fuse_reply_err(req, -r);
+		reply_err(req, r);
 	else
 		fuse_reply_readlink(req, buf_cstr(&b));
 }
@@ -394,7 +394,7 @@ static void make_and_reply(fuse_req_t req, fuse_ino_t parent, const char *name,
 		r = node_entry(fs, n, &e);
 	fs_unlock(fs);
 	if (r < 0)
-		fuse_reply_err(req, -r);
+		reply_err(req, r);
 	else
 		fuse_reply_entry(req, &e);
 }
@@ -444,7 +444,7 @@ static void op_link(fuse_req_t req, fuse_ino_t id, fuse_ino_t parent,
 	}
 	fs_unlock(fs);
 	if (r < 0)
-		fuse_reply_err(req, -r);
+		reply_err(req, r);
 	else
 		fuse_reply_entry(req, &e);
 }
@@ -502,7 +502,7 @@ static void remove_and_reply(fuse_req_t req, fuse_ino_t parent,
 			r = 0; /* went with its recipe a moment ago */
 	}
 	fs_unlock(fs);
-	fuse_reply_err(req, -r);
+	reply_err(req, r);
 }
 
 static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -571,7 +571,7 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 		gone(fs, &a);
 	}
 	fs_unlock(fs);
-	fuse_reply_err(req, -r);
+	reply_err(req, r);
 }
 
 /* --- the whole ---------------------------------------------------------- */
@@ -597,7 +597,7 @@ static void op_fsyncdir(fuse_req_t req, fuse_ino_t id, int datasync,
 	(void)datasync;
 	(void)fi;
 	taker_wait(fs_of(req));
-	fuse_reply_err(req, -seals_sync(fs_of(req)->seals));
+	reply_err(req, seals_sync(fs_of(req)->seals));
 }
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)

@@ -27,7 +27,7 @@ static void seek_and_reply(const struct seek *k)
 	else if (n->blob)
 		r = blob_seek(n->blob, k->off, k->hole, &to);
 	if (r < 0)
-		fuse_reply_err(k->req, -r);
+		reply_err(k->req, r);
 	else
 		fuse_reply_lseek(k->req, (off_t)to);
 }
@@ -85,7 +85,7 @@ void op_lseek(fuse_req_t req, fuse_ino_t id, off_t off, int whence,
 	} else if (written) {
 		r = seek_aside(&k);
 		if (r < 0)
-			fuse_reply_err(req, -r);
+			reply_err(req, r);
 	} else {
 		seek_and_reply(&k);
 	}
@@ -112,7 +112,7 @@ void op_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t off, off_t len,
 	privileges_drop(req, h->node, false);
 	if (r >= 0)
 		r = file_allocate(fs, h->node, mode, (uint64_t)off, end);
-	fuse_reply_err(req, -r);
+	reply_err(req, r);
 }
 
 /* --- copying ---------------------------------------------------------------
@@ -185,7 +185,7 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t off_in,
 		  : copy(fs_of(req), handle_of(fi_in), (uint64_t)off_in,
 			 handle_of(fi_out), (uint64_t)off_out, len, &done);
 	if (r < 0)
-		fuse_reply_err(req, -r);
+		reply_err(req, r);
 	else
 		fuse_reply_write(req, done);
 }

@@ -202,7 +202,7 @@ static void get_ours(fuse_req_t req, struct node *n, const char *what,
 	if (r >= 0)
 		r = buf_err(&b);
 	if (r < 0)
-		fuse_reply_err(req, -r);
+		reply_err(req, r);
 	else
 		reply_bytes(req, b.data, b.len, size);
 }
@@ -229,7 +229,7 @@ void op_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
 		db_unlock(fs->db);
 	}
 	if (r < 0)
-		fuse_reply_err(req, -r);
+		reply_err(req, r);
 	else
 		reply_bytes(req, b.len ? (void *)b.data : "", b.len, size);
 }
@@ -265,7 +265,7 @@ void op_listxattr(fuse_req_t req, fuse_ino_t id, size_t size)
 			hide_trusted(&b);
 	}
 	if (r < 0)
-		fuse_reply_err(req, -r);
+		reply_err(req, r);
 	else
 		reply_bytes(req, b.len ? (void *)b.data : "", b.len, size);
 }
@@ -280,7 +280,7 @@ static void change(fuse_req_t req, fuse_ino_t id, const char *name,
 	int r = check_name(name);
 
 	if (r < 0) {
-		fuse_reply_err(req, -r);
+		reply_err(req, r);
 		return;
 	}
 	if (ours(name) || n->kind != NODE_SOURCE) {
@@ -298,7 +298,7 @@ static void change(fuse_req_t req, fuse_ino_t id, const char *name,
 	if (r >= 0)
 		r = ns_xattr_set(fs->ns, &by, n->ino, name, value, size, flags);
 	fs_unlock(fs);
-	fuse_reply_err(req, -r);
+	reply_err(req, r);
 }
 
 void op_setxattr(fuse_req_t req, fuse_ino_t id, const char *name,
