@@ -11,8 +11,10 @@
 #include "cli/mountpoint.h"
 #include "cli/output.h"
 #include "cli/unmount.h"
+#include "core/clock.h"
 
-#define PATIENCE_MS 2000
+#define PATIENCE_MS  2000
+#define ELSEWHERE_NS (8 * NSEC_PER_SEC)
 
 /* A descriptor of the daemon's process, for waiting; -ESRCH when there is no
  * such process in our sight. How often it could not keep changes that had been
@@ -58,12 +60,19 @@ static int report_busy(const struct mount_table *t, const struct mount_entry *e)
 
 /* Nobody here has it any more, but a namespace that was made meanwhile has a
  * mount of its own: a container, or what one left behind. */
-static bool report_elsewhere(const struct mount_entry *e)
+static bool report_elsewhere(const struct mount_entry *e, struct pollfd *p)
 {
 	CLEANUP_BUF struct buf users = BUF_INIT;
+	int64_t end = clock_mono_ns() + ELSEWHERE_NS;
 
-	if (mount_elsewhere(e, &users) < 0 || !users.len)
-		return false;
+	/* a sandbox that is being made has all there is for a moment */
+	do {
+		buf_reset(&users);
+		if (mount_elsewhere(e, &users) < 0 || !users.len)
+			return false;
+		if (poll(p, 1, 500) > 0)
+			return false;
+	} while (clock_mono_ns() < end);
 	fail("%s: unmounted here, but mounted in another mount namespace as "
 	     "well, and the daemon serves that as long as these run: %s",
 	     e->dir, buf_cstr(&users));
@@ -82,7 +91,7 @@ static int wait_gone(int pidfd, const struct mount_entry *e, bool lazy)
 			 dir);
 		return EXIT_SUCCESS;
 	}
-	if (n == 0 && report_elsewhere(e))
+	if (n == 0 && report_elsewhere(e, &p))
 		return EXIT_FAILURE;
 	if (n == 0)
 		complain("%s: unmounted; waiting until everything is written",
