@@ -1,7 +1,7 @@
 #!/bin/bash
 # Programs expect of a directory what ext4 does, down to the error of a call that
-# fails: posix.py makes each call in both, and compares. fsx.py and stress.py do
-# the same at random. Longer: FSX=100000 STRESS=20000.
+# fails: posix.py makes each call in both, and compares. fsx.py and stress.py work
+# at random. Longer: FSX=100000 STRESS=20000.
 if [ "$(id -u)" = 0 ] && [ "${1-}" != --inside ]; then
 	exec unshare --mount --propagation private "$0" --inside "$@"
 fi
@@ -79,6 +79,41 @@ user_part()
 	[ "$(id -u)" != 0 ] || chown 65534:65534 "$N"
 	export TMPDIR=$T/u
 	as_user "$PYTHON" "$HERE/posix.py" "$N" "$M"
+}
+
+# A file against a model: small and in memory, large and in a draft.
+test_a_file_is_what_was_done_to_it()
+{
+	local seed size
+
+	mount_it
+	for size in 60000 500000 20000000; do
+		seed=$RANDOM
+		FSX_SIZE=$size "$PYTHON" "$HERE/fsx.py" "$M/$size" \
+			"${FSX:-700}" "$seed"
+	done
+	umount_it
+	mount_it
+	for size in 60000 500000 20000000; do
+		same "$M/$size.want" "$M/$size.got"
+	done
+}
+
+test_processes_at_work_in_one_tree()
+{
+	mount_it
+	compare "$PYTHON" "$HERE/stress.py" "$T/native" "$M" "${STRESS:-500}"
+}
+
+test_and_it_is_there_after_a_kill()
+{
+	mkdir "$T/plain"
+	mount_it
+	"$PYTHON" "$HERE/stress.py" "$T/plain" "$M" "${STRESS:-300}"
+	sleep 0.5
+	kill_daemon
+	mount_it
+	"$PYTHON" "$HERE/stress.py" "$T/plain" "$M" compare
 }
 
 run_tests "$@"
