@@ -114,7 +114,10 @@ const struct command cmd_mount = {
 		"    unsafe-no-sandbox     run commands without a sandbox\n"
 		"    debug                 log every message of the kernel\n"
 		"    nosuid, nodev, noexec, noatime, sync, dirsync: as with "
-		"mount(8)\n\n"
+		"mount(8)\n"
+		"    what else stands in fstab (noauto, nofail, _netdev, user, "
+		"x-...) is passed over\n\n"
+		"In fstab:  STORE DIR fuse.deriva OPTIONS 0 0\n"
 		"deriva umount DIR ends it.\n",
 	.shorts = "fo:",
 	.longs = longs,

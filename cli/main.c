@@ -1,5 +1,6 @@
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/command.h"
@@ -137,6 +138,26 @@ static int help(int argc, char **argv)
 	return EXIT_SUCCESS;
 }
 
+/* STORE DIR [-o OPTIONS], as mount.fuse3 calls for `mount -t fuse.deriva` and
+ * a line of fstab. */
+static int run_helper(struct cli *cli, int argc, char **argv)
+{
+	const struct command *c = find("mount");
+	char **with = calloc((size_t)argc + 2, sizeof(*with));
+	int status;
+
+	if (!with || !c) {
+		complain("out of memory");
+		free(with);
+		return EXIT_FAILURE;
+	}
+	with[0] = (char *)(uintptr_t) "mount";
+	memcpy(with + 1, argv, (size_t)argc * sizeof(*with));
+	status = c->run(cli, argc + 1, with);
+	free(with);
+	return status;
+}
+
 static int run_command(struct cli *cli, int argc, char **argv)
 {
 	const struct command *c;
@@ -144,6 +165,8 @@ static int run_command(struct cli *cli, int argc, char **argv)
 	if (!strcmp(argv[0], "help"))
 		return help(argc, argv);
 	c = find(argv[0]);
+	if (!c && argc > 1 && strchr(argv[0], '/'))
+		return run_helper(cli, argc, argv);
 	if (!c)
 		return unknown(argv[0]);
 	return c->run(cli, argc, argv);

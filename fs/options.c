@@ -39,6 +39,27 @@ static const struct option_row option_rows[] = {
 	{"dirsync", 0, true, true},
 };
 
+/* What fstab says to others, and what other file systems need to be told and
+ * this one does anyway. */
+static const char *const idle[] = {
+	"defaults",    "auto",	     "noauto",	     "nofail",
+	"_netdev",     "user",	     "nouser",	     "users",
+	"owner",       "group",	     "relatime",     "norelatime",
+	"nodiratime",  "diratime",   "strictatime",  "lazytime",
+	"nolazytime",  "big_writes", "kernel_cache", "auto_cache",
+	"hard_remove",
+};
+
+static bool is_idle(const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(idle); i++)
+		if (!strcmp(idle[i], text))
+			return true;
+	return !strncmp(text, "x-", 2) || !strncmp(text, "comment=", 8);
+}
+
 static int add_extra(struct mount_options *o, const char *text)
 {
 	char *all;
@@ -84,6 +105,8 @@ static int parse_option(const char *text, struct mount_options *o,
 	const struct option_row *row;
 	size_t i;
 
+	if (is_idle(text))
+		return 0;
 	if (!strncmp(text, "jobs=", 5))
 		return parse_jobs(text + 5, o, err);
 	if (!strncmp(text, "retention=", 10))

@@ -276,6 +276,31 @@ test_read_only()
 	errno EROFS mkdir "$M/d"
 }
 
+# How mount.fuse3 calls for fstab: no command, and options of others among ours.
+test_a_line_of_fstab()
+{
+	"$DERIVA" "$S" "$M" -o rw,noauto,nofail,x-systemd.automount,nosuid
+	status pid >>"$T/pids"
+	mountpoint -q "$M"
+	has nosuid "$(grep " $M " /proc/mounts)"
+	umount_it
+	refused_as_usage "$DERIVA" "$S" "$M" -o rw,entry_timeout=1
+	if [ "$(id -u)" = 0 ] && [ -x /sbin/mount.fuse3 ]; then
+		mount.fuse3 "$DERIVA#$S" "$M" -o allow_other,_netdev
+		status pid >>"$T/pids"
+		has allow_other "$(grep " $M " /proc/mounts)"
+		umount "$M"
+	fi
+}
+
+refused_as_usage()
+{
+	local rc=0
+
+	"$@" >/dev/null 2>&1 || rc=$?
+	eq 2 "$rc"
+}
+
 test_two_stores_at_once()
 {
 	mount_it
