@@ -14,7 +14,11 @@
 #include "core/buf.h"
 #include "recipes/file.h"
 
-#define SANDBOX_VERSION 1 /* of what a command sees beside its inputs */
+/* Of what a command sees beside its inputs, where its result may depend on it.
+ * What it is refused (recipes/sandbox_seccomp.h) is not counted: that takes
+ * away ways to fail otherwise, and what a command made before is what it would
+ * make now; a new version makes everybody's results be computed again. */
+#define SANDBOX_VERSION 1
 
 struct canon_input {
 	const char *name; /* of a map, where inputs are sorted by it, an input's

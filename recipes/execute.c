@@ -431,6 +431,7 @@ static int run_in_scratch(struct eval *ev, struct task *j, struct scratch *s,
 		.timeout_ns = j->def->timeout_ns,
 		.memory = memory_limit(j),
 		.scratch_max = scratch_limit(ev),
+		.network = j->def->network,
 		.unsafe = ev->options.no_sandbox,
 	};
 	int r;

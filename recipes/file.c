@@ -108,7 +108,8 @@ static int take_key(struct recipe_reader *r, const struct ynode *key,
 			       key->line, word_show(key->text).s, near);
 	return err_set(r->err, -EINVAL,
 		       "line %u: there is no key `%s`; those there are: in, "
-		       "run, fn, params, out, env, timeout, memory, stat",
+		       "run, fn, params, out, env, timeout, memory, stat, "
+		       "network, tools, eager, keep",
 		       key->line, word_show(key->text).s);
 }
 
@@ -183,6 +184,16 @@ static int check_function(struct recipe_reader *r)
 			       "line %u: `env` goes with `run` only: a "
 			       "function sees no variables",
 			       r->env->line);
+	if (r->tools)
+		return err_set(r->err, -EINVAL,
+			       "line %u: `tools` goes with `run` only: a "
+			       "function uses no programs",
+			       r->tools->line);
+	if (r->network && d->network)
+		return err_set(r->err, -EINVAL,
+			       "line %u: `network` goes with `run` only: a "
+			       "function has no use for it",
+			       r->network->line);
 	v = calloc(d->nparams + 1, sizeof(*v));
 	if (!v)
 		return -ENOMEM;

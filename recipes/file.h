@@ -50,6 +50,13 @@ struct recipe_pair { /* sorted by name */
 	unsigned line;
 };
 
+/* What becomes of the bytes of its result; the values are in the store. */
+enum recipe_keep {
+	RECIPE_KEEP_AUTO = 0,
+	RECIPE_KEEP_ALWAYS = 1,
+	RECIPE_KEEP_NEVER = 2, /* dropped when the last reader closes it */
+};
+
 enum recipe_kind { RECIPE_RUN_SHELL, RECIPE_RUN_ARGV, RECIPE_FN };
 
 struct recipe_def {
@@ -67,8 +74,9 @@ struct recipe_def {
 	size_t nparams;
 	char **env; /* names, sorted; values are the caller's business */
 	size_t nenv;
-	char **tools;
+	char **tools; /* sorted */
 	size_t ntools;
+	unsigned tools_line;
 
 	bool out_dir;  /* the output is a directory */
 	bool observed; /* there is no list of inputs */
@@ -77,6 +85,9 @@ struct recipe_def {
 	uint64_t memory;    /* 0: the default */
 	bool stat_lazy;
 	bool stat_set;
+	bool network;
+	bool eager;
+	enum recipe_keep keep;
 };
 
 int recipe_parse(const char *text, size_t len, struct recipe_def **ret,

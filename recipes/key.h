@@ -13,7 +13,8 @@
 struct recipe_reader {
 	struct recipe_def *def;
 	const struct ynode *in, *run, *fn, *params, *env; /* NULL: absent */
-	size_t paths;					  /* listed so far */
+	const struct ynode *tools, *network;
+	size_t paths; /* listed so far */
 	struct err *err;
 };
 
@@ -31,6 +32,8 @@ int key_timeout(struct recipe_reader *r, const struct ynode *n) MUST_USE;
 int key_memory(struct recipe_reader *r, const struct ynode *n) MUST_USE;
 int key_stat(struct recipe_reader *r, const struct ynode *n) MUST_USE;
 int key_out(struct recipe_reader *r, const struct ynode *n) MUST_USE;
+
+/* key_policy.c */
 int key_network(struct recipe_reader *r, const struct ynode *n) MUST_USE;
 int key_tools(struct recipe_reader *r, const struct ynode *n) MUST_USE;
 int key_eager(struct recipe_reader *r, const struct ynode *n) MUST_USE;

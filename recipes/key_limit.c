@@ -64,25 +64,6 @@ static int later(struct recipe_reader *r, const struct ynode *n,
 		       n->line, what, remedy);
 }
 
-/* A key of which so far only the default can be had. */
-static int only(struct recipe_reader *r, const struct ynode *n, const char *key,
-		const char *there_is, const char *const *to_come)
-{
-	char what[32];
-
-	if (n->type == Y_TEXT && !strcmp(n->text, there_is))
-		return 0;
-	for (; n->type == Y_TEXT && *to_come; to_come++)
-		if (!strcmp(n->text, *to_come)) {
-			snprintf(what, sizeof(what), "%s: %s", key, *to_come);
-			return later(r, n, what, "remove it");
-		}
-	return err_set(r->err, -EINVAL,
-		       "line %u: `%s` can only be `%s` in this version of "
-		       "deriva",
-		       n->line, key, there_is);
-}
-
 int key_out(struct recipe_reader *r, const struct ynode *n)
 {
 	if (n->type == Y_MAP)
@@ -94,30 +75,4 @@ int key_out(struct recipe_reader *r, const struct ynode *n)
 		return err_set(r->err, -EINVAL,
 			       "line %u: `out` is `file` or `dir`", n->line);
 	return 0;
-}
-
-int key_network(struct recipe_reader *r, const struct ynode *n)
-{
-	static const char *const to_come[] = {"true", NULL};
-
-	return only(r, n, "network", "false", to_come);
-}
-
-int key_eager(struct recipe_reader *r, const struct ynode *n)
-{
-	static const char *const to_come[] = {"true", NULL};
-
-	return only(r, n, "eager", "false", to_come);
-}
-
-int key_keep(struct recipe_reader *r, const struct ynode *n)
-{
-	static const char *const to_come[] = {"always", "never", NULL};
-
-	return only(r, n, "keep", "auto", to_come);
-}
-
-int key_tools(struct recipe_reader *r, const struct ynode *n)
-{
-	return later(r, n, "tools", "remove it");
 }

@@ -62,6 +62,7 @@ int walk_encode(struct walk *w)
 		.nparams = j->nparams,
 		.env = j->env,
 		.nenv = j->nenv,
+		.network = d->network,
 		.shape = d->out_dir ? CANON_DIR : CANON_FILE,
 		.out_name = j->out_name,
 		.observed = d->observed,

@@ -9,7 +9,9 @@
  * files of /etc, an empty /tmp (a tmpfs), /proc of its own pid namespace, a
  * minimal /dev, its inputs read-only under /w (working directory: /w and one
  * /d for each level) and /r, and its scratch at /o. Nothing else: no network,
- * no home, no other process, no capability, the environment that is given.
+ * no home, no other process, no capability, the environment that is given;
+ * and no system call that reaches beyond that (recipes/sandbox_seccomp.h).
+ * With the network, also the few files of /etc that resolving and TLS take.
  *
  * Limits kept by sampling (recipes/sandbox_watch.h): memory, bytes written,
  * number of processes. Kept by the kernel: time, no core files, 1024 open

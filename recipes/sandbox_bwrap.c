@@ -17,16 +17,19 @@
  * Arguments go through a memfd (--args): an environment may be long, and the
  * list of processes stays readable. The environment goes as --setenv, never
  * as bubblewrap's own, which LD_PRELOAD would take over outside the sandbox.
- * A seccomp filter would be one more descriptor here (--seccomp).
+ * So does the filter of system calls (recipes/sandbox_seccomp.h), to --seccomp.
  */
 #include "recipes/sandbox_bwrap.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+
+#include "recipes/sandbox_seccomp.h"
 
 #define ARG_MAX_STRING KIB(128) /* MAX_ARG_STRLEN, the NUL included */
 #define ARG_MAX_ALL    MIB(6)	/* the kernel's bound, whatever the stack's */
@@ -149,6 +152,9 @@ int bwrap_init(struct bwrap *b)
 	     "--remount-ro", "/proc", "--dev", "/dev");
 	add_machine(&b->args);
 	add_globs(&b->net_args, net, ARRAY_LEN(net));
+	b->filter_error = seccomp_program(false, &b->filter[0]);
+	if (!b->filter_error)
+		b->filter_error = seccomp_program(true, &b->filter[1]);
 	return b->args.failed || b->net_args.failed ? -ENOMEM : 0;
 }
 
@@ -157,6 +163,8 @@ void bwrap_done(struct bwrap *b)
 	free(b->path);
 	buf_done(&b->args);
 	buf_done(&b->net_args);
+	buf_done(&b->filter[0]);
+	buf_done(&b->filter[1]);
 }
 
 static int check_path(const char *what, const char *path, struct err *err)
@@ -351,6 +359,18 @@ static int add_env(struct buf *b, char *const *envp)
 	return 0;
 }
 
+static int add_filter(struct bwrap_command *c, struct buf *b,
+		      const struct buf *filter)
+{
+	int fd = text_fd(c, filter->data, filter->len);
+
+	if (fd < 0)
+		return fd;
+	arg(b, "--seccomp");
+	arg_number(b, (uint64_t)fd);
+	return 0;
+}
+
 static int add_all(const struct bwrap *base, const struct sandbox_run *run,
 		   struct bwrap_command *c, struct buf *b)
 {
@@ -369,6 +389,9 @@ static int add_all(const struct bwrap *base, const struct sandbox_run *run,
 	add_tmpfs(b, "/dev/shm", tmp);
 	ARGS(b, "--remount-ro", "/dev");
 	add_places(b, run);
+	rc = add_filter(c, b, &base->filter[run->network]);
+	if (rc)
+		return rc;
 	rc = add_env(b, run->envp);
 	return rc ? rc : buf_err(b);
 }

@@ -1,7 +1,7 @@
 /* recipes/sandbox_bwrap.h - how bubblewrap is asked, and what it answers.
  *
  * Everything that a command can see is decided in sandbox_bwrap.c; whoever
- * changes it raises SANDBOX_VERSION.
+ * changes it raises SANDBOX_VERSION (recipes/canon.h).
  */
 #ifndef RECIPES_SANDBOX_BWRAP_H
 #define RECIPES_SANDBOX_BWRAP_H
@@ -16,6 +16,8 @@
 struct bwrap {
 	char *path; /* NULL: not in PATH */
 	struct buf args, net_args;
+	struct buf filter[2]; /* of system calls; [1] with the network */
+	int filter_error;     /* it could not be made: nothing runs */
 	int nice; /* of commands; the helper may have raised its own */
 };
 

@@ -47,6 +47,11 @@ static int start_bwrap(struct job *j, const struct bwrap *b,
 
 	if (!b->path)
 		return err_set(err, -ENOENT, "bwrap is not in PATH");
+	if (b->filter_error)
+		return err_set(err, b->filter_error,
+			       "the filter of system calls cannot be made: "
+			       "libseccomp: %s",
+			       err_name(b->filter_error));
 	rc = bwrap_command(b, run, &c);
 	if (rc)
 		return err_set(err, rc, "cannot prepare the sandbox: %s",

@@ -30,7 +30,7 @@ die()
 {
 BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkg-config libfuse3-dev \
 libsqlite3-dev libzstd-dev zlib1g-dev liblzma-dev libpcre2-dev \
-libarchive-dev libyaml-dev libsodium-dev check scdoc"
+libarchive-dev libyaml-dev libsodium-dev libseccomp-dev check scdoc"
 RUN_PACKAGES="fuse3 bubblewrap"
 TEST_PACKAGES="b3sum rsync attr python3 git zip unzip jq xz-utils zstd clang-format shellcheck \
 valgrind vim-tiny util-linux procps"
@@ -54,6 +54,7 @@ libpcre2-8.pc libpcre2-dev pcre2-devel pcre2
 libarchive.pc libarchive-dev libarchive-devel libarchive
 yaml-0.1.pc libyaml-dev libyaml-devel libyaml
 libsodium.pc libsodium-dev libsodium-devel libsodium
+libseccomp.pc libseccomp-dev libseccomp-devel libseccomp
 libblake3.pc libzstd-dev blake3-devel libblake3
 check.pc check check-devel check
 fusermount3 fuse3 fuse3 fuse3

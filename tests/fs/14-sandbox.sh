@@ -97,6 +97,67 @@ END
 	[ ! -e "$T/port.reached" ]
 }
 
+# listener: a server of the machine; its port goes to $T/port
+listener()
+{
+	"$PYTHON" - "$T/port" <<'END' &
+import os, socket, sys
+s = socket.create_server(("127.0.0.1", 0))
+open(sys.argv[1] + ".new", "w").write(str(s.getsockname()[1]))
+os.rename(sys.argv[1] + ".new", sys.argv[1])
+s.settimeout(60)
+while True:
+    c, _ = s.accept()
+    c.sendall(b"served\n")
+    c.close()
+END
+	wait_for test -e "$T/port"
+}
+
+test_network_true_reaches_it_and_no_files_of_the_user()
+{
+	listener
+	recipe d <<END
+in: []
+network: true
+params: {port: "$(cat "$T/port")"}
+run: bash -c 'cat </dev/tcp/127.0.0.1/\$port' || true; ls /etc
+END
+	has served "$(cat "$M/d")"
+	lacks shadow "$(cat "$M/d")"
+	[ ! -e /etc/resolv.conf ] || has resolv.conf "$(cat "$M/d")"
+	# with or without network is another computation
+	before=$(attr recipe "$M/d")
+	sed -i '/^network/d' "$M/d.recipe"
+	cat "$M/d" >"$T/alone"
+	lacks served "$(cat "$T/alone")"
+	ne "$before" "$(attr recipe "$M/d")"
+	kill $!
+	wait $! || true
+}
+
+test_a_result_from_the_network_is_never_taken_for_reproducible()
+{
+	echo 1 >"$M/in"
+	for n in true false; do
+		printf 'in: [in]\nnetwork: %s\nrun: cat in\n' "$n" \
+			>"$M/$n.recipe"
+		cat "$M/$n"
+		"$DERIVA" drop "$M/$n" >/dev/null
+		cat "$M/$n"
+	done >"$T/said"
+	eq $'1\n1\n1\n1' "$(cat "$T/said")"
+	umount_it
+	eq $'0\n1' "$("$PYTHON" - "$S/deriva.db" <<'END'
+import sqlite3, sys
+for r, in sqlite3.connect(sys.argv[1]).execute(
+        "SELECT reproducible FROM result ORDER BY reproducible"):
+    print(r)
+END
+)"
+	mount_it
+}
+
 test_other_processes()
 {
 	sleep 4242 &

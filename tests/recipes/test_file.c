@@ -343,7 +343,8 @@ START_TEST(file_keys_are_checked)
 		 "write it as \"\\x1b\" in double quotes"},
 		{"\"zzz\\e\": x",
 		 "line 1: there is no key `zzz?`; those there are: in, run, "
-		 "fn, params, out, env, timeout, memory, stat"},
+		 "fn, params, out, env, timeout, memory, stat, network, tools, "
+		 "eager, keep"},
 		{"in: []\nrun: \"\"", "line 2: `run` is empty"},
 		{"in: []\nrun:", "line 2: `run` is empty"},
 		{"in: []\nrun: \" \\n\"", "line 2: `run` is empty"},
@@ -447,6 +448,50 @@ START_TEST(file_inputs_are_checked)
 }
 END_TEST
 
+START_TEST(file_policies_say_what_they_take)
+{
+	static const struct good table[] = {
+		{"network: maybe", "line 1: `network` is `true` or `false`"},
+		{"eager: [true]", "line 1: `eager` is `true` or `false`"},
+		{"keep: forever",
+		 "line 1: `keep` is `auto`, `always` (never dropped) or "
+		 "`never` (dropped when its last reader closes it)"},
+		{"tools: gcc", "line 1: `tools` is a list of names of "
+			       "programs: `tools: [gcc]`"},
+		{"tools: [/usr/bin/gcc]",
+		 "line 1: `tools` takes names of programs as a command calls "
+		 "them, such as gcc; `/usr/bin/gcc` is a path"},
+		{"tools: [cc, gcc, cc]", "line 1: `tools` names `cc` twice"},
+		{"in: [a]\nfn: sort\ntools: [sort]",
+		 "line 3: `tools` goes with `run` only: a function uses no "
+		 "programs"},
+		{"in: [a]\nfn: sort\nnetwork: true",
+		 "line 3: `network` goes with `run` only: a function has no "
+		 "use for it"},
+	};
+
+	check_bad(table, ARRAY_LEN(table));
+}
+END_TEST
+
+START_TEST(file_policies_are_read)
+{
+	static const char text[] = "in: []\nrun: x\nnetwork: true\n"
+				   "eager: true\nkeep: never\n"
+				   "tools: [ld, gcc]\n";
+	struct recipe_def *d;
+	struct err err;
+
+	ck_assert_int_eq(recipe_parse(text, strlen(text), &d, &err), 0);
+	ck_assert(d->network && d->eager);
+	ck_assert_int_eq(d->keep, RECIPE_KEEP_NEVER);
+	ck_assert_uint_eq(d->ntools, 2);
+	ck_assert_str_eq(d->tools[0], "gcc");
+	ck_assert_str_eq(d->tools[1], "ld");
+	recipe_def_free(d);
+}
+END_TEST
+
 START_TEST(file_later_versions_are_refused_by_name)
 {
 	static const struct good table[] = {
@@ -454,13 +499,6 @@ START_TEST(file_later_versions_are_refused_by_name)
 			       "observed; list a function's inputs, "
 			       "`in: [a.csv]`, or write `in: []` if there "
 			       "are none"},
-		{"network: true", "line 1: `network: true`" LATER "remove it"},
-		{"network: maybe", "line 1: `network` can only be `false` in "
-				   "this version of deriva"},
-		{"tools: [gcc]", "line 1: `tools`" LATER "remove it"},
-		{"eager: true", "line 1: `eager: true`" LATER "remove it"},
-		{"keep: always", "line 1: `keep: always`" LATER "remove it"},
-		{"keep: never", "line 1: `keep: never`" LATER "remove it"},
 		{"out: {a: b}", "line 1: `out: {...}`" LATER
 				"write one recipe for each output"},
 	};
@@ -634,6 +672,7 @@ END_TEST
 TESTS("file", file_reads_what_is_written, file_defaults, file_lines_are_kept,
       file_yaml_slips_say_how_to_write_it, file_comment_that_cuts_is_refused,
       file_keys_are_checked, file_inputs_are_checked,
+      file_policies_say_what_they_take, file_policies_are_read,
       file_later_versions_are_refused_by_name, file_nul_byte_is_refused,
       file_limits_are_named, file_every_prefix_is_answered, file_name_of_recipe,
       glob_matches_as_shells_do, glob_of_many_stars_is_fast)

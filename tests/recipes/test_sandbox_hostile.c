@@ -9,7 +9,9 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/socket.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 /* Each line is tried by itself; those that succeed are told. */
@@ -210,6 +212,112 @@ BOTH(command_leaves_no_process_behind)
 	ck_assert_uint_eq(processes_with(mark), 0);
 }
 
+/* Each would do something, or fail otherwise, without the filter. */
+static const struct {
+	const char *what;
+	long nr;
+	const char *args;
+	int error;
+} refused[] = {
+	{"ptrace", SYS_ptrace, "0, 0, 0, 0", EPERM},
+	{"process_vm_readv", SYS_process_vm_readv, "$$, 0, 0, 0, 0, 0", EPERM},
+	{"kcmp", SYS_kcmp, "$$, $$, 0, 0, 0", EPERM},
+	{"add_key", SYS_add_key, "\"user\", \"x\", \"y\", 1, -2", EPERM},
+	{"keyctl", SYS_keyctl, "0, -3, 0", EPERM},
+	{"bpf", SYS_bpf, "0, 0, 0", EPERM},
+	{"perf_event_open", SYS_perf_event_open, "0, 0, 0, 0, 0", EPERM},
+	{"userfaultfd", SYS_userfaultfd, "1", EPERM},
+	{"io_uring_setup", SYS_io_uring_setup, "1, 0", ENOSYS},
+	{"clone3", SYS_clone3, "0, 0", ENOSYS},
+	{"fsopen", 430, "\"tmpfs\", 0", ENOSYS},
+	{"memfd_secret", 447, "0", ENOSYS},
+	{"syslog", SYS_syslog, "10, 0, 0", EPERM},
+	{"mount", SYS_mount, "0, 0, 0, 0, 0", EPERM},
+	{"setns", SYS_setns, "0, 0", EPERM},
+	{"open_by_handle_at", SYS_open_by_handle_at, "0, 0, 0", EPERM},
+	{"clock_settime", SYS_clock_settime, "0, 0", EPERM},
+	{"unshare user", SYS_unshare, "0x10000000", EPERM},
+	{"unshare time", SYS_unshare, "0x80", EPERM},
+	{"read implies exec", SYS_personality, "0x400000", EPERM},
+	{"another system", SYS_personality, "0x5000003", EPERM},
+	{"AF_ALG", SYS_socket, "38, 5, 0", EAFNOSUPPORT},
+	{"AF_VSOCK", SYS_socket, "40, 1, 0", EAFNOSUPPORT},
+	{"AF_PACKET", SYS_socket, "17, 3, 0", EAFNOSUPPORT},
+	{"upper bits", SYS_socket, "0x100000000 + 38, 5, 0", EAFNOSUPPORT},
+	{"a family to come", SYS_socket, "99, 1, 0", EAFNOSUPPORT},
+	{"NETLINK_AUDIT", SYS_socket, "16, 3, 9", EPROTONOSUPPORT},
+	{"TIOCSTI", SYS_ioctl, "0, 0x5412, 0", EPERM},
+	{"TIOCSTI, upper bits", SYS_ioctl, "0, 0x300005412, 0", EPERM},
+};
+
+BOTH(command_is_refused_what_reaches_beyond_it)
+{
+	char script[4096], *p = script, *said;
+	size_t i;
+
+	p += sprintf(p, "perl -e 'sub t { my ($w, $e, $nr, @a) = @_; "
+			"$! = 0; my $r = syscall($nr, @a); "
+			"print STDERR \"$w: $r \", $!+0, \"\\n\" "
+			"if $r >= 0 || $! != $e } ");
+	for (i = 0; i < ARRAY_LEN(refused); i++)
+		p += sprintf(p, "t(\"%s\", %d, %ld, %s); ", refused[i].what,
+			     refused[i].error, refused[i].nr, refused[i].args);
+	sprintf(p, "'");
+	assert_ok(f, script);
+	said = fixture_text(f->err);
+	ck_assert_str_eq(said, "");
+	free(said);
+}
+
+/* The bus and the display of a desktop listen there. */
+BOTH(command_with_network_reaches_no_abstract_socket)
+{
+	char script[512], name[64];
+	int fd;
+
+	snprintf(name, sizeof(name), "deriva-test-net-%d", (int)getpid());
+	fd = listen_abstract(name);
+	snprintf(script, sizeof(script),
+		 "perl -MSocket -e 'socket(S, AF_UNIX, SOCK_STREAM, 0) or "
+		 "exit 7; exit(connect(S, pack(\"Sa*\", AF_UNIX, "
+		 "\"\\0%s\")) ? 0 : 1)'",
+		 name);
+	f->run.network = true;
+	fixture_sh(f, script);
+	ck_assert_int_eq(f->st.exit_code, 7);
+	assert_ok(f, "perl -MSocket -e 'socketpair(A, B, AF_UNIX, "
+		     "SOCK_STREAM, 0) or exit 1'");
+	close(fd);
+}
+
+BOTH(programs_do_not_notice_the_filter)
+{
+	f->run.memory = GIB(8);
+	assert_ok(f, "cd /tmp && printf '#include <stdio.h>\n#include "
+		     "<pthread.h>\nstatic void *f(void *p) { return p; }\n"
+		     "int main(void) { pthread_t t; "
+		     "pthread_create(&t, 0, f, 0); pthread_join(t, 0); "
+		     "puts(\"hello\"); return 0; }\n' >x.c && "
+		     "if command -v gcc; then gcc -O2 -pthread x.c -o x && "
+		     "test $(./x) = hello; fi");
+	assert_ok(f, "if test -x /usr/bin/python3; then /usr/bin/python3 -c '"
+		     "import subprocess, threading, socket, "
+		     "multiprocessing.pool\n"
+		     "s = socket.create_server((\"127.0.0.1\", 0))\n"
+		     "c = socket.create_connection(s.getsockname())\n"
+		     "subprocess.run([\"true\"], check=True)\n"
+		     "p = multiprocessing.pool.Pool(2)\n"
+		     "assert p.map(abs, [-1, 2]) == [1, 2]\n'; fi");
+	assert_ok(f, "if command -v node; then node -e '"
+		     "require(\"fs\").promises.readdir(\"/usr\")"
+		     ".then(l => l.length || process.exit(1)); "
+		     "require(\"child_process\").execSync(\"true\")'; fi");
+	assert_ok(f, "if command -v java; then java -Xmx64m -version; fi");
+	assert_ok(f, "if command -v ffmpeg; then ffmpeg -version; fi");
+	assert_ok(f, "if command -v git; then cd /tmp && git init -q g; fi");
+	assert_ok(f, "setarch -R true; setarch linux32 true");
+}
+
 START_TEST(helper_that_was_signalled_with_its_group_goes_on)
 {
 	struct fixture f;
@@ -236,4 +344,7 @@ TESTS("sandbox_hostile", PAIR(command_cannot_read_what_is_not_its_own),
       PAIR(command_sees_and_hits_no_other_process),
       PAIR(command_cannot_type_into_the_terminal),
       PAIR(command_leaves_no_process_behind),
+      PAIR(command_is_refused_what_reaches_beyond_it),
+      PAIR(command_with_network_reaches_no_abstract_socket),
+      PAIR(programs_do_not_notice_the_filter),
       helper_that_was_signalled_with_its_group_goes_on)
