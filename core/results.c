@@ -15,6 +15,10 @@ enum {
 	RESULT_USED,
 	RESULT_FORGET,
 	RESULT_LET_GO,
+	RESULT_KEEP,
+	MACHINE_ADD,
+	MACHINE_SET,
+	MACHINE_GET,
 	RESULT_TOTALS,
 	DERIVED_PUT,
 	DERIVED_GET,
@@ -28,7 +32,7 @@ enum {
 
 #define RESULT_COLUMNS                                                       \
 	"error, executable, reproducible, address, size, wall, cpu, memory," \
-	" time, text, text_size, uses, last_use, message, dropped"
+	" time, text, text_size, uses, last_use, message, dropped, keep"
 
 #define DERIVED_COLUMNS                                                    \
 	"recipe, error, address, size, executable, ran, seq, since, last," \
@@ -43,15 +47,16 @@ static const char *const sql[N_STMTS] = {
 	[RESULT_PUT] =
 		"INSERT INTO result(recipe, error, executable,"
 		" reproducible, address, size, wall, cpu, memory, time, text,"
-		" text_size, uses, last_use, message, bytes, worth)"
+		" text_size, uses, last_use, message, bytes, keep,"
+		" worth)"
 		" VALUES (?1, ?2, ?3, ?4,"
 		" ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,"
-		" ?16, " BUDGET_WORTH("?7", "?13", "?16") ")"
+		" ?16, ?17, " BUDGET_WORTH("?7", "?13", "?16") ")"
 		" ON CONFLICT(recipe) DO UPDATE SET error = ?2,"
 		" executable = ?3, reproducible = ?4, address = ?5, size = ?6,"
 		" wall = ?7, cpu = ?8, memory = ?9, time = ?10, text = ?11,"
 		" text_size = ?12, uses = ?13, last_use = ?14, message = ?15,"
-		" dropped = 0, bytes = ?16,"
+		" dropped = 0, bytes = ?16, keep = ?17,"
 		" worth = excluded.worth",
 	[RESULT_GET] =
 		"SELECT " RESULT_COLUMNS " FROM result WHERE recipe = ?1",
@@ -64,6 +69,14 @@ static const char *const sql[N_STMTS] = {
 	[RESULT_LET_GO] =
 		"UPDATE result SET dropped = 1 WHERE recipe = ?1"
 		" AND error = 0 AND address IS NOT NULL RETURNING 1",
+	[RESULT_KEEP] = "UPDATE result SET keep = ?2 WHERE recipe = ?1",
+	[MACHINE_ADD] = "INSERT OR IGNORE INTO machine(text) VALUES (?1)",
+	[MACHINE_SET] =
+		"UPDATE result SET machine = (SELECT id FROM machine"
+		" WHERE text = ?2) WHERE recipe = ?1",
+	[MACHINE_GET] =
+		"SELECT m.text FROM result r JOIN machine m ON m.id = r.machine"
+		" WHERE r.recipe = ?1",
 	[RESULT_TOTALS] =
 		"SELECT results, failures, bytes, uses, wall, saved, kept"
 		" FROM result_total WHERE id = 1",
@@ -215,6 +228,7 @@ static int column_result(struct stmt *st, struct result *ret)
 	memcpy(ret->message, p, n);
 	ret->message[n] = '\0';
 	ret->dropped = stmt_col_int(st, 14);
+	ret->keep = (int)stmt_col_int(st, 15);
 	rc = column_addr(st, 3, &ret->addr);
 	return rc < 0 ? rc : column_addr(st, 9, &ret->text);
 }
@@ -273,7 +287,71 @@ int results_put(struct results *r, const struct result *result)
 	else
 		stmt_null(st, 15);
 	stmt_int(st, 16, result->is_dir ? -1 : (int64_t)result->size);
+	stmt_int(st, 17, result->keep);
 	return stmt_run(st);
+}
+
+int results_keep(struct results *r, const struct addr *recipe, int keep)
+{
+	struct stmt *st;
+	int rc;
+
+	rc = db_begin(r->db);
+	if (rc < 0)
+		return rc;
+	st = stmts_get(&r->stmts, RESULT_KEEP, &rc);
+	if (!st)
+		return rc;
+	stmt_blob(st, 1, recipe->b, ADDR_LEN);
+	stmt_int(st, 2, keep);
+	return stmt_run(st);
+}
+
+/* --- the machine ---------------------------------------------------------- */
+
+int results_put_machine(struct results *r, const struct addr *recipe,
+			const char *text, size_t len)
+{
+	struct stmt *st;
+	int rc;
+
+	rc = db_begin(r->db);
+	if (rc < 0)
+		return rc;
+	st = stmts_get(&r->stmts, MACHINE_ADD, &rc);
+	if (!st)
+		return rc;
+	stmt_text(st, 1, text, len);
+	rc = stmt_run(st);
+	if (rc < 0)
+		return rc;
+	st = stmts_get(&r->stmts, MACHINE_SET, &rc);
+	if (!st)
+		return rc;
+	stmt_blob(st, 1, recipe->b, ADDR_LEN);
+	stmt_text(st, 2, text, len);
+	return stmt_run(st);
+}
+
+int results_get_machine(struct results *r, const struct addr *recipe,
+			struct buf *ret)
+{
+	const void *p;
+	struct stmt *st;
+	size_t n;
+	int rc;
+
+	st = stmts_get(&r->stmts, MACHINE_GET, &rc);
+	if (!st)
+		return rc;
+	stmt_blob(st, 1, recipe->b, ADDR_LEN);
+	rc = stmt_step(st);
+	if (rc <= 0)
+		return rc < 0 ? rc : -ENOENT;
+	p = stmt_col_blob(st, 0, &n);
+	buf_add(ret, p, n);
+	stmt_reset(st);
+	return buf_err(ret);
 }
 
 int results_used(struct results *r, const struct addr *recipe, int64_t now_ns)
@@ -505,7 +583,7 @@ int results_each(struct results *r,
 	while ((rc = stmt_step(st)) > 0) {
 		rc = column_result(st, &res);
 		if (rc == 0)
-			rc = column_addr(st, 15, &res.recipe);
+			rc = column_addr(st, 16, &res.recipe);
 		if (rc == 0)
 			rc = fn(ctx, &res);
 		if (rc != 0)

@@ -33,6 +33,7 @@ struct result {
 	int64_t last_use_ns;
 	char message[512]; /* why it failed; "" otherwise */
 	bool dropped; /* its bytes are not kept; results_put() forgets it */
+	int keep;     /* 0 as worth it, 1 always, 2 until its reader closes */
 };
 
 /* A derived name's last content or failure, and why it was computed. */
@@ -76,6 +77,14 @@ int results_used(struct results *r, const struct addr *recipe,
 		 int64_t now_ns) MUST_USE;
 /* Lets go of the bytes of its output, unless it failed: -ENOENT. */
 int results_let_go(struct results *r, const struct addr *recipe) MUST_USE;
+int results_keep(struct results *r, const struct addr *recipe,
+		 int keep) MUST_USE;
+/* What of the machine it was made with, as lines for people; many results share
+ * a text. -ENOENT: it is not known. */
+int results_put_machine(struct results *r, const struct addr *recipe,
+			const char *text, size_t len) MUST_USE;
+int results_get_machine(struct results *r, const struct addr *recipe,
+			struct buf *ret) MUST_USE;
 /* Forgets a failure (`retry`). 0 also when there was none. */
 int results_forget(struct results *r, const struct addr *recipe) MUST_USE;
 

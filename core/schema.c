@@ -247,6 +247,15 @@ const char *const schema_migrations[] = {
 	"  uses = uses + new.uses - old.uses,"
 	"  wall = wall + new.wall - old.wall,"
 	"  saved = saved + new.uses * new.wall - old.uses * old.wall; END;",
+
+	/* to version 7: what of the machine a result was made with (a text
+	 * that many share; 0: not noted), and which recipe files are eager */
+	"CREATE TABLE machine("
+	"  id INTEGER PRIMARY KEY, text TEXT UNIQUE NOT NULL) STRICT;"
+	"ALTER TABLE result ADD COLUMN machine INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE eager("
+	"  dir INTEGER NOT NULL, name BLOB NOT NULL,"
+	"  PRIMARY KEY(dir, name)) STRICT, WITHOUT ROWID;",
 };
 /* clang-format on */
 

@@ -76,6 +76,14 @@ static void handle_free(struct handle *h)
 	free(h);
 }
 
+static void closed(struct fs *fs, const struct node *n)
+{
+	const struct name *nm = n->name;
+
+	if (n->kind == NODE_VALUE && derived_current(fs, n))
+		eval_closed(fs->eval, nm->at, nm->dir, nm->text, nm->len);
+}
+
 static void release(struct fs *fs, struct handle *h)
 {
 	struct node *n = h->node;
@@ -87,6 +95,7 @@ static void release(struct fs *fs, struct handle *h)
 		if (!--n->opens) { /* nothing keeps it from collection now */
 			blob_close(n->blob);
 			n->blob = NULL;
+			closed(fs, n);
 		}
 		node_drop(fs, n);
 	}

@@ -12,6 +12,8 @@
 #include "recipes/define.h"
 #include "recipes/schedule.h"
 #include "recipes/task.h"
+#include "recipes/tools.h"
+#include "recipes/upkeep.h"
 
 /* --- life --------------------------------------------------------------- */
 
@@ -44,6 +46,10 @@ int eval_open(struct store *store, struct ns *ns, struct results *results,
 	    !ev->asked)
 		return -ENOMEM;
 	r = observed_open(ev->db, &ev->observed);
+	if (r >= 0)
+		r = tools_new(ev->options.no_sandbox, &ev->tools);
+	if (r >= 0)
+		r = upkeep_new(ev, &ev->upkeep);
 	if (r >= 0)
 		r = threads_start(ev);
 	if (r < 0)
@@ -84,6 +90,8 @@ void eval_close(struct eval *ev)
 	targets_free(ev);
 	patterns_free(ev);
 	db_unlock(ev->db);
+	upkeep_free(ev->upkeep);
+	tools_free(ev->tools);
 	observed_close(ev->observed);
 	map_free(ev->watches);
 	map_free(ev->running);
@@ -293,6 +301,7 @@ void eval_name_changed(struct eval *ev, uint64_t dir, const char *name,
 		}
 		return;
 	}
+	upkeep_recipe(ev, dir, name, len);
 	if (pattern_stems(name, n, NULL)) {
 		patterns_changed(ev, dir);
 		watch_fire_patterns(ev, dir);
@@ -394,6 +403,20 @@ int eval_drop(struct eval *ev, uint64_t dir, const char *name, size_t len)
 	if (t && addr_eq(&t->value.recipe, &d.recipe))
 		t->dropped = true;
 	return 0;
+}
+
+void eval_closed(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
+		 size_t len)
+{
+	struct target *t = target_get(ev, at, dir, name, len, false);
+
+	if (!t || !t->drop_closed || !t->known || t->value.error ||
+	    t->dropped || t->phase != PHASE_IDLE || t->value.is_dir)
+		return;
+	if (results_let_go(ev->results, &t->value.recipe) < 0)
+		return; /* it is kept: no harm */
+	ev->host.wrote(ev->host.ctx);
+	t->dropped = true;
 }
 
 void eval_counts(struct eval *ev, unsigned *ret_running, unsigned *ret_waiting,

@@ -177,6 +177,11 @@ void eval_want_bytes(struct eval *ev, uint64_t at, uint64_t dir,
 int eval_drop(struct eval *ev, uint64_t dir, const char *name,
 	      size_t len) MUST_USE;
 
+/* The last who had it open closed it: its bytes go, if its recipe says `keep:
+ * never`. */
+void eval_closed(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
+		 size_t len);
+
 /* Forgets a remembered failure. -ENOENT when no recipe defines the name. */
 int eval_retry(struct eval *ev, uint64_t dir, const char *name,
 	       size_t len) MUST_USE;

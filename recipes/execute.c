@@ -20,6 +20,7 @@
 #include "recipes/dir_out.h"
 #include "recipes/dir_take.h"
 #include "recipes/function.h"
+#include "recipes/machine.h"
 #include "recipes/run_env.h"
 #include "recipes/scratch.h"
 
@@ -486,6 +487,9 @@ static int run_command(struct eval *ev, struct task *j, struct result *ret,
 
 	if (r < 0)
 		return err_set(err, r, "scratch directory: %s", err_name(r));
+	r = machine_note(ev->tools, j->def, &j->machine);
+	if (r < 0)
+		return r;
 	r = show_inputs(ev, j, &work, &work_id, &root, &root_id);
 	if (r >= 0)
 		r = run_in_scratch(ev, j, &s, work, root, &st);
@@ -522,7 +526,7 @@ static int run_command(struct eval *ev, struct task *j, struct result *ret,
 int execute(struct eval *ev, struct task *j, struct result *ret,
 	    struct err *err)
 {
-	struct result res = {.recipe = j->recipe};
+	struct result res = {.recipe = j->recipe, .keep = (int)j->def->keep};
 	int64_t start = clock_mono_ns();
 	int r;
 

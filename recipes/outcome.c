@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "recipes/upkeep.h"
 
 int reader_errno(int rc)
 {
@@ -80,6 +81,8 @@ static void finish_one(struct eval *ev, struct target *t, int rc,
 		t->retry = false;
 		t->value_gen = t->gen;
 		t->fresh = !t->changed;
+		if (t->eager && t->changed)
+			upkeep_target(ev, t);
 	}
 	for (w = t->waits; w; w = next) {
 		next = w->next;

@@ -13,6 +13,7 @@
 
 #include "recipes/function.h"
 #include "recipes/pattern_set.h"
+#include "recipes/tools.h"
 
 int walk_fail(struct walk *w, int error, unsigned line, const char *fmt, ...)
 {
@@ -47,6 +48,65 @@ static int fill_values(struct task *j)
 	return 0;
 }
 
+static int no_tool(struct walk *w, const char *name, int r)
+{
+	unsigned line = w->task->def->tools_line;
+
+	if (r == -ENOENT)
+		return walk_fail(w, EIO, line,
+				 "tool `%s` is not there: no program of that "
+				 "name is in " TOOLS_PATH
+				 "; install it, or correct `tools`",
+				 name);
+	return walk_fail(w, EIO, line, "tool `%s` cannot be read: %s", name,
+			 err_name(r));
+}
+
+static void note_tool(struct buf *b, const char *name, const struct tool *t)
+{
+	char hex[ADDR_HEX];
+
+	addr_hex(&t->addr, hex);
+	buf_fmt(b, "tool: %s  %s  %.16s\n", name, t->path, hex);
+}
+
+static int take_tools(struct walk *w)
+{
+	struct task *j = w->task;
+	const struct recipe_def *d = j->def;
+	struct tool tool;
+	size_t i;
+	int r;
+
+	j->tools = calloc(d->ntools + 1, sizeof(*j->tools));
+	if (!j->tools)
+		return -ENOMEM;
+	for (i = 0; i < d->ntools; i++) {
+		r = watch_tool(w->ev, w->t, d->tools[i]);
+		if (r >= 0)
+			r = tools_get(w->ev->tools, d->tools[i], &tool);
+		if (r == -EAGAIN) {
+			w->res->unread = true;
+			continue;
+		}
+		if (r < 0)
+			return r == -ENOMEM ? r : no_tool(w, d->tools[i], r);
+		j->tools[j->ntools++] =
+			(struct canon_tool){d->tools[i], tool.addr};
+		note_tool(&j->machine, d->tools[i], &tool);
+	}
+	return buf_err(&j->machine);
+}
+
+/* What the recipe says about when it is computed and how it is kept. */
+static void take_policy(struct walk *w)
+{
+	const struct recipe_def *d = w->task->def;
+
+	w->t->eager = d->eager && w->at == NS_NOW;
+	w->t->drop_closed = d->keep == RECIPE_KEEP_NEVER;
+}
+
 int walk_encode(struct walk *w)
 {
 	struct task *j = w->task;
@@ -63,6 +123,8 @@ int walk_encode(struct walk *w)
 		.env = j->env,
 		.nenv = j->nenv,
 		.network = d->network,
+		.tools = j->tools,
+		.ntools = j->ntools,
 		.shape = d->out_dir ? CANON_DIR : CANON_FILE,
 		.out_name = j->out_name,
 		.observed = d->observed,
@@ -186,12 +248,16 @@ static int resolve_job(struct walk *w, const struct defined *d)
 
 	if (r >= 0)
 		r = fill_values(w->task);
+	if (r >= 0) {
+		take_policy(w);
+		r = take_tools(w);
+	}
 	if (r >= 0)
 		r = walk_inputs(w);
 	if (r < 0)
 		return r;
 	/* the rest makes sense only with all inputs there */
-	if (w->res->nneeds || w->res->nwriting)
+	if (w->res->nneeds || w->res->nwriting || w->res->unread)
 		return 0;
 	task_name_output(w->task, w->t->name);
 	if (w->task->def->observed)
@@ -259,7 +325,7 @@ int resolve(struct eval *ev, struct target *t, bool settled,
 	if (r < 0 && r != -ECANCELED)
 		return r;
 	/* what is being written may mend what looks wrong now */
-	if (ret->nwriting || ret->nneeds)
+	if (ret->nwriting || ret->nneeds || ret->unread)
 		ret->error = 0;
 	else if (!ret->error)
 		ret->task = steal(&task);
@@ -306,6 +372,8 @@ void task_free(struct task *j)
 	free(j->inputs);
 	free(j->params);
 	free(j->env);
+	free(j->tools);
+	buf_done(&j->machine);
 	free(j->label);
 	free(j->path);
 	buf_done(&j->canon);

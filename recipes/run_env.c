@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "recipes/tools.h"
+
 void strings_done(struct strings *s)
 {
 	size_t i;
@@ -93,8 +95,7 @@ int run_environment(const struct task *j, const struct places *at,
 		"TZ=UTC",
 		"HOME=/tmp",
 		"SOURCE_DATE_EPOCH=315532800", /* 1980, the zip epoch */
-		"PATH=/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:"
-		"/usr/sbin:/sbin",
+		"PATH=" TOOLS_PATH,
 	};
 	CLEANUP_BUF struct buf out = BUF_INIT;
 	size_t i;

@@ -14,8 +14,11 @@
 #include "cas/dir.h"
 #include "core/clock.h"
 #include "recipes/task.h"
+#include "recipes/tools.h"
+#include "recipes/upkeep.h"
 
 #define RESOLVERS 2
+#define TRIES	  8 /* to read tools that are being replaced */
 
 /* --- asleep and awake --------------------------------------------------- */
 
@@ -100,6 +103,9 @@ static int find_result(struct eval *ev, const struct target *t,
 			return -ENOENT;
 	}
 	r = results_used(ev->results, &task->recipe, clock_now_ns());
+	if (r >= 0 && ret->keep != (int)task->def->keep)
+		r = results_keep(ev->results, &task->recipe,
+				 (int)task->def->keep);
 	ev->host.wrote(ev->host.ctx);
 	return r;
 }
@@ -204,6 +210,8 @@ static void settle(struct eval *ev, struct resolved *res)
 	int r;
 
 	db_unlock(ev->db);
+	if (res->unread)
+		tools_read(ev->tools);
 	for (i = 0; i < res->nwriting; i++) {
 		r = ev->host.settle(ev->host.ctx, res->writing[i]);
 		if (r < 0)
@@ -226,6 +234,7 @@ static int resolve_any(struct eval *ev, struct target *t, bool settled,
 static void step(struct eval *ev, struct target *t)
 {
 	struct resolved res = {0};
+	unsigned i;
 	int r;
 
 	target_phase(ev, t, PHASE_RESOLVING);
@@ -238,12 +247,20 @@ static void step(struct eval *ev, struct target *t)
 	}
 	t->changed = t->blind = false;
 	r = resolve_any(ev, t, false, &res);
-	if (r >= 0 && res.nwriting) {
+	for (i = 0; r >= 0 && (res.nwriting || res.unread); i++) {
+		bool written = i || res.nwriting;
+
+		if (i == TRIES) {
+			res.error = EIO;
+			err_set(&res.err, 0,
+				"%s: its `tools` change all the time", t->name);
+			break;
+		}
 		settle(ev, &res);
 		resolved_done(&res);
 		res = (struct resolved){0};
 		t->changed = false;
-		r = resolve_any(ev, t, true, &res);
+		r = resolve_any(ev, t, written, &res);
 	}
 	t->shaky = res.shaky;
 	if (!wanted(t)) {
@@ -356,6 +373,9 @@ static int keep_result(struct eval *ev, struct task *j, struct result *res)
 		r = keep_unread(ev, j);
 	if (r >= 0)
 		r = results_put(ev->results, res);
+	if (r >= 0 && j->machine.len)
+		r = results_put_machine(ev->results, &j->recipe,
+					buf_cstr(&j->machine), j->machine.len);
 	ev->host.wrote(ev->host.ctx);
 	return r;
 }
@@ -528,7 +548,7 @@ static void *executor(void *arg)
 
 int threads_start(struct eval *ev)
 {
-	size_t i, n = RESOLVERS + ev->options.jobs;
+	size_t i, n = RESOLVERS + ev->options.jobs + 1;
 	int r;
 
 	ev->threads = calloc(n, sizeof(*ev->threads));
@@ -536,7 +556,10 @@ int threads_start(struct eval *ev)
 		return -ENOMEM;
 	for (i = 0; i < n; i++) {
 		r = pthread_create(&ev->threads[i], NULL,
-				   i < RESOLVERS ? resolver : executor, ev);
+				   i < RESOLVERS ? resolver
+				   : i < n - 1	 ? executor
+						 : upkeep_main,
+				   ev);
 		if (r)
 			return -r;
 		ev->nthreads++;
@@ -560,6 +583,8 @@ void threads_stop(struct eval *ev)
 	db_unlock(ev->db);
 	ring(&ev->ready_bell, true);
 	ring(&ev->queued_bell, true);
+	if (ev->upkeep)
+		upkeep_ring(ev->upkeep);
 	for (i = 0; i < ev->nthreads; i++)
 		pthread_join(ev->threads[i], NULL);
 	free(ev->threads);

@@ -14,8 +14,9 @@
 #include <string.h>
 
 #include "recipes/task.h"
+#include "recipes/upkeep.h"
 
-enum { KEY_NAME = 1, KEY_LISTING, KEY_INODE, KEY_PATTERNS };
+enum { KEY_NAME = 1, KEY_LISTING, KEY_INODE, KEY_PATTERNS, KEY_TOOL };
 
 #define KEY_MAX	 (1 + sizeof(uint64_t) + NS_NAME_MAX)
 #define PAST_MAX 4096 /* targets of the past that are remembered */
@@ -224,6 +225,11 @@ int watch_patterns(struct eval *ev, struct target *t, uint64_t dir)
 	return watch(ev, t, KEY_PATTERNS, dir, "", 0);
 }
 
+int watch_tool(struct eval *ev, struct target *t, const char *name)
+{
+	return watch(ev, t, KEY_TOOL, 0, name, strlen(name));
+}
+
 void watch_drop(struct eval *ev, struct target *t)
 {
 	struct watch *w;
@@ -254,6 +260,8 @@ static bool mark(struct eval *ev, struct target *t)
 		t->changed = true;
 		stop_outdated(ev, t);
 	}
+	if (t->at == NS_NOW && (t->eager || t->look))
+		upkeep_target(ev, t);
 	if (was)
 		ev->host.stale(ev->host.ctx, t->dir, t->name, t->len);
 	return was;
@@ -303,6 +311,11 @@ void watch_fire_listing(struct eval *ev, uint64_t dir)
 void watch_fire_inode(struct eval *ev, uint64_t ino)
 {
 	fire_key(ev, KEY_INODE, ino, "", 0);
+}
+
+void watch_fire_tool(struct eval *ev, const char *name)
+{
+	fire_key(ev, KEY_TOOL, 0, name, strlen(name));
 }
 
 void watch_fire_all(struct eval *ev)

@@ -83,11 +83,14 @@ struct target {
 
 	enum phase phase;
 	bool fresh, shaky;
-	bool changed;	 /* since resolving began */
-	bool known;	 /* value holds something, perhaps of the past */
-	bool dropped;	 /* value is known, its bytes are not kept */
-	bool need_bytes; /* somebody wants to read them */
-	bool retry;	 /* pass over a remembered failure once */
+	bool changed;	  /* since resolving began */
+	bool known;	  /* value holds something, perhaps of the past */
+	bool dropped;	  /* value is known, its bytes are not kept */
+	bool need_bytes;  /* somebody wants to read them */
+	bool retry;	  /* pass over a remembered failure once */
+	bool eager;	  /* it is computed without being asked for */
+	bool look;	  /* it stands for a recipe file (recipes/upkeep.h) */
+	bool drop_closed; /* its bytes are dropped when nobody has it open */
 	struct eval_value value;
 	char *message; /* of value.error */
 
@@ -117,6 +120,9 @@ struct target {
 
 	char name[]; /* NUL-terminated */
 };
+
+struct tools;
+struct upkeep;
 
 struct queue {
 	struct target *first, *last;
@@ -156,6 +162,8 @@ struct eval {
 	bool closing;
 
 	struct bell ready_bell, queued_bell;
+	struct tools *tools;
+	struct upkeep *upkeep;
 	pthread_t *threads;
 	size_t nthreads;
 };
@@ -183,12 +191,15 @@ int watch_listing(struct eval *ev, struct target *t, uint64_t dir) MUST_USE;
 int watch_inode(struct eval *ev, struct target *t, uint64_t ino) MUST_USE;
 /* Which patterns there are in a directory. */
 int watch_patterns(struct eval *ev, struct target *t, uint64_t dir) MUST_USE;
+/* A program of the machine. */
+int watch_tool(struct eval *ev, struct target *t, const char *name) MUST_USE;
 void watch_drop(struct eval *ev, struct target *t);
 /* Marks what watches the key, and what watches that, as changed. */
 void watch_fire_name(struct eval *ev, uint64_t dir, const char *name,
 		     size_t len);
 void watch_fire_listing(struct eval *ev, uint64_t dir);
 void watch_fire_inode(struct eval *ev, uint64_t ino);
+void watch_fire_tool(struct eval *ev, const char *name);
 void watch_fire_all(struct eval *ev);
 void watch_fire_patterns(struct eval *ev, uint64_t dir);
 

@@ -30,7 +30,10 @@ struct task {
 	size_t ninputs;
 	struct canon_value *params, *env;
 	size_t nparams, nenv;
-	unsigned depth; /* levels that inputs climb */
+	struct canon_tool *tools;
+	size_t ntools;
+	struct buf machine; /* what of it the result depended on, as lines */
+	unsigned depth;	    /* levels that inputs climb */
 	char out_name[32];
 
 	struct view_node *work, *root; /* what lies at /w and /r */
@@ -65,6 +68,7 @@ struct resolved {
 	struct target **dropped; /* inputs without bytes, if it has to run */
 	size_t ndropped, cap_dropped;
 	bool shaky;	      /* some input is being written */
+	bool unread;	      /* tools have to be read first */
 	struct addr dir_addr; /* of a directory's target: its content */
 	uint64_t dir_count;
 	int error; /* the errno of a failure, with the reason: */

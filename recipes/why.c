@@ -240,6 +240,38 @@ static bool same_command(const struct canon *a, const struct canon *b)
 	return true;
 }
 
+/* Both are sorted by name. */
+static void tell_tools(struct why *w, const struct canon *now,
+		       const struct canon *then, unsigned *told)
+{
+	size_t i = 0, k = 0;
+	bool same;
+	int c;
+
+	while (i < now->ntools || k < then->ntools) {
+		same = false;
+		c = i == now->ntools ? 1
+		    : k == then->ntools
+			    ? -1
+			    : strcmp(now->tools[i].name, then->tools[k].name);
+		if (c < 0)
+			buf_fmt(w->out, "because: %s is a new tool\n",
+				now->tools[i].name);
+		else if (c > 0)
+			buf_fmt(w->out, "because: %s is a tool no more\n",
+				then->tools[k].name);
+		else if (!addr_eq(&now->tools[i].addr, &then->tools[k].addr))
+			buf_fmt(w->out,
+				"because: tool %s is another program now\n",
+				now->tools[i].name);
+		else
+			same = true;
+		*told += !same;
+		i += c <= 0;
+		k += c >= 0;
+	}
+}
+
 static int tell_reason(struct why *w)
 {
 	const struct canon *now = canon_get(w->now), *then;
@@ -261,6 +293,10 @@ static int tell_reason(struct why *w)
 		buf_str(w->out, "because: params changed\n");
 	if (!same_values(now->env, now->nenv, then->env, then->nenv) && ++told)
 		buf_str(w->out, "because: the environment changed\n");
+	tell_tools(w, now, then, &told);
+	if (now->network != then->network && ++told)
+		buf_fmt(w->out, "because: the network is %s\n",
+			now->network ? "there now" : "gone");
 	r = tell_inputs(w, now, then, &told);
 	if (r >= 0 && now->observed && then->observed)
 		r = trace_compare(w->saw, w->saw_before, now->depth, w->out,
@@ -296,6 +332,15 @@ static void tell_result(struct why *w)
 		add_duration(w->out, (int64_t)res.uses * res.wall_ns);
 	}
 	buf_u8(w->out, '\n');
+	if (res.keep)
+		buf_fmt(w->out, "keep: %s\n",
+			res.keep == RECIPE_KEEP_ALWAYS ? "always" : "never");
+	if (canon_get(w->now)->network)
+		buf_str(w->out, "network: used, so it is never taken for "
+				"reproducible\n");
+	/* what of the machine it was made with */
+	if (results_get_machine(w->ev->results, &w->d.recipe, w->out) < 0)
+		return;
 }
 
 static void tell_state(struct why *w, uint64_t at, const char *name, size_t len,
