@@ -618,6 +618,8 @@ int recover(struct store *s, struct tips *tips, bool alone, struct err *err)
 			       "%s%s",
 			       store_path(s),
 			       why.msg[0] ? why.msg : err_name(rc),
-			       rc == -ENOSPC ? ": make room" : "");
+			       rc == -ENOSPC	? ": make room"
+			       : rc == -EBADMSG ? ": run deriva fsck"
+						: "");
 	return 0;
 }

@@ -33,12 +33,15 @@ void check_end(const struct check *c)
 
 static void found_row(const struct check *c, struct stmt *st)
 {
-	char text[512];
+	char text[512], *line;
 	const char *p;
 	size_t n;
 
 	p = stmt_col_blob(st, 0, &n);
 	snprintf(text, sizeof(text), "%.*s", (int)MIN(n, sizeof(text) - 1), p);
+	/* several lines, of which a finding is one */
+	while ((line = strchr(text, '\n')))
+		*line = ' ';
 	if (strcmp(text, "ok"))
 		c->found(c->ctx, text);
 }

@@ -300,8 +300,9 @@ int ns_open(struct db *db, uint32_t uid, uint32_t gid, struct ns **ret,
 	}
 	if (rc < 0) {
 		ns_close(ns);
-		return err_set(err, rc, "cannot open the namespace: %s",
-			       err_name(rc));
+		return err_set(err, rc, "cannot open the namespace: %s%s",
+			       err_name(rc),
+			       rc == -EBADMSG ? ": run deriva fsck" : "");
 	}
 	*ret = ns;
 	return 0;
