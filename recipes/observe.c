@@ -315,6 +315,14 @@ static void see_value(const struct eval_value *v, struct seen *ret)
 	ret->executable = v->executable;
 }
 
+/* Of a run, a value that was computed for it will do though it may be another
+ * by now: that is found out when all is asked again. */
+static bool holds(const struct observe *o, const struct target *x)
+{
+	return walk_holds(o->t, x) ||
+	       (o->task && x->known && x->value_gen >= o->t->gen);
+}
+
 /* 1: it has to come first. */
 static int see_derived(struct observe *o, uint64_t dir, const char *name,
 		       size_t len, struct seen *ret)
@@ -335,7 +343,7 @@ static int see_derived(struct observe *o, uint64_t dir, const char *name,
 	x = target_get(o->ev, o->derived_at, dir, name, len, true);
 	if (!x)
 		return -ENOMEM;
-	if (!walk_holds(o->t, x)) {
+	if (!holds(o, x)) {
 		r = walk_need(w->res, x);
 		return r < 0 ? r : 1;
 	}

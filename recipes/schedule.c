@@ -242,6 +242,7 @@ static void step(struct eval *ev, struct target *t)
 	if (!t->gen) {
 		t->gen = ++ev->gen;
 		t->runs = 0;
+		t->pinned = 0;
 		task_free(t->ran);
 		t->ran = NULL;
 	}
@@ -421,6 +422,13 @@ static int begin_observing(struct eval *ev, struct target *t, struct task *j)
 {
 	uint64_t at = t->at == NS_NOW ? ns_last_change(ev->ns) : t->at;
 
+	/* what it comes upon is computed for that moment, and it begins again
+	 * there */
+	if (t->at == NS_NOW && t->runs >= OBSERVE_PATIENCE) {
+		if (!t->pinned)
+			t->pinned = at;
+		at = t->pinned;
+	}
 	return j->def->observed ? observe_run(ev, t, j, at, &j->observe) : 0;
 }
 

@@ -110,6 +110,7 @@ struct target {
 	struct task *task;
 	struct task *ran; /* whose observed inputs are asked about again */
 	unsigned runs;	  /* of those, in this evaluation */
+	uint64_t pinned;  /* where those stay that never meet a quiet moment */
 	bool blind; /* what a run saw until it had to wait is not watched */
 
 	int rc;		     /* with which finish() comes to it */

@@ -309,6 +309,35 @@ END
 	eq "two b" "$(tr '\n' ' ' <"$M/x" | sed 's/ $//')"
 }
 
+# Its input changes faster than it runs, and is derived, too.
+test_what_never_rests_is_answered()
+{
+	echo 0 >"$M/a"
+	recipe x <<'END'
+in: [a]
+run: cat a
+END
+	recipe z <<'END'
+run: cat a; sleep 0.1; cat x a
+END
+	(
+		for ((i = 1; i < 2000; i++)); do
+			[ ! -e "$T/stop" ] || exit 0
+			echo "$i" >"$M/a"
+			sleep 0.02
+		done
+		exit 1
+	) &
+	sleep 0.2
+	cat "$M/z" >"$T/z"
+	touch "$T/stop"
+	wait $!
+	# of one moment
+	eq 1 "$(sort -u "$T/z" | wc -l)"
+	cat "$M/z" >/dev/null
+	eq "$(cat "$M/a")" "$(sort -u "$M/z")"
+}
+
 test_a_failure_is_remembered_until_what_it_saw_changes()
 {
 	recipe x <<'END'
