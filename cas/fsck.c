@@ -222,6 +222,31 @@ int fsck_open_store(struct fsck *f, struct err *err)
 	return 0;
 }
 
+int fsck_heal_layout(const char *path, struct err *err)
+{
+	return layout_heal(path, err);
+}
+
+void fsck_tell_layout(const struct fsck_host *host, int done)
+{
+	static const char *const names[] = {"format", "packs", "drafts"};
+	int i;
+
+	for (i = 0; done > 0 && i < 3; i++) {
+		const struct fsck_finding f = {
+			.kind = FSCK_STORE,
+			.state = FSCK_HEALED,
+			.where = names[i],
+			.what = i ? "was missing, and is there again, empty"
+				  : "was damaged or missing, and was written "
+				    "anew",
+		};
+
+		if (done & 1 << i)
+			host->found(host->ctx, &f);
+	}
+}
+
 int fsck_open(const char *path, const struct fsck_host *host, struct fsck **ret,
 	      struct err *err)
 {

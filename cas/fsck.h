@@ -78,6 +78,10 @@ struct fsck;
  * checked. The host stays the caller's. */
 int fsck_open(const char *path, const struct fsck_host *host, struct fsck **ret,
 	      struct err *err) MUST_USE;
+/* Before that, for a repair: what keeps a directory that is a store from being
+ * opened as one is put right; what was done, for fsck_tell_layout(). */
+int fsck_heal_layout(const char *path, struct err *err) MUST_USE;
+void fsck_tell_layout(const struct fsck_host *host, int done);
 void fsck_close(struct fsck *f);
 CLEANUP_FN(struct fsck, fsck_close)
 

@@ -105,11 +105,10 @@ static int check_format(const char *path, int dir_fd, struct err *err)
 	    end != '\n' || !version)
 		return err_set(err, -EUCLEAN,
 			       "%s/format: is not what a store has there "
-			       "(\"" FORMAT_WORD "%d\"): if this is a store, "
-			       "`echo " FORMAT_WORD
-			       "%d >%s/format` and `deriva "
-			       "fsck` heal it",
-			       path, STORE_FORMAT, STORE_FORMAT, path);
+			       "(\"" FORMAT_WORD "%d\"): if it is one, "
+			       "deriva fsck --repair --store DIR writes it "
+			       "anew",
+			       path, STORE_FORMAT);
 	if (version > STORE_FORMAT)
 		return err_set(err, -EPROTONOSUPPORT,
 			       "%s: a store of format %u, this program knows "
@@ -284,4 +283,41 @@ int layout_seal(struct layout *l, struct err *err)
 			       l->path, err_name(rc));
 	l->fresh = false;
 	return 0;
+}
+
+static int heal_dir(struct layout *l, const char *name, int bit)
+{
+	if (mkdirat(l->dir_fd, name, 0700) == 0)
+		return fsync(l->dir_fd) < 0 ? -errno : bit;
+	return errno == EEXIST ? 0 : -errno;
+}
+
+int layout_heal(const char *path, struct err *err)
+{
+	CLEANUP(layout_done) struct layout l = LAYOUT_NONE;
+	struct err why = {{0}};
+	int rc = open_top(path, false, &l, err), packs, drafts, done = 0;
+
+	if (rc < 0)
+		return rc;
+	/* only a store has both, or a database of that name with packs lost */
+	if (faccessat(l.dir_fd, "deriva.db", F_OK, 0) < 0 &&
+	    faccessat(l.dir_fd, "packs", F_OK, 0) < 0)
+		return 0;
+	rc = check_format(l.path, l.dir_fd, &why);
+	if (rc == 1 && is_unfinished(l.dir_fd) > 0 &&
+	    faccessat(l.dir_fd, "deriva.db", F_OK, 0) < 0)
+		return 0;
+	if (rc == -EUCLEAN || rc == 1) {
+		rc = layout_seal(&l, err);
+		done |= HEALED_FORMAT;
+	}
+	if (rc < 0)
+		return err->msg[0] ? rc : err_set(err, rc, "%s", why.msg);
+	packs = heal_dir(&l, "packs", HEALED_PACKS);
+	drafts = heal_dir(&l, "drafts", HEALED_DRAFTS);
+	if (packs < 0 || drafts < 0)
+		return err_set(err, MIN(packs, drafts), "%s: %s", l.path,
+			       err_name(MIN(packs, drafts)));
+	return done | packs | drafts;
 }

@@ -23,4 +23,10 @@ int layout_look_again(struct layout *l, struct err *err) MUST_USE;
 /* Writes the format file, durably: from then on it is a store. */
 int layout_seal(struct layout *l, struct err *err) MUST_USE;
 
+/* Of a directory that is a store by what else lies in it: writes a format file
+ * that is damaged or missing, makes directories that are missing. Bits of what
+ * was done; a newer format is let be. */
+enum layout_healed { HEALED_FORMAT = 1, HEALED_PACKS = 2, HEALED_DRAFTS = 4 };
+int layout_heal(const char *path, struct err *err) MUST_USE;
+
 #endif

@@ -226,12 +226,13 @@ static int check_store(const char *store, struct run *r, bool repair)
 	CLEANUP(fsck_closep) struct fsck *f = NULL;
 	struct fsck_sums s;
 	struct err err = {{0}};
-	int rc;
+	int rc, done = repair ? fsck_heal_layout(store, &err) : 0;
 
-	if (fsck_open(store, &host, &f, &err) < 0)
+	if (done < 0 || fsck_open(store, &host, &f, &err) < 0)
 		return fail("%s", err.msg);
 	if (r->json)
 		printf("{\"findings\":[");
+	fsck_tell_layout(&host, done);
 	rc = fsck_check(f);
 	fsck_sums(f, &s);
 	if (rc >= 0 && repair && s.damaged) {

@@ -276,6 +276,32 @@ c.close()' "$S/deriva.db" >/dev/null
 	status_is 0 fsck
 }
 
+test_parts_of_the_directory_that_are_lost_are_made_again()
+{
+	echo 1 >"$M/f"
+	umount_it
+	printf 'deriva stork 1\n' >"$S/format"
+	status_is 1 fsck
+	has format "$(cat "$T/said")"
+	status_is 0 fsck --repair
+	has "format" "$(cat "$T/said")"
+	status_is 0 fsck
+	rm -r "$S/format" "$S/drafts"
+	status_is 1 fsck
+	status_is 0 fsck --repair
+	mount_it
+	content 1 f
+	umount_it
+	mv "$S/packs" "$T/packs"
+	status_is 1 fsck
+	status_is 1 fsck --repair
+	has "/f@" "$(cat "$T/said")"
+	mv "$T/packs"/* "$S/packs"
+	status_is 0 fsck --repair
+	mount_it
+	content 1 f
+}
+
 test_an_empty_database_is_put_aside()
 {
 	echo 1 >"$M/f"
