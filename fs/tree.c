@@ -57,7 +57,8 @@ static uint64_t ino_of(uint64_t above, const struct dir_entry *e)
 	*p++ = (uint8_t)e->type;
 	p = mempcpy(p, e->name, e->name_len);
 	*p++ = 0;
-	p = mempcpy(p, e->target, e->target_len);
+	if (e->target_len)
+		p = mempcpy(p, e->target, e->target_len);
 	return hash_ino(key, (size_t)(p - key));
 }
 

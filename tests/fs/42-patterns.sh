@@ -489,4 +489,4 @@ for step in range(250):
 END
 }
 
-run_tests
+run_tests "$@"

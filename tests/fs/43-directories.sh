@@ -267,4 +267,4 @@ END
 	eq 3000 "$(cat "$M/many/xelj")"
 }
 
-run_tests
+run_tests "$@"

@@ -226,4 +226,4 @@ test_a_file_in_it_that_is_being_written_counts()
 	has tail "$(cat "$M/l")"
 }
 
-run_tests
+run_tests "$@"
