@@ -178,18 +178,25 @@ static void say_damage(struct fsck *f, const char *name, bool rows,
 }
 
 /* Whether the pack is no record at all for the id that its name says. */
+/* number: of the row that knows it, when rows of objects do; else 0. */
 static int verify_one(struct fsck *f, struct pack_verifier *v,
-		      const uint8_t *id, bool known,
+		      const uint8_t *id, uint32_t number,
 		      int (*fn)(void *ctx, const struct pack_object *o),
 		      void *ctx, pthread_mutex_t *lock)
 {
 	struct pack_damage d = {0};
 	CLEANUP_CLOSE int fd = -1;
 	char name[PACK_NAME_LEN];
+	uint8_t row[PACK_ID_LEN];
+	bool known = number;
 	int rc;
 
 	pack_name(id, name);
 	rc = pack_open(f->layout.packs_fd, id, &fd);
+	/* collected since its rows were read: its objects lie elsewhere */
+	if (rc == -ENOENT && known &&
+	    packs_id(store_objects(f->store), number, row) == -ENOENT)
+		return 0;
 	if (!rc)
 		rc = pack_verify(v, fd, id, fn, ctx, &f->gone_through, &d);
 	if (rc == -ENOMEM)
@@ -215,8 +222,8 @@ static int check_pack(void *ctx, size_t i, struct pack_verifier *v)
 	struct known *k = &g->known[g->first + i];
 	struct ticking t = {g->rows + k->from, g->rows + k->upto};
 
-	return verify_one(g->f, v, k->id, k->upto > k->from, tick, &t,
-			  &g->lock);
+	return verify_one(g->f, v, k->id, k->upto > k->from ? k->number : 0,
+			  tick, &t, &g->lock);
 }
 
 static void poll_packs(void *ctx)
@@ -321,7 +328,7 @@ static int check_unknown(void *ctx, size_t i, struct pack_verifier *v)
 
 	if (map_get(g->seen, u.id, PACK_ID_LEN))
 		return 0;
-	return verify_one(g->f, v, u.id, false, note_record, &u, &g->lock);
+	return verify_one(g->f, v, u.id, 0, note_record, &u, &g->lock);
 }
 
 static void say_stray(struct fsck *f)

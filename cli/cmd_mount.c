@@ -116,7 +116,7 @@ const struct command cmd_mount = {
 		"    nosuid, nodev, noexec, noatime, sync, dirsync: as with "
 		"mount(8)\n"
 		"    what else stands in fstab (noauto, nofail, _netdev, user, "
-		"x-...) is passed over\n\n"
+		"x-...) is\n    passed over\n\n"
 		"In fstab:  STORE DIR fuse.deriva OPTIONS 0 0\n"
 		"deriva umount DIR ends it.\n",
 	.shorts = "fo:",

@@ -305,6 +305,10 @@ void op_write(fuse_req_t req, fuse_ino_t id, const char *p, size_t size,
 		r = file_write(fs, h->node, p, size, (uint64_t)off,
 			       fi->writepage);
 	} else {
+		/* what was closed before belongs to a snapshot */
+		if (h->node->kind == NODE_CONTROL &&
+		    h->node->control == CTL_SNAPSHOT)
+			taker_wait(fs);
 		db_lock(fs->db);
 		r = control_write(fs, h, p, size);
 		fs_unlock(fs);

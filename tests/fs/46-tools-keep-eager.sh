@@ -113,7 +113,7 @@ test_keep_is_noted_with_the_result()
 {
 	echo 1 >"$M/in"
 	for k in always auto; do
-		printf 'in: [in]\nkeep: %s\nrun: echo %s\n' $k $k >"$M/$k.recipe"
+		printf 'in: [in]\nkeep: %s\nrun: echo %s\n' "$k" "$k" >"$M/$k.recipe"
 		cat "$M/$k" >/dev/null
 	done
 	has "keep: always" "$("$DERIVA" why "$M/always")"

@@ -48,7 +48,7 @@ twice()
 # holds CHAR: a million of them are read
 holds()
 {
-	eq $MB "$(tr -cd "$1" | wc -c)"
+	eq "$MB" "$(tr -cd "$1" | wc -c)"
 }
 
 test_over_the_budget_results_go_as_it_was_told()
@@ -70,7 +70,7 @@ test_over_the_budget_results_go_as_it_was_told()
 	eq $((2 * MB)) "$(kept)"
 	eq 2 "$(for i in 1 2 3 4; do state "d$i"; done | grep -o dropped | wc -l)"
 	for i in 1 2 3 4; do
-		eq $MB "$(stat -c %s "$M/d$i")"
+		eq "$MB" "$(stat -c %s "$M/d$i")"
 		holds "$i" <"$M/d$i"
 	done
 	"$DERIVA" fsck --store "$S"
@@ -177,10 +177,10 @@ END
 in: [tree/]
 run: cat tree/sub/f | wc -c
 END
-	eq $MB "$(cat "$M/one")"
-	eq $MB "$(cat "$M/two")"
+	eq "$MB" "$(cat "$M/one")"
+	eq "$MB" "$(cat "$M/two")"
 	gc
-	eq $MB "$(cat "$M/three")"
+	eq "$MB" "$(cat "$M/three")"
 }
 
 test_a_mount_keeps_to_its_budget_by_itself()
