@@ -139,6 +139,8 @@ static void publish(struct file *f)
 				 __ATOMIC_RELEASE);
 	}
 	__atomic_store_n(&f->drafted, f->draft != NULL, __ATOMIC_RELEASE);
+	__atomic_store_n(&f->unkept, f->draft && draft_dirty(f->draft),
+			 __ATOMIC_RELEASE);
 }
 
 static int finish_sealed(struct fs *fs, struct node *n);
@@ -263,7 +265,8 @@ bool file_keep_mtime(struct node *n, int64_t mtime_ns)
 {
 	struct file *f = n->file;
 
-	if (!f || !__atomic_load_n(&f->drafted, __ATOMIC_ACQUIRE))
+	/* a draft whose version is written already takes no time along */
+	if (!f || !__atomic_load_n(&f->unkept, __ATOMIC_ACQUIRE))
 		return false;
 	__atomic_store_n(&f->mtime_ns, mtime_ns, __ATOMIC_RELEASE);
 	/* a closed one may have to be found again without this process */
@@ -322,6 +325,8 @@ static int write_version(struct fs *fs, struct node *n, const struct addr *addr,
 	if (r == -ENOENT)
 		r = 0; /* removed, as below */
 	__atomic_store_n(&f->mtime_ns, 0, __ATOMIC_RELEASE);
+	if (r >= 0)
+		__atomic_store_n(&f->unkept, false, __ATOMIC_RELEASE);
 	fs_unlock(fs);
 	return r;
 }

@@ -94,6 +94,8 @@ struct file {
 	uint64_t size;	   /* of the draft; atomic */
 	uint64_t data;	   /* of it what is no hole; atomic */
 	bool drafted;	   /* atomic: size counts, not the inode's */
+	bool unkept;	   /* atomic: and a version is still to come of it; it
+			    * ends under db_lock() */
 	uint32_t uid, pid; /* who opened it for writing last */
 	char program[32];
 };

@@ -252,4 +252,22 @@ test_an_edit_in_place_ends_at_the_same_address_as_a_fresh_copy()
 	eq "$(attr addr "$M/g")" "$(attr addr "$M/f")"
 }
 
+# A file's last handle goes a moment after close has returned; what is set in
+# that moment is not the time of a write.
+test_times_set_right_after_closing_stay()
+{
+	"$PYTHON" - "$M" <<'END'
+import os, sys
+for i in range(800):
+    path = f"{sys.argv[1]}/f{i}"
+    open(path, "w").write(str(i))
+    fd = os.open(path, os.O_WRONLY)
+    os.utime(fd, (978307200, 978307200))
+    os.close(fd)
+END
+	umount_it
+	mount_it
+	eq '' "$(find "$M" -name 'f*' -newermt 2002-01-01)"
+}
+
 run_tests "$@"
