@@ -60,7 +60,9 @@ int derived_lookup(struct fs *fs, uint64_t at, uint64_t dir, const char *name,
 	const struct eval_value *v = eval_current(fs->eval, at, dir, name, len);
 	struct ns_attr recipe;
 	struct node *n;
-	int r = v ? 0 : eval_defined(fs->eval, at, dir, name, len, &recipe);
+	/* asked of the rows even so: another process may have taken the recipe
+	 * away, which the evaluation is told a moment later */
+	int r = eval_defined(fs->eval, at, dir, name, len, &recipe);
 
 	if (r < 0) {
 		if (r == -EEXIST)

@@ -274,7 +274,7 @@ in: []
 timeout: 2s
 run: |
   n=0
-  while [ $n -lt 200 ]; do sleep 100 & n=$((n + 1)); done
+  while [ $n -lt 200 ]; do sleep 100.25 & n=$((n + 1)); done
   wait
 END
 	errno ETIMEDOUT open r "$M/d"
@@ -283,7 +283,7 @@ END
 
 no_sleep()
 {
-	not pgrep -x -f 'sleep 100'
+	not pgrep -x -f 'sleep 100.25'
 }
 
 test_same_result_whatever_the_working_directory_of_the_mount()
