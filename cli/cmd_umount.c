@@ -15,6 +15,7 @@
 
 #define PATIENCE_MS  2000
 #define ELSEWHERE_NS (8 * NSEC_PER_SEC)
+#define NOBODY_NS    (2 * NSEC_PER_SEC)
 
 /* A descriptor of the daemon's process, for waiting; -ESRCH when there is no
  * such process in our sight. How often it could not keep changes that had been
@@ -34,6 +35,27 @@ static int daemon_pidfd(const char *dir, uint64_t *ret_lost)
 		return rc;
 	rc = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
 	return rc < 0 ? -errno : rc;
+}
+
+/* A process that is ending holds its mounts for a moment after /proc has ceased
+ * to show what it uses: busy by nobody is tried again for a while. */
+static int unmount_patiently(const struct mount_table *t,
+			     const struct mount_entry *e, bool lazy,
+			     struct err *err)
+{
+	CLEANUP_BUF struct buf users = BUF_INIT;
+	int64_t end = clock_mono_ns() + NOBODY_NS;
+	int rc;
+
+	while (true) {
+		rc = unmount(e->dir, lazy, err);
+		if (rc != -EBUSY || clock_mono_ns() >= end)
+			return rc;
+		buf_reset(&users);
+		if (mount_users(t, e, &users) < 0 || users.len)
+			return rc;
+		poll(NULL, 0, 20);
+	}
 }
 
 static int report_busy(const struct mount_table *t, const struct mount_entry *e)
@@ -118,7 +140,7 @@ static int take_away(const struct mount_table *t, const struct mount_entry *e,
 		return fail("%s/.deriva/status: %s (unmount it as the user who "
 			    "mounted it)",
 			    e->dir, err_name(pidfd));
-	rc = unmount(e->dir, lazy || dead, &err);
+	rc = unmount_patiently(t, e, lazy || dead, &err);
 	if (rc == -EBUSY)
 		return report_busy(t, e);
 	if (rc < 0)
