@@ -450,6 +450,18 @@ void time_format(int64_t ns, char *ret, size_t size)
 	snprintf(ret, size, "%s", text);
 }
 
+void time_format_utc(int64_t ns, char *ret, size_t size)
+{
+	int64_t rest;
+	time_t sec = split_ns(ns, &rest);
+	struct tm tm = {0};
+
+	gmtime_r(&sec, &tm);
+	snprintf(ret, size, "%04d-%02d-%02dT%02d:%02d:%02d.%09lldZ",
+		 tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
+		 tm.tm_min, tm.tm_sec, (long long)rest);
+}
+
 /* --- durations and sizes -------------------------------------------------- */
 
 /* A decimal number in billionths; *s moves behind it. */

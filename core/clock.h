@@ -23,6 +23,8 @@ int time_parse(const char *text, int64_t now_ns, int64_t *ret_ns,
 /* Local time with nanoseconds and offset: 2026-11-20T10:00:03.123456789+01:00
  * (40 bytes are enough for all). */
 void time_format(int64_t ns, char *ret, size_t size);
+/* 2026-11-20T10:00:03.500000000Z: the same wherever it is read. */
+void time_format_utc(int64_t ns, char *ret, size_t size);
 
 /* "30s", "5m", "2h", "1d", "250ms", "1.5h"; a number alone is seconds. */
 int duration_parse(const char *text, int64_t *ret_ns) MUST_USE;

@@ -5,6 +5,7 @@
  *   ns.c          the present
  *   ns_past.c     the tree at a change number
  *   ns_history.c  changes, versions, intervals
+ *   ns_trail.c    all that a path ever led to (core/trail.h)
  *   ns_change.c   the frame of a change; names that come and go
  *   ns_rows.c     the rows that a change writes
  *   ns_rename.c   names that move
@@ -61,6 +62,12 @@ enum ns_stmt {
 	NS_VERSIONS,
 	NS_VERSIONS_BETWEEN,
 	NS_NAME_HISTORY,
+
+	NS_TRAIL_BORN,
+	NS_TRAIL_NAMED,
+	NS_TRAIL_LIVING,
+	NS_TRAIL_DEAD,
+	NS_TRAIL_OF_INO,
 
 	NS_XATTR_GET,
 	NS_XATTR_LIST,

@@ -155,6 +155,25 @@ const char *const ns_sql[NS_STMTS] = {
 		" WHERE branch = 1 AND parent = ?1 AND name = ?2"
 		" AND died IS NOT NULL ORDER BY born",
 
+	[NS_TRAIL_BORN] =
+		"SELECT ino FROM version INDEXED BY version_born"
+		" WHERE branch = 1 AND born = ?1",
+	[NS_TRAIL_NAMED] =
+		"SELECT parent FROM entry INDEXED BY entry_ino"
+		" WHERE branch = 1 AND ino = ?1 AND name = ?2"
+		" AND (died IS NULL OR died > ?3)",
+	[NS_TRAIL_LIVING] =
+		"SELECT name FROM entry INDEXED BY entry_present"
+		" WHERE branch = 1 AND parent = ?1 AND died IS NULL"
+		" AND born < ?2 ORDER BY name",
+	[NS_TRAIL_DEAD] =
+		"SELECT name FROM entry INDEXED BY entry_past"
+		" WHERE branch = 1 AND parent = ?1 AND died IS NOT NULL"
+		" AND born < ?2 ORDER BY name",
+	[NS_TRAIL_OF_INO] =
+		"SELECT born, died FROM entry INDEXED BY entry_ino"
+		" WHERE branch = 1 AND ino = ?1",
+
 	[NS_XATTR_GET] =
 		"SELECT value, born FROM xattr INDEXED BY xattr_present"
 		" WHERE branch = 1 AND ino = ?1 AND name = ?2"

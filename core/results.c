@@ -23,6 +23,7 @@ enum {
 	DERIVED_PUT,
 	DERIVED_GET,
 	DERIVED_HISTORY,
+	DERIVED_NAMES,
 	RESULT_ALL,
 	DERIVED_ALL,
 	DERIVED_BACK,
@@ -93,6 +94,9 @@ static const char *const sql[N_STMTS] = {
 	[DERIVED_HISTORY] =
 		"SELECT " DERIVED_COLUMNS " FROM derived WHERE branch = 1"
 		" AND dir = ?1 AND name = ?2 ORDER BY seq",
+	[DERIVED_NAMES] =
+		"SELECT DISTINCT name FROM derived WHERE branch = 1"
+		" AND dir = ?1 ORDER BY name",
 
 	[RESULT_ALL] =
 		"SELECT " RESULT_COLUMNS ", recipe FROM result ORDER BY recipe",
@@ -567,6 +571,36 @@ int results_derived_history(struct results *r, uint64_t dir, const char *name,
 			break;
 	}
 	stmts_give(&r->stmts, DERIVED_HISTORY, st);
+	return rc;
+}
+
+int results_derived_names(struct results *r, uint64_t dir,
+			  int (*fn)(void *ctx, const char *name, size_t len),
+			  void *ctx)
+{
+	char name[NS_NAME_MAX + 1];
+	const void *p;
+	struct stmt *st;
+	size_t len;
+	int rc;
+
+	st = stmts_take(&r->stmts, DERIVED_NAMES, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)dir);
+	while ((rc = stmt_step(st)) > 0) {
+		p = stmt_col_blob(st, 0, &len);
+		if (!len || len > NS_NAME_MAX) {
+			rc = -EUCLEAN;
+			break;
+		}
+		memcpy(name, p, len);
+		name[len] = '\0';
+		rc = fn(ctx, name, len);
+		if (rc != 0)
+			break;
+	}
+	stmts_give(&r->stmts, DERIVED_NAMES, st);
 	return rc;
 }
 

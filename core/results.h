@@ -99,6 +99,10 @@ int results_derived_history(struct results *r, uint64_t dir, const char *name,
 			    size_t len,
 			    int (*fn)(void *ctx, const struct derived *d),
 			    void *ctx) MUST_USE;
+/* Names that were ever derived in a directory, in byte order. */
+int results_derived_names(struct results *r, uint64_t dir,
+			  int (*fn)(void *ctx, const char *name, size_t len),
+			  void *ctx) MUST_USE;
 
 /* A row of a derived name as a journal knows it, for rebuilding: what else
  * belongs to the row follows from the rows before it. The result of the

@@ -269,6 +269,9 @@ int node_attr(struct fs *fs, struct node *n, struct stat *ret)
 	case NODE_TEXT:
 		plain_attr(fs, n, S_IFREG | 0400, 0, clock_now_ns(), ret);
 		return 0;
+	case NODE_HISTORY:
+		plain_attr(fs, n, S_IFDIR | 0500, 0, fs->started_ns, ret);
+		return 0;
 	case NODE_CONTROL:
 		return control_attr(fs, n, ret);
 	}
@@ -281,6 +284,7 @@ double attr_timeout(struct fs *fs, const struct node *n)
 	case NODE_PLACE:
 	case NODE_DIR:
 	case NODE_TEXT:
+	case NODE_HISTORY:
 	case NODE_CONTROL:
 		return 0;
 	case NODE_VALUE:
@@ -296,6 +300,7 @@ double entry_timeout(struct fs *fs, const struct node *n)
 	case NODE_PLACE:
 	case NODE_DIR:
 	case NODE_TEXT:
+	case NODE_HISTORY:
 		return 0;
 	case NODE_TREE: /* what is above it may take another content */
 		return fs->epoch ? FOREVER : 0;

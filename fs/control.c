@@ -1,8 +1,9 @@
 /* .deriva, the control directory.
  *
  * why/ and output/ mirror the present's directories and hold a text for every
- * derived name; at/TIME is the whole tree at a moment; run/ is what running
- * computations see. Texts are made up when they are opened.
+ * derived name; at/TIME is the whole tree at a moment, history/PATH all that a
+ * path ever was, by-addr/HEX an object; run/ is what running computations see.
+ * Texts are made up when they are opened.
  */
 #include "fs/fs.h"
 
@@ -12,8 +13,6 @@
 #include <sys/stat.h>
 
 #include "cas/usage.h"
-#include "core/clock.h"
-#include "core/keepsakes.h"
 
 static const struct control_entry {
 	const char *name;
@@ -21,7 +20,9 @@ static const struct control_entry {
 	uint32_t mode;
 } entries[] = {
 	{"at", CTL_AT, S_IFDIR},
+	{"by-addr", CTL_BY_ADDR, S_IFDIR},
 	{"drop", CTL_DROP, S_IFREG},
+	{"history", CTL_HISTORY, S_IFDIR},
 	{"jobs", CTL_JOBS, S_IFREG},
 	{"output", CTL_OUTPUT, S_IFDIR},
 	{"pin", CTL_PIN, S_IFREG},
@@ -34,28 +35,6 @@ static const struct control_entry {
 	{"unpin", CTL_UNPIN, S_IFREG},
 	{"why", CTL_WHY, S_IFDIR},
 };
-
-static int lookup_time(struct fs *fs, const char *name, struct node **ret)
-{
-	int64_t ns;
-	uint64_t seq;
-	int r = time_parse(name, clock_now_ns(), &ns, &seq, NULL);
-
-	if (r < 0)
-		r = snapshot_find(fs->db, name, &seq);
-	if (r < 0)
-		return r;
-	if (!seq)
-		r = ns_change_at(fs->ns, ns, &seq);
-	else if (seq > ns_last_change(fs->ns))
-		r = -ENOENT;
-	if (r < 0)
-		return r;
-	if (!seq)
-		return -ENOENT; /* before there was anything */
-	*ret = node_past(fs, seq, NS_ROOT);
-	return *ret ? 0 : -ENOMEM;
-}
 
 static int lookup_run(struct fs *fs, const char *name, struct node **ret)
 {
@@ -113,12 +92,18 @@ int control_lookup(struct fs *fs, struct node *dir, const char *name, int pid,
 	case CTL_ROOT:
 		for (i = 0; i < ARRAY_LEN(entries); i++)
 			if (!strcmp(entries[i].name, name)) {
-				*ret = node_control(fs, entries[i].control, 0);
+				*ret = entries[i].control == CTL_HISTORY
+					       ? node_history(fs, "")
+					       : node_control(
+							 fs, entries[i].control,
+							 0);
 				return *ret ? 0 : -ENOMEM;
 			}
 		return -ENOENT;
 	case CTL_AT:
-		return lookup_time(fs, name, ret);
+		return past_lookup(fs, name, ret);
+	case CTL_BY_ADDR:
+		return by_addr_lookup(fs, name, ret);
 	case CTL_RUN:
 		return lookup_run(fs, name, ret);
 	case CTL_WHY:
@@ -133,16 +118,6 @@ struct mirror {
 	int (*fn)(void *ctx, const char *name, uint32_t mode);
 	void *ctx;
 };
-
-static int snapshot_name(void *ctx, const char *name, uint64_t seq,
-			 int64_t time_ns)
-{
-	const struct mirror *m = ctx;
-
-	(void)seq;
-	(void)time_ns;
-	return m->fn(m->ctx, name, S_IFDIR);
-}
 
 static int mirror_dir(void *ctx, const struct ns_entry *e)
 {
@@ -183,10 +158,10 @@ int control_list(struct fs *fs, struct node *dir,
 			r = eval_list(fs->eval, NS_NOW, parent, mirror_text,
 				      &m);
 		return r;
-	case CTL_AT: /* of moments, only those that have a name */
-		return snapshots_each(fs->db, snapshot_name, &m);
+	case CTL_AT:
+		return past_list(fs, fn, ctx);
 	default:
-		return 0; /* runs are not listed */
+		return 0; /* runs and objects are not listed */
 	}
 }
 
@@ -311,6 +286,8 @@ int control_open(struct fs *fs, struct node *n, struct handle *h)
 
 	if (n->kind == NODE_TEXT) {
 		name = node_text_name(n, &len);
+		if (n->control == CTL_BY_ADDR)
+			return by_addr_text(fs, name, len, &h->text);
 		if (n->control == CTL_WHY)
 			return eval_why(fs->eval, NS_NOW, n->ino, name, len,
 					&h->text);

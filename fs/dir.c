@@ -61,6 +61,25 @@ static int add_source(void *ctx, const struct ns_entry *x)
 	return add(ctx, x->name, x->len, x->ino, x->mode, false);
 }
 
+/* What a step below a directory leads to, without asking for the name where the
+ * listing says it. */
+static int child(struct fs *fs, struct handle *h, const struct dirent_row *row,
+		 const char *name, struct node **ret)
+{
+	struct node *dir = h->node;
+	int r;
+
+	if (h->tree)
+		return tree_child(fs, h->tree, name, ret);
+	if (dir->kind != NODE_PAST || row->derived)
+		return lookup_child(fs, dir, name, 0, ret);
+	r = may(fs, dir, X_OK);
+	if (r < 0)
+		return r;
+	*ret = node_past(fs, dir->at, row->ino);
+	return *ret ? 0 : -ENOMEM;
+}
+
 /* A number for derived names in listings: above all inodes, so that fts,
  * which sorts large directories by it, meets recipes first. */
 static int add_derived(void *ctx, const char *name, size_t len, bool dir)
@@ -131,6 +150,8 @@ static int fill(struct fs *fs, const struct handle *h, struct entries *e)
 				v->dir || v->tree ? S_IFDIR : S_IFREG, false);
 		}
 		return r;
+	case NODE_HISTORY:
+		return history_list(fs, dir, add_control, e);
 	case NODE_CONTROL:
 		return control_list(fs, dir, add_control, e);
 	default:
@@ -213,6 +234,9 @@ void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 		return;
 	}
 	fi->fh = (uint64_t)(uintptr_t)h;
+	/* the past does not change: the kernel lists it again by itself */
+	fi->cache_readdir = h->node->kind == NODE_PAST;
+	fi->keep_cache = h->node->kind == NODE_PAST;
 	if (fuse_reply_open(req, fi) == -ENOENT) {
 		db_lock(fs->db);
 		handle_done(fs, h);
@@ -235,6 +259,16 @@ static int refill(struct fs *fs, struct handle *h)
 	return 0;
 }
 
+/* Numbers of the past are not the present's (attr.c). */
+static uint64_t shown_ino(const struct node *dir, const struct dirent_row *row)
+{
+	uint64_t id[3] = {row->ino, dir->at, 1};
+
+	return dir->kind == NODE_PAST && !row->derived
+		       ? hash_ino(id, sizeof(id))
+		       : row->ino;
+}
+
 /* Adds one entry with its attributes. An entry without a node id is just a
  * name: what is to be looked up before it is believed (a PLACE), or gone. */
 static size_t add_plus(fuse_req_t req, struct handle *h, char *p, size_t room,
@@ -247,13 +281,12 @@ static size_t add_plus(fuse_req_t req, struct handle *h, char *p, size_t room,
 	size_t used;
 	bool dots = !strcmp(name, ".") || !strcmp(name, "..");
 
-	e.attr.st_ino = row->ino;
+	e.attr.st_ino = shown_ino(h->node, row);
 	e.attr.st_mode = row->mode;
 	/* what a run looks up is noted, and only that */
 	if (!dots && h->node->kind != NODE_CONTROL &&
 	    h->node->kind != NODE_LIVE && h->node->kind != NODE_VIEW &&
-	    (h->tree ? tree_child(fs, h->tree, name, &n)
-		     : lookup_child(fs, h->node, name, 0, &n)) >= 0) {
+	    child(fs, h, row, name, &n) >= 0) {
 		if (n->kind == NODE_PLACE || n->kind == NODE_DIR)
 			node_drop(fs, n);
 		else if (node_entry(fs, n, &e) < 0)
@@ -285,7 +318,8 @@ static void read_dir(fuse_req_t req, size_t size, off_t off,
 	for (; r >= 0 && (size_t)off < h->entries->count; off++) {
 		const struct dirent_row *row = &h->entries->rows[off];
 		const char *name = buf_cstr(&h->entries->names) + row->name;
-		struct stat st = {.st_ino = row->ino, .st_mode = row->mode};
+		struct stat st = {.st_ino = shown_ino(h->node, row),
+				  .st_mode = row->mode};
 
 		if (plus)
 			used = add_plus(req, h, buf + len, size - len, row,

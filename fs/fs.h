@@ -21,6 +21,7 @@
  *		observed: recipes/observe.h looks, and notes it.
  *	CONTROL	a directory or file of .deriva; TEXT a file there that is
  *		made up when it is opened.
+ *	HISTORY	a path of .deriva/history: all that it ever led to.
  *
  * Locks, outermost first: a file's lock (struct file), db_lock(), whatever cas
  * has. Nobody takes a file's lock while holding db_lock(). Nodes, parked
@@ -63,6 +64,7 @@ enum node_kind {
 	NODE_LIVE,
 	NODE_CONTROL,
 	NODE_TEXT,
+	NODE_HISTORY,
 };
 
 enum control {
@@ -71,6 +73,8 @@ enum control {
 	CTL_WHY, /* directories; ino is the directory they mirror */
 	CTL_OUTPUT,
 	CTL_RUN,
+	CTL_HISTORY,
+	CTL_BY_ADDR,
 	CTL_STATUS, /* texts */
 	CTL_JOBS,
 	CTL_PINS,
@@ -126,7 +130,7 @@ struct node {
 	struct blob *blob; /* of what never changes, since it was opened */
 	union {
 		const struct view_node *view; /* VIEW */
-		char *target;		      /* TREE that is a link */
+		char *target; /* TREE that is a link; HISTORY: its path */
 	};
 
 	struct file *file; /* SOURCE: while opens > 0 */
@@ -249,6 +253,8 @@ struct node *node_view(struct fs *fs, uint64_t id,
 /* place: as recipes/observe.h calls it. */
 struct node *node_live(struct fs *fs, uint64_t id, size_t place, bool link);
 struct node *node_control(struct fs *fs, enum control c, uint64_t ino);
+/* path: below the root, without slashes at its ends. */
+struct node *node_history(struct fs *fs, const char *path);
 struct node *node_text(struct fs *fs, enum control c, uint64_t dir,
 		       const char *name, size_t len);
 /* The present node of an inode if there is one. */
@@ -476,6 +482,27 @@ int control_list(struct fs *fs, struct node *dir,
 int control_open(struct fs *fs, struct node *n, struct handle *h) MUST_USE;
 int control_write(struct fs *fs, struct handle *h, const char *p,
 		  size_t n) MUST_USE;
+
+/* --- past.c, history.c, by_addr.c: parts of it ---------------------------- */
+
+/* The change that a name of .deriva/at means, and whether it always will; why
+ * there is none is logged. -ENOENT. */
+int past_find(struct fs *fs, const char *name, uint64_t *ret_seq,
+	      bool *ret_fixed) MUST_USE;
+int past_lookup(struct fs *fs, const char *name, struct node **ret) MUST_USE;
+bool past_is_fixed(struct fs *fs, const char *name);
+int past_list(struct fs *fs,
+	      int (*fn)(void *ctx, const char *name, uint32_t mode),
+	      void *ctx) MUST_USE;
+int history_lookup(struct fs *fs, struct node *dir, const char *name, int pid,
+		   struct node **ret) MUST_USE;
+int history_list(struct fs *fs, const struct node *dir,
+		 int (*fn)(void *ctx, const char *name, uint32_t mode),
+		 void *ctx) MUST_USE;
+int by_addr_lookup(struct fs *fs, const char *name, struct node **ret) MUST_USE;
+/* What is read of an object that is no file. */
+int by_addr_text(struct fs *fs, const char *name, size_t len,
+		 struct buf *ret) MUST_USE;
 
 /* --- follow.c ----------------------------------------------------------- */
 

@@ -95,6 +95,8 @@ int lookup_child(struct fs *fs, struct node *dir, const char *name, int pid,
 		return live_lookup(fs, dir, name, ret);
 	case NODE_VIEW:
 		return lookup_view(fs, dir, name, ret);
+	case NODE_HISTORY:
+		return history_lookup(fs, dir, name, pid, ret);
 	case NODE_CONTROL:
 		return control_lookup(fs, dir, name, pid, ret);
 	default:

@@ -124,6 +124,26 @@ struct node *node_control(struct fs *fs, enum control c, uint64_t ino)
 	return get(fs, &k, &made);
 }
 
+struct node *node_history(struct fs *fs, const char *path)
+{
+	struct key k = key_of(NODE_HISTORY, 0, 0, 0);
+	struct addr hash;
+	struct node *n;
+	bool made;
+
+	addr_of(OBJ_CHUNK, path, strlen(path), &hash);
+	key_add(&k, hash.b, ADDR_LEN);
+	n = get(fs, &k, &made);
+	if (!n || !made)
+		return n;
+	n->target = strdup(path);
+	if (n->target)
+		return n;
+	node_table_del(fs->nodes, n);
+	free(n);
+	return NULL;
+}
+
 struct node *node_text(struct fs *fs, enum control c, uint64_t dir,
 		       const char *name, size_t len)
 {
@@ -356,7 +376,7 @@ static void leave_name(struct fs *fs, struct node *n)
 static void node_free(struct node *n)
 {
 	blob_close(n->blob);
-	if (n->kind == NODE_TREE)
+	if (n->kind == NODE_TREE || n->kind == NODE_HISTORY)
 		free(n->target);
 	free(n);
 }

@@ -18,6 +18,29 @@ static int pid_of(fuse_req_t req)
 	return fuse_req_ctx(req)->pid;
 }
 
+/* Whether a name of a control directory always leads to what it does now: a
+ * moment told in words is another one a second later, and objects are
+ * collected. */
+static bool is_lasting(struct fs *fs, const struct node *dir, const char *name)
+{
+	switch (dir->control) {
+	case CTL_AT:
+		return past_is_fixed(fs, name);
+	case CTL_BY_ADDR:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* What was not there at a moment of the past will never have been. */
+static void reply_never(fuse_req_t req)
+{
+	const struct fuse_entry_param none = {.entry_timeout = FOREVER};
+
+	fuse_reply_entry(req, &none);
+}
+
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct fs *fs = fs_of(req);
@@ -36,11 +59,12 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		r = node_entry(fs, n, &e);
 	if (r >= 0 && n->kind == NODE_PLACE)
 		n->ghost = false;
-	/* a moment told in words is another one a second later */
-	if (r >= 0 && dir->kind == NODE_CONTROL && dir->control == CTL_AT)
+	if (r >= 0 && dir->kind == NODE_CONTROL && !is_lasting(fs, dir, name))
 		e.entry_timeout = 0;
 	db_unlock(fs->db);
-	if (r < 0)
+	if (r == -ENOENT && dir->kind == NODE_PAST)
+		reply_never(req);
+	else if (r < 0)
 		reply_err(req, r);
 	else
 		fuse_reply_entry(req, &e);

@@ -158,6 +158,56 @@ test_no_such_moment()
 	errno ENOENT open r "$(at 2026-99-99)/f"
 }
 
+test_why_there_is_no_such_moment()
+{
+	errno ENOENT stat "$(at "$(date -d '1 hour' +%FT%T)")"
+	has "is in the future" "$(cat "$S/log")"
+	errno ENOENT stat "$(at nonsense)"
+	has '"nonsense": not a time' "$(cat "$S/log")"
+	errno ENOENT stat "$(at @123456)"
+	has "@123456: the last change is @" "$(cat "$S/log")"
+	errno ENOENT stat "$(at "5 days ago")"
+	has "5 days ago: that is before" "$(cat "$S/log")"
+}
+
+test_snapshots_are_listed_and_moments_are_not()
+{
+	local i
+
+	for i in 1 2 3 4 5; do
+		echo "$i" >"$M/f"
+	done
+	"$DERIVA" snapshot --store "$S" first
+	echo 6 >"$M/f"
+	cat "$(at now)/f" "$(at "@2")/f"
+	eq first "$(ls "$(at "")")"
+	eq 5 "$(cat "$(at first)/f")"
+}
+
+# Once the kernel knows a fixed moment it does not ask again; a word it does.
+test_a_fixed_moment_is_kept()
+{
+	local t1
+
+	echo 1 >"$M/f"
+	t1=$(moment)
+	echo 2 >"$M/f"
+	eq 1 "$(cat "$(at "$t1")/f")"
+	errno ENOENT stat "$(at "$t1")/g"
+	eq 2 "$(cat "$(at now)/f")"
+	echo 3 >"$M/f"
+	echo x >"$M/g"
+	eq 1 "$(cat "$(at "$t1")/f")"
+	errno ENOENT stat "$(at "$t1")/g"
+	eq 3 "$(cat "$(at now)/f")"
+	eq x "$(cat "$(at now)/g")"
+	eq f "$(ls "$(at "$t1")")"
+	ls -ai "$(at "$t1")" >"$T/a"
+	stat -c '%i f' "$(at "$t1")/f" >"$T/b"
+	lacks "$(stat -c %i "$M/f") f" "$(cat "$T/a")"
+	eq f "$(ls "$(at "$t1")")"
+}
+
 test_offsets_and_zulu()
 {
 	local t
