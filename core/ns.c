@@ -305,13 +305,14 @@ int ns_list(struct ns *ns, uint64_t at, uint64_t dir, const char *after,
 	return list_present(ns, at, dir, after, len, fn, ctx);
 }
 
-int ns_list_percent(struct ns *ns, uint64_t at, uint64_t dir,
-		    int (*fn)(void *ctx, const struct ns_entry *e), void *ctx)
+static int list_special(struct ns *ns, int which, uint64_t at, uint64_t dir,
+			int (*fn)(void *ctx, const struct ns_entry *e),
+			void *ctx)
 {
 	struct stmt *st;
 	int rc;
 
-	st = stmts_get(&ns->stmts, NS_ENTRY_PERCENT, &rc);
+	st = stmts_get(&ns->stmts, which, &rc);
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)dir);
@@ -319,6 +320,18 @@ int ns_list_percent(struct ns *ns, uint64_t at, uint64_t dir,
 	rc = list_rows(ns, NS_NOW, st, fn, ctx);
 	stmt_reset(st);
 	return rc;
+}
+
+int ns_list_percent(struct ns *ns, uint64_t at, uint64_t dir,
+		    int (*fn)(void *ctx, const struct ns_entry *e), void *ctx)
+{
+	return list_special(ns, NS_ENTRY_PERCENT, at, dir, fn, ctx);
+}
+
+int ns_list_recipes(struct ns *ns, uint64_t at, uint64_t dir,
+		    int (*fn)(void *ctx, const struct ns_entry *e), void *ctx)
+{
+	return list_special(ns, NS_ENTRY_RECIPE, at, dir, fn, ctx);
 }
 
 bool ns_dir_empty(struct ns *ns, uint64_t dir)

@@ -123,6 +123,10 @@ int ns_list(struct ns *ns, uint64_t at, uint64_t dir, const char *after,
 int ns_list_percent(struct ns *ns, uint64_t at, uint64_t dir,
 		    int (*fn)(void *ctx, const struct ns_entry *e),
 		    void *ctx) MUST_USE;
+/* The same for names that end in ".recipe". */
+int ns_list_recipes(struct ns *ns, uint64_t at, uint64_t dir,
+		    int (*fn)(void *ctx, const struct ns_entry *e),
+		    void *ctx) MUST_USE;
 bool ns_dir_empty(struct ns *ns, uint64_t dir);
 /* A path below the root, "/" first, of one of the inode's names. -ENOENT. */
 int ns_path(struct ns *ns, uint64_t at, uint64_t ino, struct buf *ret) MUST_USE;

@@ -62,6 +62,11 @@ const char *const ns_sql[NS_STMTS] = {
 		" WHERE branch = 1 AND parent = ?1 AND born <= ?2"
 		" AND instr(name, x'25') > 0"
 		" AND (died IS NULL OR died > ?2) ORDER BY name",
+	[NS_ENTRY_RECIPE] =
+		"SELECT name, ino, 0 FROM entry INDEXED BY entry_recipe"
+		" WHERE branch = 1 AND parent = ?1 AND born <= ?2"
+		" AND substr(name, -7) = x'2e726563697065'"
+		" AND (died IS NULL OR died > ?2) ORDER BY name",
 	[NS_ENTRY_ANY] =
 		"SELECT 1 FROM entry INDEXED BY entry_present"
 		" WHERE branch = 1 AND parent = ?1 AND died IS NULL LIMIT 1",

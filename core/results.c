@@ -19,6 +19,8 @@ enum {
 	MACHINE_ADD,
 	MACHINE_SET,
 	MACHINE_GET,
+	OUTPUT_PUT,
+	OUTPUT_GET,
 	RESULT_TOTALS,
 	DERIVED_PUT,
 	DERIVED_GET,
@@ -78,6 +80,9 @@ static const char *const sql[N_STMTS] = {
 	[MACHINE_GET] =
 		"SELECT m.text FROM result r JOIN machine m ON m.id = r.machine"
 		" WHERE r.recipe = ?1",
+	[OUTPUT_PUT] = "INSERT OR IGNORE INTO output(address, recipe, name)"
+		       " VALUES (?1, ?2, ?3)",
+	[OUTPUT_GET] = "SELECT recipe, name FROM output WHERE address = ?1",
 	[RESULT_TOTALS] =
 		"SELECT results, failures, bytes, uses, wall, saved, kept"
 		" FROM result_total WHERE id = 1",
@@ -356,6 +361,61 @@ int results_get_machine(struct results *r, const struct addr *recipe,
 	buf_add(ret, p, n);
 	stmt_reset(st);
 	return buf_err(ret);
+}
+
+/* --- several outputs ------------------------------------------------------ */
+
+void results_output_addr(const struct addr *recipe, const char *name,
+			 struct addr *ret)
+{
+	uint8_t b[ADDR_LEN + 256];
+	size_t n = MIN(strlen(name), (size_t)256);
+
+	memcpy(b, recipe->b, ADDR_LEN);
+	memcpy(b + ADDR_LEN, name, n);
+	addr_derive("deriva output v1", b, ADDR_LEN + n, ret);
+}
+
+int results_put_output(struct results *r, const struct addr *recipe,
+		       const char *name)
+{
+	struct addr output;
+	struct stmt *st;
+	int rc = db_begin(r->db);
+
+	if (rc < 0)
+		return rc;
+	st = stmts_get(&r->stmts, OUTPUT_PUT, &rc);
+	if (!st)
+		return rc;
+	results_output_addr(recipe, name, &output);
+	stmt_blob(st, 1, output.b, ADDR_LEN);
+	stmt_blob(st, 2, recipe->b, ADDR_LEN);
+	stmt_text(st, 3, name, strlen(name));
+	return stmt_run(st);
+}
+
+int results_output(struct results *r, const struct addr *output,
+		   struct addr *ret_recipe, struct buf *ret_name)
+{
+	const void *p;
+	struct stmt *st;
+	size_t n;
+	int rc;
+
+	st = stmts_get(&r->stmts, OUTPUT_GET, &rc);
+	if (!st)
+		return rc;
+	stmt_blob(st, 1, output->b, ADDR_LEN);
+	rc = stmt_step(st);
+	if (rc <= 0)
+		return rc < 0 ? rc : -ENOENT;
+	rc = column_addr(st, 0, ret_recipe);
+	p = stmt_col_blob(st, 1, &n);
+	if (ret_name)
+		buf_add(ret_name, p, n);
+	stmt_reset(st);
+	return rc < 0 || !ret_name ? rc : buf_err(ret_name);
 }
 
 int results_used(struct results *r, const struct addr *recipe, int64_t now_ns)

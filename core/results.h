@@ -85,6 +85,15 @@ int results_put_machine(struct results *r, const struct addr *recipe,
 			const char *text, size_t len) MUST_USE;
 int results_get_machine(struct results *r, const struct addr *recipe,
 			struct buf *ret) MUST_USE;
+/* Of several outputs of one run each is a result of its own, whose address
+ * follows from the run's and the output's name; rows say which. */
+void results_output_addr(const struct addr *recipe, const char *name,
+			 struct addr *ret);
+int results_put_output(struct results *r, const struct addr *recipe,
+		       const char *name) MUST_USE;
+/* Which run and (may be NULL) which output; -ENOENT: it is none of several. */
+int results_output(struct results *r, const struct addr *output,
+		   struct addr *ret_recipe, struct buf *ret_name) MUST_USE;
 /* Forgets a failure (`retry`). 0 also when there was none. */
 int results_forget(struct results *r, const struct addr *recipe) MUST_USE;
 

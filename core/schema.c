@@ -256,6 +256,15 @@ const char *const schema_migrations[] = {
 	"CREATE TABLE eager("
 	"  dir INTEGER NOT NULL, name BLOB NOT NULL,"
 	"  PRIMARY KEY(dir, name)) STRICT, WITHOUT ROWID;",
+
+	/* to version 8: names of recipes, found without a look at the others;
+	 * of several outputs of one run, each of which is a result of its own,
+	 * which run and which output */
+	"CREATE INDEX entry_recipe ON entry(branch, parent, born)"
+	"  WHERE substr(name, -7) = x'2e726563697065';"
+	"CREATE TABLE output("
+	"  address BLOB PRIMARY KEY, recipe BLOB NOT NULL,"
+	"  name TEXT NOT NULL) STRICT, WITHOUT ROWID;",
 };
 /* clang-format on */
 

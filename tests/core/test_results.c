@@ -359,6 +359,31 @@ START_TEST(results_derived_that_fails_leaves_nothing)
 }
 END_TEST
 
+/* BLAKE3 of 01 00 ... 00 "html", as b3sum --derive-key prints it. */
+START_TEST(results_outputs_of_one_run_have_addresses_of_their_own)
+{
+	static const char want[] = "9ce3e044f40cb8bcacaa13f165c1eb2b"
+				   "42f7a629cefc3f6791b0d14ca881ca56";
+	const struct addr run = {{1}};
+	CLEANUP_BUF struct buf name = BUF_INIT;
+	struct addr output, base;
+	char hex[ADDR_HEX];
+
+	setup();
+	results_output_addr(&run, "html", &output);
+	addr_hex(&output, hex);
+	ck_assert_str_eq(hex, want);
+	ck_assert_int_eq(results_output(r, &output, &base, &name), -ENOENT);
+	ck_assert_int_eq(results_put_output(r, &run, "html"), 0);
+	ck_assert_int_eq(results_put_output(r, &run, "html"), 0);
+	reopen();
+	ck_assert_int_eq(results_output(r, &output, &base, &name), 0);
+	ck_assert(addr_eq(&base, &run));
+	ck_assert_str_eq(buf_cstr(&name), "html");
+	teardown();
+}
+END_TEST
+
 START_TEST(results_damaged_rows_are_euclean)
 {
 	struct result a = sample(1), got;
@@ -384,4 +409,5 @@ TESTS("results", results_are_found_by_the_computation,
       results_derived_history_is_in_order_and_ends_when_told,
       results_derived_is_a_change_and_journaled,
       results_derived_that_fails_leaves_nothing,
+      results_outputs_of_one_run_have_addresses_of_their_own,
       results_damaged_rows_are_euclean)
