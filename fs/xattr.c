@@ -10,8 +10,6 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
-#include "recipes/pattern.h"
-
 #define OURS "user.deriva."
 
 #define NAME_LIMIT  255
@@ -76,14 +74,17 @@ static int derived_value(struct fs *fs, const struct node *n, const char *what,
 	enum eval_state state;
 	struct eval_value v;
 	struct result res;
+	struct addr run;
 	bool now;
 	int r = eval_peek(fs->eval, nm->at, nm->dir, nm->text, nm->len, &state,
 			  &v, &now, &message);
 
 	if (r < 0)
 		return r == -ENOENT ? -ENODATA : r;
-	if (!strcmp(what, "recipe"))
-		return add_hex(b, &v.recipe);
+	if (!strcmp(what, "recipe")) {
+		eval_computation(fs->eval, &v.recipe, &run);
+		return add_hex(b, &run);
+	}
 	r = addr_is_zero(&v.recipe) ? -ENOENT
 				    : results_get(fs->results, &v.recipe, &res);
 	if (!strcmp(what, "cost")) {
@@ -106,24 +107,15 @@ static int derived_value(struct fs *fs, const struct node *n, const char *what,
 
 static bool is_recipe_of_blocked(struct fs *fs, const struct node *n)
 {
-	CLEANUP_BUF struct buf path = BUF_INIT, name = BUF_INIT;
-	struct ns_attr recipe;
+	CLEANUP_BUF struct buf path = BUF_INIT;
 	const char *slash;
-	size_t len;
 	uint64_t dir;
 
 	if (ns_path(fs->ns, NS_NOW, n->ino, &path) < 0)
 		return false;
 	slash = strrchr(buf_cstr(&path), '/');
-	if (!slash || ns_parent(fs->ns, NS_NOW, n->ino, &dir) < 0)
-		return false;
-	if (!recipe_name(slash + 1, strlen(slash + 1), &len) ||
-	    pattern_stems(slash + 1, len, NULL))
-		return false; /* a source wins over a pattern without a word */
-	pattern_fill(slash + 1, len, "", 0, false, &name);
-	return !buf_err(&name) &&
-	       eval_defined(fs->eval, NS_NOW, dir, buf_cstr(&name), name.len,
-			    &recipe) == -EEXIST;
+	return slash && ns_parent(fs->ns, NS_NOW, n->ino, &dir) >= 0 &&
+	       eval_is_blocked(fs->eval, dir, slash + 1, strlen(slash + 1));
 }
 
 static int source_value(struct fs *fs, const struct node *n, const char *what,

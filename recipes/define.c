@@ -7,6 +7,7 @@
 
 #include "cas/blob.h"
 #include "recipes/file.h"
+#include "recipes/output_set.h"
 #include "recipes/pattern_set.h"
 #include "recipes/walk.h"
 
@@ -36,6 +37,7 @@ static int find_explicit(struct finder *f, uint64_t dir, const char *name,
 			 size_t len, struct defined *ret)
 {
 	CLEANUP_BUF struct buf file = BUF_INIT;
+	const struct asked *asked;
 	int r;
 
 	pattern_quote(name, len, &file);
@@ -47,11 +49,59 @@ static int find_explicit(struct finder *f, uint64_t dir, const char *name,
 	r = watch_name(f->ev, f->watcher, dir, buf_cstr(&file), file.len);
 	if (r >= 0)
 		r = find_file(f, dir, buf_cstr(&file), file.len, &ret->recipe);
+	if (r >= 0)
+		r = watch_inode(f->ev, f->watcher, ret->recipe.ino);
+	if (r >= 0)
+		r = patterns_asked(f->ev, &ret->recipe, &asked);
 	if (r < 0)
 		return r;
+	if (asked->nouts && !asked->stems)
+		return -ENOENT; /* it makes other names */
 	memcpy(ret->file, buf_cstr(&file), file.len + 1);
-	ret->stem_len = 0;
 	return 0;
+}
+
+/* found: there is an explicit recipe for that name. */
+static int find_output(struct finder *f, uint64_t dir, const char *name,
+		       size_t len, bool found, struct defined *ret)
+{
+	const struct maker *m, *of;
+	int r = outputs_find(f->ev, f->at, dir, name, len, &m);
+
+	if (r < 0 || !m)
+		return r < 0 ? r : -ENOENT;
+	for (of = m; r >= 0 && of; of = of->next) {
+		r = watch_name(f->ev, f->watcher, dir, of->file,
+			       strlen(of->file));
+		if (r >= 0)
+			r = watch_inode(f->ev, f->watcher, of->ino);
+	}
+	if (r < 0)
+		return r;
+	if (found) {
+		strcpy(ret->rival, m->file);
+		return 0;
+	}
+	strcpy(ret->file, m->file);
+	if (m->next)
+		strcpy(ret->rival, m->next->file);
+	return ns_getattr(f->ev->ns, f->at, m->ino, &ret->recipe);
+}
+
+static int find_plain(struct finder *f, uint64_t dir, const char *name,
+		      size_t len, struct defined *ret)
+{
+	size_t n;
+	int r;
+
+	ret->stem_len = 0;
+	ret->rival[0] = '\0';
+	r = find_explicit(f, dir, name, len, ret);
+	if ((r < 0 && r != -ENOENT) || recipe_name(name, len, &n))
+		return r;
+	n = r == -ENOENT;
+	r = find_output(f, dir, name, len, !n, ret);
+	return r == -ENOENT && !n ? 0 : r;
 }
 
 /* --- patterns --------------------------------------------------------------
@@ -159,8 +209,7 @@ static int try_pattern(struct finder *f, uint64_t dir, const struct pattern *p,
 				   chain);
 	if (r <= 0)
 		return r;
-	memcpy(ret->file, p->text, p->len);
-	strcpy(ret->file + p->len, RECIPE_SUFFIX);
+	strcpy(ret->file, p->file);
 	memcpy(ret->stem, stem, stem_len);
 	ret->stem[stem_len] = '\0';
 	ret->stem_len = stem_len;
@@ -206,7 +255,7 @@ int define_find(struct finder *f, uint64_t dir, const char *name, size_t len,
 	source = ns_lookup(f->ev->ns, f->at, dir, name, len, &ino, NULL);
 	if (source < 0 && source != -ENOENT)
 		return source;
-	r = find_explicit(f, dir, name, len, ret);
+	r = find_plain(f, dir, name, len, ret);
 	if (r != -ENOENT)
 		return r < 0 || source < 0 ? r : -EEXIST;
 	return source < 0 ? find_pattern(f, dir, name, len, chain, ret)
@@ -228,6 +277,38 @@ int eval_defined(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 	if (r >= 0)
 		*ret_recipe = d.recipe;
 	return r;
+}
+
+static bool is_blocked(struct eval *ev, uint64_t dir, const char *text,
+		       size_t len)
+{
+	CLEANUP_BUF struct buf name = BUF_INIT;
+	struct ns_attr recipe;
+
+	pattern_fill(text, len, "", 0, false, &name);
+	return !buf_err(&name) && eval_defined(ev, NS_NOW, dir, buf_cstr(&name),
+					       name.len, &recipe) == -EEXIST;
+}
+
+bool eval_is_blocked(struct eval *ev, uint64_t dir, const char *file,
+		     size_t len)
+{
+	CLEANUP(recipe_def_freep) struct recipe_def *def = NULL;
+	struct finder f = {.ev = ev, .at = NS_NOW};
+	struct ns_attr recipe;
+	size_t n, i;
+
+	if (!recipe_name(file, len, &n) || pattern_stems(file, n, NULL))
+		return false; /* a source wins over a pattern without a word */
+	if (find_file(&f, dir, file, len, &recipe) < 0)
+		return false;
+	if (define_load(ev, &recipe, &def, NULL) < 0 || !def->nouts)
+		return is_blocked(ev, dir, file, n);
+	for (i = 0; i < def->nouts; i++)
+		if (is_blocked(ev, dir, def->outs[i].file,
+			       strlen(def->outs[i].file)))
+			return true;
+	return false;
 }
 
 int eval_list(struct eval *ev, uint64_t at, uint64_t dir,

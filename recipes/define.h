@@ -1,12 +1,14 @@
 /* recipes/define.h - inside evaluation: which recipe defines a name.
  *
  * An explicit recipe ("top.txt.recipe") defines its name whatever else there
- * is. A pattern ("%.jpg.recipe") defines a name when its stem fits and every
- * input that has the stem, outside of globs, is there: as a source, or defined
- * in its turn. Of several patterns the one with the most fixed bytes wins,
- * then the first by name. A pattern is used once in a chain, as in make, so
- * that "%x.recipe" with the input "%" ends. An ordinary file wins over a
- * pattern, and blocks an explicit recipe.
+ * is, or instead the outputs that it lists (`out: {html: x.html}`); two such
+ * recipes for one name are in conflict, and reading it says so. A pattern
+ * ("%.jpg.recipe") defines a name when its stem fits and every input that has
+ * the stem, outside of globs, is there: as a source, or defined in its turn. Of
+ * several patterns the one with the most fixed bytes wins, then the first by
+ * name. A pattern is used once in a chain, as in make, so that "%x.recipe" with
+ * the input "%" ends. An ordinary file wins over a pattern, and blocks an
+ * explicit recipe.
  *
  * A pattern that cannot be read defines nothing but the names that had a
  * content before: who asks for those is told what is wrong with it.
@@ -32,7 +34,8 @@ struct chain {
 struct defined {
 	struct ns_attr recipe; /* the recipe file */
 	char file[NS_NAME_MAX + 1];
-	size_t stem_len; /* 0: an explicit recipe */
+	char rival[NS_NAME_MAX + 1]; /* another that makes the same name; "" */
+	size_t stem_len;	     /* 0: an explicit recipe */
 	char stem[NS_NAME_MAX + 1];
 };
 

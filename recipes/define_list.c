@@ -43,21 +43,15 @@ static void lister_done(struct lister *l)
 /* --- explicit recipes -------------------------------------------------------
  */
 
-/* What a plain recipe's name is written for: `%%` made `%`. */
-static int list_explicit(void *ctx, const struct ns_entry *e)
+/* A name as a plain recipe writes it: `%%` is `%`. */
+static int list_name(struct lister *l, const char *text, size_t len, bool dir)
 {
 	CLEANUP_BUF struct buf name = BUF_INIT;
 	const struct buf none = BUF_INIT;
-	struct lister *l = ctx;
-	const struct asked *asked;
-	size_t len;
 	uint64_t ino;
 	int r;
 
-	if (!S_ISREG(e->mode) || !recipe_name(e->name, e->len, &len) ||
-	    pattern_stems(e->name, len, NULL))
-		return 0;
-	pattern_fill(e->name, len, "", 0, false, &name);
+	pattern_fill(text, len, "", 0, false, &name);
 	if (buf_err(&name) < 0)
 		return -ENOMEM;
 	if (!wanted_name(l, buf_cstr(&name), name.len) ||
@@ -67,11 +61,29 @@ static int list_explicit(void *ctx, const struct ns_entry *e)
 		      &ino, NULL);
 	if (r != -ENOENT)
 		return MIN(r, 0); /* blocked */
+	r = names_add(&l->names, &none, buf_cstr(&name), name.len);
+	if (r >= 0)
+		l->names.v[l->names.count - 1].dir = dir;
+	return r;
+}
+
+static int list_explicit(void *ctx, const struct ns_entry *e)
+{
+	struct lister *l = ctx;
+	const struct asked *asked;
+	size_t len, i;
+	int r;
+
+	if (!S_ISREG(e->mode) || !recipe_name(e->name, e->len, &len) ||
+	    pattern_stems(e->name, len, NULL))
+		return 0;
 	r = patterns_recipe(l->f->ev, l->f->at, e->ino, &asked);
-	if (r >= 0)
-		r = names_add(&l->names, &none, buf_cstr(&name), name.len);
-	if (r >= 0)
-		l->names.v[l->names.count - 1].dir = asked->out_dir;
+	if (r < 0)
+		return r;
+	if (!asked->nouts || asked->stems)
+		return list_name(l, e->name, len, asked->out_dir);
+	for (i = 0; r >= 0 && i < asked->nouts; i++)
+		r = list_name(l, asked->outs[i], strlen(asked->outs[i]), false);
 	return r;
 }
 
@@ -307,6 +319,11 @@ static int list_patterns(struct lister *l)
 	return r;
 }
 
+static bool same_name(const struct name *a, const struct name *b)
+{
+	return a->len == b->len && !memcmp(a->text, b->text, a->len);
+}
+
 int define_list(struct finder *f, uint64_t dir, const struct chain *chain,
 		const char *fits, size_t fits_len,
 		int (*fn)(void *ctx, const char *name, size_t len, bool is_dir),
@@ -328,8 +345,10 @@ int define_list(struct finder *f, uint64_t dir, const struct chain *chain,
 	if (r < 0)
 		return r;
 	names_sort(&l.names);
+	/* two recipes may make the same name, by mistake */
 	for (i = 0; r == 0 && i < l.names.count; i++)
-		r = fn(ctx, l.names.v[i].text, l.names.v[i].len,
-		       l.names.v[i].dir);
+		if (!i || !same_name(&l.names.v[i - 1], &l.names.v[i]))
+			r = fn(ctx, l.names.v[i].text, l.names.v[i].len,
+			       l.names.v[i].dir);
 	return r;
 }

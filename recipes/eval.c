@@ -10,6 +10,7 @@
 
 #include "core/clock.h"
 #include "recipes/define.h"
+#include "recipes/output_set.h"
 #include "recipes/schedule.h"
 #include "recipes/task.h"
 #include "recipes/tools.h"
@@ -42,8 +43,10 @@ int eval_open(struct store *store, struct ns *ns, struct results *results,
 	ev->running = map_new();
 	ev->patterns = map_new();
 	ev->asked = map_new();
+	ev->outputs = map_new();
+	ev->homes = map_new();
 	if (!ev->targets || !ev->watches || !ev->running || !ev->patterns ||
-	    !ev->asked)
+	    !ev->asked || !ev->outputs || !ev->homes)
 		return -ENOMEM;
 	r = observed_open(ev->db, &ev->observed);
 	if (r >= 0)
@@ -89,6 +92,7 @@ void eval_close(struct eval *ev)
 	let_go_all(ev);
 	targets_free(ev);
 	patterns_free(ev);
+	outputs_free(ev);
 	db_unlock(ev->db);
 	upkeep_free(ev->upkeep);
 	tools_free(ev->tools);
@@ -285,6 +289,14 @@ static void recipe_changed(struct eval *ev, uint64_t dir, const char *name,
 	ev->host.told(ev->host.ctx);
 }
 
+/* A name comes into listings, or leaves them, without being written. */
+static void output_changed(struct eval *ev, uint64_t dir, const char *name,
+			   size_t len)
+{
+	watch_fire_listing(ev, dir);
+	recipe_changed(ev, dir, name, len);
+}
+
 void eval_name_changed(struct eval *ev, uint64_t dir, const char *name,
 		       size_t len)
 {
@@ -307,12 +319,14 @@ void eval_name_changed(struct eval *ev, uint64_t dir, const char *name,
 		watch_fire_patterns(ev, dir);
 		return;
 	}
+	outputs_name_changed(ev, dir, name, len, output_changed);
 	pattern_fill(name, n, "", 0, false, &defines);
 	recipe_changed(ev, dir, buf_cstr(&defines), defines.len);
 }
 
 void eval_inode_changed(struct eval *ev, uint64_t ino)
 {
+	outputs_inode_changed(ev, ino, output_changed);
 	watch_fire_inode(ev, ino);
 }
 
@@ -330,6 +344,7 @@ void eval_result_changed(struct eval *ev, uint64_t dir, const char *name,
 void eval_all_changed(struct eval *ev)
 {
 	patterns_forget(ev);
+	outputs_forget(ev);
 	watch_fire_all(ev);
 }
 
@@ -427,11 +442,18 @@ void eval_counts(struct eval *ev, unsigned *ret_running, unsigned *ret_waiting,
 	*ret_jobs = ev->options.jobs;
 }
 
+void eval_computation(struct eval *ev, const struct addr *recipe,
+		      struct addr *ret)
+{
+	if (results_output(ev->results, recipe, ret, NULL) < 0)
+		*ret = *recipe;
+}
+
 static void job_line(const struct task *j, const char *state, struct buf *ret)
 {
 	char hex[ADDR_HEX];
 
-	addr_hex(&j->recipe, hex);
+	addr_hex(&j->base, hex);
 	buf_fmt(ret, "{\"state\":\"%s\",\"path\":", state);
 	buf_json(ret, j->path, strlen(j->path));
 	buf_fmt(ret, ",\"recipe\":\"%s\"", hex);

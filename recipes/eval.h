@@ -93,6 +93,11 @@ const char *eval_state_name(enum eval_state s);
 int eval_defined(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 		 size_t len, struct ns_attr *ret_recipe) MUST_USE;
 
+/* Whether an ordinary file keeps what an explicit recipe defines, or one of its
+ * outputs, from being there. */
+bool eval_is_blocked(struct eval *ev, uint64_t dir, const char *file,
+		     size_t len);
+
 /* Whether a recipe file says `out: dir`. */
 bool eval_makes_dir(struct eval *ev, const struct ns_attr *recipe);
 
@@ -191,6 +196,9 @@ int eval_retry(struct eval *ev, uint64_t dir, const char *name,
 /* Where a name's content comes from, and why it was computed: text. */
 int eval_why(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 	     size_t len, struct buf *ret) MUST_USE;
+/* The run that a result is of, which several outputs share. */
+void eval_computation(struct eval *ev, const struct addr *recipe,
+		      struct addr *ret);
 /* One JSON line a computation that runs or waits for a slot. */
 int eval_jobs(struct eval *ev, struct buf *ret) MUST_USE;
 void eval_counts(struct eval *ev, unsigned *ret_running, unsigned *ret_waiting,

@@ -285,18 +285,60 @@ static int take_directory(struct eval *ev, struct task *j, int out,
 	return 0;
 }
 
-static int take_file(struct eval *ev, struct task *j, int out,
-		     const struct stat *st, struct result *ret)
+static int take_file(struct eval *ev, int out, const char *name,
+		     const struct stat *st, struct addr *ret,
+		     uint64_t *ret_size)
 {
 	CLEANUP_CLOSE int fd = -1;
 
-	if (!(st->st_mode & 0400) && fchmodat(out, j->out_name, 0600, 0) < 0)
+	if (!(st->st_mode & 0400) && fchmodat(out, name, 0600, 0) < 0)
 		return -errno;
-	fd = openat(out, j->out_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ret->executable = st->st_mode & 0100;
-	return blob_put_fd(ev->store, fd, &ret->addr, &ret->size);
+	fd = openat(out, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : blob_put_fd(ev->store, fd, ret, ret_size);
+}
+
+/* What is wrong with one of several outputs; st NULL: it is not there. */
+static void wrong_output(const struct task *j, size_t i, const struct stat *st,
+			 struct result *ret)
+{
+	const struct recipe_out *o = &j->def->outs[i];
+
+	ret->error = EIO;
+	if (st)
+		snprintf(ret->message, sizeof(ret->message),
+			 "%s:%u: the command left no regular file at $%s, "
+			 "which is to become `%s`",
+			 j->label, o->line, o->name, o->file);
+	else
+		snprintf(ret->message, sizeof(ret->message),
+			 "%s:%u: the command did not make `%s`: write it to "
+			 "$%s",
+			 j->label, o->line, o->file, o->name);
+}
+
+static int take_several(struct eval *ev, struct task *j, int out,
+			struct result *ret)
+{
+	struct task_out *o;
+	struct stat st;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r >= 0 && !ret->error && i < j->def->nouts; i++) {
+		o = &j->outs[i];
+		if (fstatat(out, o->file, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+			if (errno != ENOENT)
+				return -errno;
+			wrong_output(j, i, NULL, ret);
+		} else if (!S_ISREG(st.st_mode)) {
+			wrong_output(j, i, &st, ret);
+		} else {
+			o->executable = st.st_mode & 0100;
+			r = take_file(ev, out, o->file, &st, &o->addr,
+				      &o->size);
+		}
+	}
+	return r;
 }
 
 /* The command wrote nothing at $out: what it printed is the output, unless
@@ -332,14 +374,21 @@ static int take_output(struct eval *ev, struct task *j, struct scratch *s,
 	out = openat(s->fd, "o", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (out < 0)
 		return -errno;
+	if (j->def->nouts) {
+		r = take_several(ev, j, out, ret);
+		return r < 0 ? r : add_text(text, s->fd, "stdout");
+	}
 	if (fstatat(out, j->out_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? take_printed(ev, j, s, ret) : -errno;
 	if (j->def->out_dir ? !S_ISDIR(st.st_mode) : !S_ISREG(st.st_mode)) {
 		wrong_type(j, st.st_mode, ret);
 		return 0;
 	}
+	if (!j->def->out_dir)
+		ret->executable = st.st_mode & 0100;
 	r = j->def->out_dir ? take_directory(ev, j, out, ret)
-			    : take_file(ev, j, out, &st, ret);
+			    : take_file(ev, out, j->out_name, &st, &ret->addr,
+					&ret->size);
 	return r < 0 ? r : add_text(text, s->fd, "stdout");
 }
 

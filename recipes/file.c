@@ -46,6 +46,11 @@ void recipe_def_free(struct recipe_def *d)
 		free(d->params[i].value);
 	}
 	free(d->params);
+	for (i = 0; i < d->nouts; i++) {
+		free(d->outs[i].name);
+		free(d->outs[i].file);
+	}
+	free(d->outs);
 	strings_free(d->argv, d->argc);
 	strings_free(d->env, d->nenv);
 	strings_free(d->tools, d->ntools);
@@ -113,7 +118,7 @@ static int take_key(struct recipe_reader *r, const struct ynode *key,
 		       key->line, word_show(key->text).s);
 }
 
-/* Inputs, params and env of a command all become its variables. */
+/* Inputs, outputs, params and env of a command all become its variables. */
 struct variable {
 	const char *name, *key;
 	unsigned line;
@@ -133,13 +138,17 @@ static int check_variables(struct recipe_reader *r)
 	CLEANUP_FREE struct variable *v = NULL;
 	size_t n = 0, i;
 
-	v = calloc(d->ninputs + d->nparams + d->nenv + 1, sizeof(*v));
+	v = calloc(d->ninputs + d->nparams + d->nenv + d->nouts + 1,
+		   sizeof(*v));
 	if (!v)
 		return -ENOMEM;
 	for (i = 0; i < d->ninputs; i++)
 		if (d->inputs[i].name)
 			v[n++] = (struct variable){d->inputs[i].name, "in",
 						   d->inputs[i].line};
+	for (i = 0; i < d->nouts; i++)
+		v[n++] = (struct variable){d->outs[i].name, "out",
+					   d->outs[i].line};
 	for (i = 0; i < d->nparams; i++)
 		v[n++] = (struct variable){d->params[i].name, "params",
 					   d->params[i].line};
@@ -189,6 +198,11 @@ static int check_function(struct recipe_reader *r)
 			       "line %u: `tools` goes with `run` only: a "
 			       "function uses no programs",
 			       r->tools->line);
+	if (d->nouts)
+		return err_set(r->err, -EINVAL,
+			       "line %u: several outputs go with `run` only: "
+			       "a function makes one",
+			       d->outs[0].line);
 	if (r->network && d->network)
 		return err_set(r->err, -EINVAL,
 			       "line %u: `network` goes with `run` only: a "

@@ -20,6 +20,7 @@
 #define RECIPE_FILE_MAX	  MIB(1)
 #define RECIPE_INPUTS_MAX 100000 /* paths as written */
 #define RECIPE_PATH_MAX	  4095	 /* bytes of one path */
+#define RECIPE_OUTS_MAX	  1000	 /* outputs of one run */
 #define RECIPE_TIMEOUT_NS (3600 * NSEC_PER_SEC)
 #define RECIPE_MEMORY_MIN MIB(1)
 
@@ -47,6 +48,14 @@ struct recipe_input {
 
 struct recipe_pair { /* sorted by name */
 	char *name, *value;
+	unsigned line;
+};
+
+/* One of several outputs: the variable that says where to write it, and the
+ * name of the file beside the recipe. Its stem, if there is one, is as it is
+ * written until recipe_def_fill(). */
+struct recipe_out {
+	char *name, *file;
 	unsigned line;
 };
 
@@ -78,7 +87,9 @@ struct recipe_def {
 	size_t ntools;
 	unsigned tools_line;
 
-	bool out_dir;  /* the output is a directory */
+	bool out_dir;		 /* the output is a directory */
+	struct recipe_out *outs; /* several files, sorted by name; or none */
+	size_t nouts;
 	bool observed; /* there is no list of inputs */
 
 	int64_t timeout_ns; /* default 1 h */
@@ -96,9 +107,10 @@ int recipe_parse(const char *text, size_t len, struct recipe_def **ret,
  * to be there for the stem to count: all before the first component that
  * globs. 0 when there is no stem in that. */
 size_t recipe_path_known(const struct recipe_path *p);
-/* Puts the stem into all paths; len 0: the recipe is no pattern, and -EINVAL,
- * with the line in err, when a path holds one. -EINVAL also for a pattern
- * whose inputs do not say which stems there are. */
+/* Puts the stem into all paths and names of outputs; len 0: the recipe is no
+ * pattern, and -EINVAL, with the line in err, when one of them holds a stem.
+ * -EINVAL also for a pattern whose inputs do not say which stems there are, or
+ * with an output that is the same for all stems. */
 int recipe_def_fill(struct recipe_def *d, const char *stem, size_t len,
 		    struct err *err) MUST_USE;
 void recipe_def_free(struct recipe_def *d);

@@ -31,6 +31,8 @@ int key_env(struct recipe_reader *r, const struct ynode *n) MUST_USE;
 int key_timeout(struct recipe_reader *r, const struct ynode *n) MUST_USE;
 int key_memory(struct recipe_reader *r, const struct ynode *n) MUST_USE;
 int key_stat(struct recipe_reader *r, const struct ynode *n) MUST_USE;
+
+/* key_out.c */
 int key_out(struct recipe_reader *r, const struct ynode *n) MUST_USE;
 
 /* key_policy.c */

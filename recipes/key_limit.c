@@ -52,27 +52,3 @@ int key_stat(struct recipe_reader *r, const struct ynode *n)
 	r->def->stat_set = true;
 	return 0;
 }
-
-/* --- known, but of later versions ---------------------------------------- */
-
-static int later(struct recipe_reader *r, const struct ynode *n,
-		 const char *what, const char *remedy)
-{
-	return err_set(r->err, -EINVAL,
-		       "line %u: `%s` is not supported by this version of "
-		       "deriva yet; %s",
-		       n->line, what, remedy);
-}
-
-int key_out(struct recipe_reader *r, const struct ynode *n)
-{
-	if (n->type == Y_MAP)
-		return later(r, n, "out: {...}",
-			     "write one recipe for each output");
-	if (n->type == Y_TEXT && !strcmp(n->text, "dir"))
-		r->def->out_dir = true;
-	else if (n->type != Y_TEXT || strcmp(n->text, "file") != 0)
-		return err_set(r->err, -EINVAL,
-			       "line %u: `out` is `file` or `dir`", n->line);
-	return 0;
-}

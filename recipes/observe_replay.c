@@ -55,8 +55,12 @@ static int push(struct search *s, const struct addr *state)
 /* 1: a result; 0: go on; -ENOENT: there is none. */
 static int arrive(struct search *s, const struct addr *state)
 {
+	struct task *j = s->w->task;
 	struct result res;
-	int r = results_get(s->w->ev->results, state, &res);
+	int r;
+
+	task_set_base(j, state);
+	r = results_get(s->w->ev->results, &j->recipe, &res);
 
 	if (r != -ENOENT)
 		return r < 0 ? r : 1;
@@ -128,13 +132,12 @@ int observe_resolve(struct walk *w)
 		if (r < 0 || w->res->nneeds)
 			return MIN(r, 0);
 		if (r) {
-			j->recipe = ran->recipe;
+			task_set_base(j, &ran->base);
 			j->found = true;
 			return 0;
 		}
 	}
 	r = search(w, now, &found);
-	if (!r)
-		j->recipe = found;
+	task_set_base(j, r ? &j->key : &found);
 	return r == -ENOENT || r == -EAGAIN ? 0 : r;
 }

@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "recipes/file.h"
+#include "recipes/output_set.h"
 
 #define REMEMBERED_MAX 100000 /* some 10 MB */
 
@@ -14,20 +16,20 @@ struct key {
 };
 
 struct gathering {
+	struct eval *ev;
+	uint64_t at, dir;
 	struct patterns *p;
 	size_t cap;
 };
 
-static int gather(void *ctx, const struct ns_entry *e)
+static int add_pattern(struct gathering *g, const struct ns_entry *e,
+		       const char *text, size_t len)
 {
-	struct gathering *g = ctx;
 	struct patterns *p = g->p;
 	struct pattern *v;
-	size_t len, fixed;
+	size_t fixed;
 
-	if (!recipe_name(e->name, e->len, &len) ||
-	    !pattern_stems(e->name, len, &fixed))
-		return 0;
+	pattern_stems(text, len, &fixed);
 	if (p->count == g->cap) {
 		g->cap = g->cap * 2 + 4;
 		p = realloc(p, sizeof(*p) + g->cap * sizeof(*p->v));
@@ -37,8 +39,35 @@ static int gather(void *ctx, const struct ns_entry *e)
 	}
 	v = &p->v[p->count++];
 	*v = (struct pattern){.ino = e->ino, .len = len, .fixed = fixed};
-	memcpy(v->text, e->name, len);
+	memcpy(v->text, text, len);
+	memcpy(v->file, e->name, e->len);
 	return 0;
+}
+
+static int gather(void *ctx, const struct ns_entry *e)
+{
+	struct gathering *g = ctx;
+	const struct asked *asked;
+	struct ns_attr attr;
+	size_t len, i;
+	int r;
+
+	if (!recipe_name(e->name, e->len, &len) ||
+	    !pattern_stems(e->name, len, NULL))
+		return 0;
+	r = ns_getattr(g->ev->ns, g->at, e->ino, &attr);
+	if (r < 0 || !S_ISREG(attr.mode))
+		return r;
+	r = outputs_remember(g->ev, g->at, g->dir, e);
+	if (r >= 0)
+		r = patterns_asked(g->ev, &attr, &asked);
+	if (r < 0)
+		return r;
+	if (!asked->nouts || !asked->stems)
+		return add_pattern(g, e, e->name, len);
+	for (i = 0; r >= 0 && i < asked->nouts; i++)
+		r = add_pattern(g, e, asked->outs[i], strlen(asked->outs[i]));
+	return r;
 }
 
 static int more_fixed(const void *a, const void *b)
@@ -47,14 +76,20 @@ static int more_fixed(const void *a, const void *b)
 
 	if (x->fixed != y->fixed)
 		return x->fixed < y->fixed ? 1 : -1;
-	return strcmp(x->text, y->text);
+	return strcmp(x->text, y->text) ? strcmp(x->text, y->text)
+					: strcmp(x->file, y->file);
 }
 
 int patterns_of(struct eval *ev, uint64_t at, uint64_t dir,
 		const struct patterns **ret)
 {
 	struct key key = {at, dir};
-	struct gathering g = {map_get(ev->patterns, &key, sizeof(key)), 0};
+	struct gathering g = {
+		.ev = ev,
+		.at = at,
+		.dir = dir,
+		.p = map_get(ev->patterns, &key, sizeof(key)),
+	};
 	int r;
 
 	if (g.p) {
@@ -94,6 +129,9 @@ static void asked_free(struct asked *a)
 		return;
 	for (i = 0; i < a->count; i++)
 		free(a->v[i].text);
+	for (i = 0; i < a->nouts; i++)
+		free(a->outs[i]);
+	free(a->outs);
 	free(a);
 }
 CLEANUP_FN(struct asked, asked_free)
@@ -129,6 +167,30 @@ static int take_known(const struct recipe_def *d, struct asked *a)
 	return 0;
 }
 
+/* Outputs of which only some have a stem are a mistake, whatever the recipe's
+ * name: it defines its own name, which says so. */
+static int take_outs(const struct recipe_def *d, struct asked *a)
+{
+	size_t i, stems = 0;
+
+	for (i = 0; i < d->nouts; i++)
+		stems += pattern_stems(d->outs[i].file, strlen(d->outs[i].file),
+				       NULL) > 0;
+	if (!d->nouts || (stems && stems < d->nouts))
+		return 0;
+	a->stems = stems;
+	a->outs = calloc(d->nouts, sizeof(*a->outs));
+	if (!a->outs)
+		return -ENOMEM;
+	for (i = 0; i < d->nouts; i++) {
+		a->outs[i] = strdup(d->outs[i].file);
+		if (!a->outs[i])
+			return -ENOMEM;
+		a->nouts++;
+	}
+	return 0;
+}
+
 static int ask(struct eval *ev, const struct ns_attr *recipe,
 	       struct asked **ret)
 {
@@ -148,6 +210,8 @@ static int ask(struct eval *ev, const struct ns_attr *recipe,
 	if (d) {
 		a->out_dir = d->out_dir;
 		r = take_known(d, a);
+		if (r >= 0)
+			r = take_outs(d, a);
 		if (r < 0)
 			return r;
 	}
@@ -202,6 +266,7 @@ void patterns_forget(struct eval *ev)
 
 void patterns_trim(struct eval *ev)
 {
+	outputs_trim(ev);
 	if (map_count(ev->patterns) + map_count(ev->asked) >= REMEMBERED_MAX)
 		patterns_forget(ev);
 }

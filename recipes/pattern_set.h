@@ -2,7 +2,8 @@
  *
  * Remembers both: which recipe files of a directory are patterns (found by an
  * index of names with a percent sign, forgotten when such a name comes or
- * goes), and which paths a pattern's content names (by its address).
+ * goes, or when one makes other outputs), and what a recipe's content names (by
+ * its address).
  *
  * Private to define*.c; all under db_lock(). What is handed out is good until
  * patterns_trim() or patterns_changed().
@@ -15,7 +16,9 @@
 struct pattern {
 	uint64_t ino;
 	size_t len, fixed;
-	char text[NS_NAME_MAX + 1]; /* the name without its suffix */
+	char text[NS_NAME_MAX + 1]; /* what it defines: its name without the
+				     * suffix, or one of its outputs */
+	char file[NS_NAME_MAX + 1]; /* its name */
 };
 
 struct patterns { /* the one with the most fixed bytes first */
@@ -23,10 +26,16 @@ struct patterns { /* the one with the most fixed bytes first */
 	struct pattern v[];
 };
 
-/* What has to be there for a stem to count. */
+/* What a recipe's content says about which names it defines. */
 struct asked {
 	bool out_dir; /* it makes a directory */
-	size_t count; /* 0: the recipe cannot be read, or asks for nothing */
+	/* Several outputs, as they are written; all with a stem, or none. */
+	bool stems;
+	size_t nouts;
+	char **outs;
+	/* What has to be there for a stem to count. 0: the recipe cannot be
+	 * read, or asks for nothing. */
+	size_t count;
 	struct recipe_known {
 		size_t len;
 		char *text; /* a path with stems, as it is written */

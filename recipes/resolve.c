@@ -107,6 +107,29 @@ static void take_policy(struct walk *w)
 	w->t->drop_closed = d->keep == RECIPE_KEEP_NEVER;
 }
 
+static struct canon_out *canon_outs(const struct task *j)
+{
+	size_t n = j->def->nouts, i;
+	struct canon_out *v = calloc(n + 1, sizeof(*v));
+
+	for (i = 0; v && i < n; i++)
+		v[i] = (struct canon_out){j->def->outs[i].name,
+					  j->outs[i].file};
+	return v;
+}
+
+void task_output_addr(const struct task *j, size_t which, struct addr *ret)
+{
+	results_output_addr(&j->base, j->def->outs[which].name, ret);
+}
+
+void task_set_base(struct task *j, const struct addr *base)
+{
+	j->base = j->recipe = *base;
+	if (j->def->nouts)
+		task_output_addr(j, j->which, &j->recipe);
+}
+
 int walk_encode(struct walk *w)
 {
 	struct task *j = w->task;
@@ -125,14 +148,23 @@ int walk_encode(struct walk *w)
 		.network = d->network,
 		.tools = j->tools,
 		.ntools = j->ntools,
-		.shape = d->out_dir ? CANON_DIR : CANON_FILE,
-		.out_name = j->out_name,
+		.shape = d->nouts     ? CANON_FILES
+			 : d->out_dir ? CANON_DIR
+				      : CANON_FILE,
+		.out_name = d->nouts ? NULL : j->out_name,
+		.nouts = d->nouts,
 		.observed = d->observed,
 		.depth = d->observed ? j->depth : 0,
 		.paths = d->kind == RECIPE_FN && function_find(d->fn)->paths,
 	};
-	int r = canon_encode(&c, &j->canon);
+	CLEANUP_FREE struct canon_out *outs = canon_outs(j);
+	struct addr base;
+	int r;
 
+	if (!outs)
+		return -ENOMEM;
+	c.outs = outs;
+	r = canon_encode(&c, &j->canon);
 	if (r == -E2BIG)
 		return walk_fail(
 			w, EIO, 1,
@@ -140,8 +172,9 @@ int walk_encode(struct walk *w)
 			"longer than 16 MiB");
 	if (r < 0)
 		return r;
-	addr_of(OBJ_RECIPE, j->canon.data, j->canon.len, &j->recipe);
-	j->key = j->flight = j->recipe;
+	addr_of(OBJ_RECIPE, j->canon.data, j->canon.len, &base);
+	j->key = j->flight = base;
+	task_set_base(j, &base);
 	return 0;
 }
 
@@ -242,9 +275,17 @@ static int make_labels(struct walk *w, const char *file)
 	return j->label && j->path ? 0 : -ENOMEM;
 }
 
+static int in_conflict(struct walk *w, const struct defined *d)
+{
+	return walk_fail(w, EINVAL, 1,
+			 "`%s` is defined by %s as well; one file has one "
+			 "recipe: take it out of one of them",
+			 w->t->name, d->rival);
+}
+
 static int resolve_job(struct walk *w, const struct defined *d)
 {
-	int r = load(w, d);
+	int r = d->rival[0] ? in_conflict(w, d) : load(w, d);
 
 	if (r >= 0)
 		r = fill_values(w->task);
@@ -259,7 +300,9 @@ static int resolve_job(struct walk *w, const struct defined *d)
 	/* the rest makes sense only with all inputs there */
 	if (w->res->nneeds || w->res->nwriting || w->res->unread)
 		return 0;
-	task_name_output(w->task, w->t->name);
+	r = task_name_output(w->task, w->t->name);
+	if (r < 0)
+		return r;
 	if (w->task->def->observed)
 		return observe_resolve(w);
 	if (w->task->def->kind == RECIPE_FN)
@@ -369,6 +412,9 @@ void task_free(struct task *j)
 		store_release(j->kept, &j->inputs[i].addr);
 	for (i = 0; i < j->ninputs; i++)
 		free((char *)(uintptr_t)j->inputs[i].path);
+	for (i = 0; j->outs && i < j->def->nouts; i++)
+		free(j->outs[i].file);
+	free(j->outs);
 	free(j->inputs);
 	free(j->params);
 	free(j->env);

@@ -87,6 +87,28 @@ static int add_inputs(const struct task *j, const struct places *at,
 	return r;
 }
 
+/* $out, or a variable for each of several. */
+static int add_outputs(const struct task *j, const struct places *at,
+		       struct strings *env)
+{
+	const struct recipe_def *d = j->def;
+	CLEANUP_BUF struct buf path = BUF_INIT;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r >= 0 && i < MAX(d->nouts, (size_t)1); i++) {
+		buf_reset(&path);
+		buf_fmt(&path, "%s/%s", at->out,
+			d->nouts ? j->outs[i].file : j->out_name);
+		r = buf_err(&path);
+		if (r >= 0)
+			r = strings_pair(env,
+					 d->nouts ? d->outs[i].name : "out",
+					 buf_cstr(&path));
+	}
+	return r;
+}
+
 int run_environment(const struct task *j, const struct places *at,
 		    struct strings *env)
 {
@@ -97,17 +119,13 @@ int run_environment(const struct task *j, const struct places *at,
 		"SOURCE_DATE_EPOCH=315532800", /* 1980, the zip epoch */
 		"PATH=" TOOLS_PATH,
 	};
-	CLEANUP_BUF struct buf out = BUF_INIT;
 	size_t i;
 	int r = 0;
 
 	for (i = 0; r >= 0 && i < ARRAY_LEN(fixed); i++)
 		r = strings_take(env, strdup(fixed[i]));
-	buf_fmt(&out, "%s/%s", at->out, j->out_name);
 	if (r >= 0)
-		r = buf_err(&out);
-	if (r >= 0)
-		r = strings_pair(env, "out", buf_cstr(&out));
+		r = add_outputs(j, at, env);
 	if (r >= 0)
 		r = strings_pair(env, "root", at->root);
 	for (i = 0; r >= 0 && i < j->nenv; i++)

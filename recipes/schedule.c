@@ -84,6 +84,21 @@ static bool has_bytes(struct eval *ev, const struct result *res)
 	return addr_eq(&res->addr, &empty) || store_has(ev->store, &res->addr);
 }
 
+/* Which output it is may have been lost, with a database that was made anew. */
+static int note_output(struct eval *ev, const struct task *task)
+{
+	struct addr base;
+	int r;
+
+	if (!task->def->nouts)
+		return 0;
+	r = results_output(ev->results, &task->recipe, &base, NULL);
+	return r != -ENOENT
+		       ? r
+		       : results_put_output(ev->results, &task->base,
+					    task->def->outs[task->which].name);
+}
+
 /* 0 and the result of the task's computation; -ENOENT when it has to run.
  * *ret_dropped: there is a result, but not its bytes, which is enough unless
  * somebody wants to read them. */
@@ -102,7 +117,9 @@ static int find_result(struct eval *ev, const struct target *t,
 		if (*ret_dropped && t->need_bytes)
 			return -ENOENT;
 	}
-	r = results_used(ev->results, &task->recipe, clock_now_ns());
+	r = note_output(ev, task);
+	if (r >= 0)
+		r = results_used(ev->results, &task->recipe, clock_now_ns());
 	if (r >= 0 && ret->keep != (int)task->def->keep)
 		r = results_keep(ev->results, &task->recipe,
 				 (int)task->def->keep);
@@ -313,7 +330,7 @@ static void compare(struct eval *ev, const struct task *j, struct result *res)
 {
 	struct result old;
 
-	if (res->error || results_get(ev->results, &j->recipe, &old) < 0 ||
+	if (res->error || results_get(ev->results, &res->recipe, &old) < 0 ||
 	    old.error)
 		return;
 	res->uses = old.uses;
@@ -349,34 +366,86 @@ static int put_unread(void *ctx, const struct canon_input *in)
 }
 
 /* The audit of a recipe that lists its inputs. */
-static int keep_unread(struct eval *ev, const struct task *j)
+static int keep_unread(struct eval *ev, const struct task *j,
+		       const struct addr *recipe)
 {
-	struct unread u = {ev->observed, &j->recipe, 0};
-	int r = observed_clear_unread(ev->observed, &j->recipe);
+	struct unread u = {ev->observed, recipe, 0};
+	int r = observed_clear_unread(ev->observed, recipe);
 
 	return r < 0 ? r : task_unread(j, put_unread, &u);
 }
 
-static int keep_result(struct eval *ev, struct task *j, struct result *res)
+static int keep_row(struct eval *ev, const struct task *j, struct result *res)
 {
-	int r;
+	int r = 0;
 
 	compare(ev, j, res);
-	r = store_put_as(ev->store, OBJ_RECIPE, &j->key, j->canon.data,
-			 j->canon.len);
+	if (j->work)
+		r = keep_unread(ev, j, &res->recipe);
+	if (r >= 0)
+		r = results_put(ev->results, res);
+	if (r >= 0 && j->machine.len)
+		r = results_put_machine(ev->results, &res->recipe,
+					buf_cstr(&j->machine), j->machine.len);
+	return r;
+}
+
+/* One run made several: whoever holds another outcome of one looks again. */
+static void tell_other(struct eval *ev, const struct target *t,
+		       const char *name, const struct result *res)
+{
+	struct target *other =
+		target_get(ev, NS_NOW, t->dir, name, strlen(name), false);
+
+	if (other && other != t && other->known &&
+	    addr_eq(&other->value.recipe, &res->recipe) &&
+	    (other->value.error != res->error ||
+	     !addr_eq(&other->value.addr, &res->addr)))
+		target_touch(ev, other);
+}
+
+/* *res is of the run, and becomes the one of the target. */
+static int keep_several(struct eval *ev, const struct task *j,
+			struct result *res)
+{
+	const struct recipe_def *d = j->def;
+	struct result one, own = *res;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r >= 0 && i < d->nouts; i++) {
+		one = *res;
+		task_output_addr(j, i, &one.recipe);
+		if (!one.error) {
+			one.addr = j->outs[i].addr;
+			one.size = j->outs[i].size;
+			one.executable = j->outs[i].executable;
+		}
+		r = results_put_output(ev->results, &j->base, d->outs[i].name);
+		if (r >= 0)
+			r = keep_row(ev, j, &one);
+		if (r >= 0)
+			tell_other(ev, j->target, d->outs[i].file, &one);
+		if (i == j->which)
+			own = one;
+	}
+	*res = own;
+	return r;
+}
+
+static int keep_result(struct eval *ev, struct task *j, struct result *res)
+{
+	int r = store_put_as(ev->store, OBJ_RECIPE, &j->key, j->canon.data,
+			     j->canon.len);
 
 	if (r >= 0)
 		r = results_put_recipe(ev->results, &j->key, j->canon.data,
 				       j->canon.len);
 	if (r >= 0 && j->observe)
 		r = observe_keep(j->observe);
-	if (r >= 0 && j->work)
-		r = keep_unread(ev, j);
 	if (r >= 0)
-		r = results_put(ev->results, res);
-	if (r >= 0 && j->machine.len)
-		r = results_put_machine(ev->results, &j->recipe,
-					buf_cstr(&j->machine), j->machine.len);
+		r = j->def->nouts ? keep_several(ev, j, res)
+				  : keep_row(ev, j, res);
 	ev->host.wrote(ev->host.ctx);
 	return r;
 }
@@ -499,8 +568,10 @@ static void run_one(struct eval *ev, struct target *t)
 	ev->nrunning--;
 	if (j->observe && (j->stop || observe_is_over(j->observe)))
 		r = -ECANCELED;
-	if (r >= 0 && j->observe)
-		res.recipe = j->recipe = *observe_state(j->observe);
+	if (r >= 0 && j->observe) {
+		task_set_base(j, observe_state(j->observe));
+		res.recipe = j->recipe;
+	}
 	if (r >= 0 &&
 	    (j->damaged || (j->observe && observe_is_damaged(j->observe))))
 		r = input_damaged(j, &err);

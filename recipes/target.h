@@ -152,6 +152,8 @@ struct eval {
 	struct map *watches;
 	struct map *patterns; /* recipes/pattern_set.h */
 	struct map *asked;
+	struct map *outputs; /* recipes/output_set.h */
+	struct map *homes;
 	struct map *running; /* recipe address -> target that computes it */
 	struct queue ready, queued;
 	unsigned nqueued, nrunning;

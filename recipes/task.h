@@ -10,6 +10,14 @@
 #include "recipes/observe.h"
 #include "recipes/target.h"
 
+/* One of several outputs: def's are the names. */
+struct task_out {
+	char *file;	  /* that the command writes */
+	struct addr addr; /* what it wrote */
+	uint64_t size;
+	bool executable;
+};
+
 /* All that running a computation takes. */
 struct task {
 	struct target *target;
@@ -18,14 +26,16 @@ struct task {
 	char *label; /* root-relative path of the recipe file, for messages */
 	char *path;  /* and of what it makes */
 	struct buf canon;
-	struct addr recipe;   /* of observed inputs: of the result, when it has
-			       * one; else as key */
-	struct addr key;      /* of what canon holds */
-	struct addr flight;   /* one of these at a time */
-	struct ns_attr owner; /* the recipe file, of observed inputs */
-	struct observe *observe;    /* what its run sees */
-	struct result result;	    /* of a run that is asked about again */
-	bool found;		    /* what the last run gave holds */
+	struct addr recipe;	 /* of the result; of several outputs, of the
+				  * target's (task_set_base()) */
+	struct addr base;	 /* of the run. Of observed inputs: of one that
+				  * holds, when there is one; else as key */
+	struct addr key;	 /* of what canon holds */
+	struct addr flight;	 /* one of these at a time */
+	struct ns_attr owner;	 /* the recipe file, of observed inputs */
+	struct observe *observe; /* what its run sees */
+	struct result result;	 /* of a run that is asked about again */
+	bool found;		 /* what the last run gave holds */
 	struct canon_input *inputs; /* path: owned; name: def's */
 	size_t ninputs;
 	struct canon_value *params, *env;
@@ -35,6 +45,8 @@ struct task {
 	struct buf machine; /* what of it the result depended on, as lines */
 	unsigned depth;	    /* levels that inputs climb */
 	char out_name[32];
+	struct task_out *outs; /* several, in the order of def's; or none */
+	size_t which;	       /* of them the target's */
 
 	struct view_node *work, *root; /* what lies at /w and /r */
 	bool stop;		       /* atomic */
@@ -49,6 +61,10 @@ struct task {
 	struct store *kept; /* collection lets the inputs be there, or NULL */
 };
 void task_free(struct task *j);
+/* What run it is, and with that which result. */
+void task_set_base(struct task *j, const struct addr *base);
+/* Of one of several outputs. */
+void task_output_addr(const struct task *j, size_t which, struct addr *ret);
 /* Of observed inputs: another directory sees another tree. */
 void addr_of_flight(struct task *j, const struct target *t);
 /* Its inputs are kept until it is freed, whatever becomes of the files. */
@@ -99,8 +115,9 @@ int task_build_views(struct store *s, struct task *j,
 int task_unread(const struct task *j,
 		int (*fn)(void *ctx, const struct canon_input *in),
 		void *ctx) MUST_USE;
-/* Chooses the name of $out. */
-void task_name_output(struct task *j, const char *name);
+/* Chooses the name of $out, or of each of several outputs; -ENOENT: the target
+ * is none of these. */
+int task_name_output(struct task *j, const char *name) MUST_USE;
 
 /* --- execute.c ---------------------------------------------------------- */
 

@@ -4,6 +4,7 @@
 #include "cas/dir.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Levels that a path climbs. */
@@ -193,30 +194,65 @@ int task_build_views(struct store *s, struct task *j,
 	return r;
 }
 
-/* $out has the suffix of the file it becomes, for programs that go by it;
- * but only where the command can see it, so that everything else is the same
- * computation under any name. */
-void task_name_output(struct task *j, const char *name)
+/* The suffix with its dot, when it is a plain one; else "". */
+static const char *suffix_of(const char *name)
 {
-	const struct recipe_def *d = j->def;
 	const char *dot = strrchr(name, '.');
-	bool sees = false;
 	size_t i, n;
 
-	strcpy(j->out_name, "out");
-	if (d->kind == RECIPE_RUN_SHELL)
-		sees = strstr(d->run, "out");
-	for (i = 0; d->kind == RECIPE_RUN_ARGV && i < d->argc; i++)
-		sees = sees || strstr(d->argv[i], "out");
-	if (!sees || !dot || dot == name)
-		return;
+	if (!dot || dot == name)
+		return "";
 	n = strlen(dot + 1);
 	if (!n || n > 16)
-		return;
+		return "";
 	for (i = 1; i <= n; i++)
 		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVW"
 			    "XYZ0123456789_+-",
 			    dot[i]))
-			return;
-	strcat(j->out_name, dot);
+			return "";
+	return dot;
+}
+
+/* Each has the name of its variable and the suffix of its file, so that it is
+ * the same computation for every stem. */
+static int name_several(struct task *j, const char *name)
+{
+	const struct recipe_def *d = j->def;
+	size_t i;
+
+	j->which = d->nouts;
+	j->outs = calloc(d->nouts, sizeof(*j->outs));
+	if (!j->outs)
+		return -ENOMEM;
+	for (i = 0; i < d->nouts; i++) {
+		if (!strcmp(d->outs[i].file, name))
+			j->which = i;
+		if (asprintf(&j->outs[i].file, "%s%s", d->outs[i].name,
+			     suffix_of(d->outs[i].file)) < 0) {
+			j->outs[i].file = NULL;
+			return -ENOMEM;
+		}
+	}
+	return j->which < d->nouts ? 0 : -ENOENT;
+}
+
+/* $out has the suffix of the file it becomes, for programs that go by it;
+ * but only where the command can see it, so that everything else is the same
+ * computation under any name. */
+int task_name_output(struct task *j, const char *name)
+{
+	const struct recipe_def *d = j->def;
+	bool sees = false;
+	size_t i;
+
+	strcpy(j->out_name, "out");
+	if (d->nouts)
+		return name_several(j, name);
+	if (d->kind == RECIPE_RUN_SHELL)
+		sees = strstr(d->run, "out");
+	for (i = 0; d->kind == RECIPE_RUN_ARGV && i < d->argc; i++)
+		sees = sees || strstr(d->argv[i], "out");
+	if (sees)
+		strcat(j->out_name, suffix_of(name));
+	return 0;
 }

@@ -202,18 +202,33 @@ static int push_pattern(struct upkeep *u, struct target *watcher,
 	return r;
 }
 
-static int push_defined(struct upkeep *u, struct target *watcher,
-			const struct errand *e, size_t stem, uint64_t recipe)
+static int push_plain(struct upkeep *u, uint64_t dir, const char *text,
+		      size_t len)
 {
 	CLEANUP_BUF struct buf name = BUF_INIT;
 
-	if (pattern_stems(e->name, stem, NULL))
-		return push_pattern(u, watcher, e, recipe);
-	pattern_fill(e->name, stem, "", 0, false, &name);
+	pattern_fill(text, len, "", 0, false, &name);
 	if (buf_err(&name) < 0)
 		return -ENOMEM;
-	push(u, false, e->dir, buf_cstr(&name), name.len, 0);
+	push(u, false, dir, buf_cstr(&name), name.len, 0);
 	return 0;
+}
+
+static int push_defined(struct upkeep *u, struct target *watcher,
+			const struct errand *e, size_t stem, uint64_t recipe,
+			const struct recipe_def *def)
+{
+	size_t i;
+	int r = 0;
+
+	if (pattern_stems(e->name, stem, NULL))
+		return push_pattern(u, watcher, e, recipe);
+	if (!def->nouts)
+		return push_plain(u, e->dir, e->name, stem);
+	for (i = 0; r >= 0 && i < def->nouts; i++)
+		r = push_plain(u, e->dir, def->outs[i].file,
+			       strlen(def->outs[i].file));
+	return r;
 }
 
 static int watch_file(struct upkeep *u, const struct errand *e, uint64_t ino,
@@ -260,7 +275,7 @@ static int look(struct upkeep *u, const struct errand *e)
 	r = eager_set(u->eager, e->dir, e->name, e->len, yes);
 	if (r > 0)
 		ev->host.wrote(ev->host.ctx);
-	return r < 0 || !yes ? r : push_defined(u, t, e, stem, ino);
+	return r < 0 || !yes ? r : push_defined(u, t, e, stem, ino, def);
 }
 
 /* --- computing --------------------------------------------------------------

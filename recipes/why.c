@@ -47,12 +47,14 @@ static int load(struct eval *ev, const struct addr *recipe,
 		struct canon_decoded **ret, struct trace **ret_saw)
 {
 	CLEANUP_BUF struct buf bytes = BUF_INIT;
-	struct addr key;
+	struct addr key, base;
 	int r;
 
 	if (addr_is_zero(recipe))
 		return -ENOENT;
-	r = trace_load(ev, recipe, &key, ret_saw);
+	if (results_output(ev->results, recipe, &base, NULL) < 0)
+		base = *recipe;
+	r = trace_load(ev, &base, &key, ret_saw);
 	if (r >= 0)
 		r = results_get_recipe(ev->results, &key, &bytes);
 	return r < 0 ? r : canon_decode(bytes.data, bytes.len, ret);
@@ -66,6 +68,27 @@ static void add_input_name(struct buf *b, const struct canon_input *in)
 		buf_fmt(b, "%s[%u]", in->name, in->position);
 	else
 		buf_fmt(b, "input %u", in->position + 1);
+}
+
+/* Of several outputs of one run: which this is, and which others there are. */
+static void tell_outs(struct why *w, const struct canon *c)
+{
+	CLEANUP_BUF struct buf own = BUF_INIT;
+	const char *before = " of one run, with ";
+	struct addr base;
+	size_t i;
+
+	if (!c->nouts ||
+	    results_output(w->ev->results, &w->d.recipe, &base, &own) < 0)
+		return;
+	buf_fmt(w->out, "output: %s", buf_cstr(&own));
+	for (i = 0; i < c->nouts; i++) {
+		if (!strcmp(c->outs[i].name, buf_cstr(&own)))
+			continue;
+		buf_fmt(w->out, "%s%s", before, c->outs[i].name);
+		before = ", ";
+	}
+	buf_u8(w->out, '\n');
 }
 
 static void tell_made(struct why *w)
@@ -90,6 +113,7 @@ static void tell_made(struct why *w)
 		buf_fmt(w->out, "made by: built-in function %s\n", c->text);
 		break;
 	}
+	tell_outs(w, c);
 	for (i = 0; i < c->nparams; i++)
 		buf_fmt(w->out, "param: %s=%s\n", c->params[i].name,
 			c->params[i].value);
@@ -225,12 +249,25 @@ static bool same_values(const struct canon_value *a, size_t na,
 	return true;
 }
 
+static bool same_outs(const struct canon *a, const struct canon *b)
+{
+	size_t i;
+
+	if (a->shape != b->shape || a->nouts != b->nouts ||
+	    (a->out_name && strcmp(a->out_name, b->out_name)))
+		return false;
+	for (i = 0; i < a->nouts; i++)
+		if (strcmp(a->outs[i].name, b->outs[i].name) ||
+		    strcmp(a->outs[i].file, b->outs[i].file))
+			return false;
+	return true;
+}
+
 static bool same_command(const struct canon *a, const struct canon *b)
 {
 	size_t i;
 
-	if (a->kind != b->kind || a->argc != b->argc ||
-	    strcmp(a->out_name, b->out_name))
+	if (a->kind != b->kind || a->argc != b->argc || !same_outs(a, b))
 		return false;
 	if (a->kind != RECIPE_RUN_ARGV)
 		return !strcmp(a->text, b->text);
@@ -369,6 +406,7 @@ int eval_why(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 	CLEANUP_BUF struct buf message = BUF_INIT;
 	struct why w = {.ev = ev, .out = ret};
 	struct ns_attr recipe;
+	struct addr run;
 	int r = eval_defined(ev, at, dir, name, len, &recipe);
 
 	if (r < 0)
@@ -406,7 +444,8 @@ int eval_why(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 	w.saw = saw;
 	w.saw_before = saw_before;
 	buf_str(ret, "recipe: ");
-	add_addr(ret, &w.d.recipe);
+	eval_computation(ev, &w.d.recipe, &run);
+	add_addr(ret, &run);
 	buf_u8(ret, '\n');
 	tell_made(&w);
 	r = observed_each_unread(ev->observed, &w.d.recipe, tell_unread, ret);

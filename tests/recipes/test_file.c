@@ -170,7 +170,6 @@ END_TEST
 	"expected a key here: either the line is indented unlike the keys "   \
 	"above, or something stands behind the end of a quoted text, a list " \
 	"or a map; then " QUOTE
-#define LATER " is not supported by this version of deriva yet; "
 
 START_TEST(file_yaml_slips_say_how_to_write_it)
 {
@@ -499,11 +498,45 @@ START_TEST(file_later_versions_are_refused_by_name)
 			       "observed; list a function's inputs, "
 			       "`in: [a.csv]`, or write `in: []` if there "
 			       "are none"},
-		{"out: {a: b}", "line 1: `out: {...}`" LATER
-				"write one recipe for each output"},
 	};
 
 	check_bad(table, ARRAY_LEN(table));
+}
+END_TEST
+
+START_TEST(file_several_outputs_are_sorted_by_name)
+{
+	static const char text[] = "in: []\nrun: x\n"
+				   "out: {log: x.log, html: 100%%.html}\n";
+	struct recipe_def *d = NULL;
+	struct err err = {""};
+
+	ck_assert_int_eq(recipe_parse(text, sizeof(text) - 1, &d, &err), 0);
+	ck_assert_uint_eq(d->nouts, 2);
+	ck_assert_str_eq(d->outs[0].name, "html");
+	ck_assert_str_eq(d->outs[1].name, "log");
+	ck_assert_int_eq(recipe_def_fill(d, "", 0, &err), 0);
+	ck_assert_str_eq(d->outs[0].file, "100%.html");
+	ck_assert_str_eq(d->outs[1].file, "x.log");
+	ck_assert(!d->out_dir);
+	recipe_def_free(d);
+}
+END_TEST
+
+START_TEST(file_outputs_of_a_pattern_have_its_stem)
+{
+	static const char text[] = "in: [\"%.c\"]\nrun: x\n"
+				   "out: {o: \"%.o\", d: deps}\n";
+	struct recipe_def *d = NULL;
+	struct err err = {""};
+
+	ck_assert_int_eq(recipe_parse(text, sizeof(text) - 1, &d, &err), 0);
+	ck_assert_int_eq(recipe_def_fill(d, "a", 1, &err), -EINVAL);
+	ck_assert_str_eq(err.msg,
+			 "line 3: `deps`: the recipe's name is a pattern, so "
+			 "each of its outputs needs a `%`, or all stems would "
+			 "make the same file");
+	recipe_def_free(d);
 }
 END_TEST
 
@@ -673,6 +706,8 @@ TESTS("file", file_reads_what_is_written, file_defaults, file_lines_are_kept,
       file_yaml_slips_say_how_to_write_it, file_comment_that_cuts_is_refused,
       file_keys_are_checked, file_inputs_are_checked,
       file_policies_say_what_they_take, file_policies_are_read,
-      file_later_versions_are_refused_by_name, file_nul_byte_is_refused,
+      file_later_versions_are_refused_by_name,
+      file_several_outputs_are_sorted_by_name,
+      file_outputs_of_a_pattern_have_its_stem, file_nul_byte_is_refused,
       file_limits_are_named, file_every_prefix_is_answered, file_name_of_recipe,
       glob_matches_as_shells_do, glob_of_many_stars_is_fast)
