@@ -191,15 +191,16 @@ int results_put_recipe(struct results *r, const struct addr *recipe,
 	return stmt_run(st);
 }
 
-int results_get_recipe(struct results *r, const struct addr *recipe,
-		       struct buf *ret)
+/* The one column of a row that goes by a recipe's address. */
+static int get_bytes(struct results *r, unsigned which,
+		     const struct addr *recipe, struct buf *ret)
 {
 	const void *p;
 	struct stmt *st;
 	size_t n;
 	int rc;
 
-	st = stmts_get(&r->stmts, RECIPE_GET, &rc);
+	st = stmts_get(&r->stmts, which, &rc);
 	if (!st)
 		return rc;
 	stmt_blob(st, 1, recipe->b, ADDR_LEN);
@@ -210,6 +211,12 @@ int results_get_recipe(struct results *r, const struct addr *recipe,
 	buf_add(ret, p, n);
 	stmt_reset(st);
 	return buf_err(ret);
+}
+
+int results_get_recipe(struct results *r, const struct addr *recipe,
+		       struct buf *ret)
+{
+	return get_bytes(r, RECIPE_GET, recipe, ret);
 }
 
 /* --- results ------------------------------------------------------------- */
@@ -345,22 +352,7 @@ int results_put_machine(struct results *r, const struct addr *recipe,
 int results_get_machine(struct results *r, const struct addr *recipe,
 			struct buf *ret)
 {
-	const void *p;
-	struct stmt *st;
-	size_t n;
-	int rc;
-
-	st = stmts_get(&r->stmts, MACHINE_GET, &rc);
-	if (!st)
-		return rc;
-	stmt_blob(st, 1, recipe->b, ADDR_LEN);
-	rc = stmt_step(st);
-	if (rc <= 0)
-		return rc < 0 ? rc : -ENOENT;
-	p = stmt_col_blob(st, 0, &n);
-	buf_add(ret, p, n);
-	stmt_reset(st);
-	return buf_err(ret);
+	return get_bytes(r, MACHINE_GET, recipe, ret);
 }
 
 /* --- several outputs ------------------------------------------------------ */
