@@ -211,6 +211,10 @@ int ns_setattr(struct ns *ns, const struct ns_by *by, uint64_t ino,
 int ns_write(struct ns *ns, const struct ns_by *by, uint64_t ino,
 	     const struct addr *addr, uint64_t size, int64_t mtime_ns,
 	     struct ns_attr *ret) MUST_USE;
+/* The same, and ctime is not now (0: it is), but what stat(2) has shown. */
+int ns_write_at(struct ns *ns, const struct ns_by *by, uint64_t ino,
+		const struct addr *addr, uint64_t size, int64_t mtime_ns,
+		int64_t ctime_ns, struct ns_attr *ret) MUST_USE;
 
 /* Extended attributes of the present; the _at ones of any moment. */
 int ns_xattr_get(struct ns *ns, uint64_t ino, const char *name,

@@ -97,6 +97,13 @@ int ns_write(struct ns *ns, const struct ns_by *by, uint64_t ino,
 	     const struct addr *addr, uint64_t size, int64_t mtime_ns,
 	     struct ns_attr *ret)
 {
+	return ns_write_at(ns, by, ino, addr, size, mtime_ns, 0, ret);
+}
+
+int ns_write_at(struct ns *ns, const struct ns_by *by, uint64_t ino,
+		const struct addr *addr, uint64_t size, int64_t mtime_ns,
+		int64_t ctime_ns, struct ns_attr *ret)
+{
 	struct ns_attr old, a;
 	struct ns_work w;
 	int rc;
@@ -114,14 +121,14 @@ int ns_write(struct ns *ns, const struct ns_by *by, uint64_t ino,
 	a.addr = *addr;
 	a.size = size;
 	if (!a.nlink) {
-		a.ctime_ns = ns_time(ns);
+		a.ctime_ns = ctime_ns ? ctime_ns : ns_time(ns);
 		a.mtime_ns = mtime_ns ? mtime_ns : a.ctime_ns;
 		rc = ns_put_inode(ns, NS_INODE_PUT, &a);
 	} else {
 		rc = ns_begin(ns, by, NS_OP_WRITE, 0, 0, &w);
 		if (rc < 0)
 			return rc;
-		a.ctime_ns = w.time_ns;
+		a.ctime_ns = ctime_ns ? ctime_ns : w.time_ns;
 		a.mtime_ns = mtime_ns ? mtime_ns : w.time_ns;
 		if (!addr_eq(&a.addr, &old.addr))
 			a.version = w.seq;

@@ -98,6 +98,14 @@ static void gone_row(const struct node *n, struct ns_attr *ret)
 	};
 }
 
+/* allow_root: what the kernel has in its caches it gives to others without
+ * asking libfuse, which keeps them out; they must not come that far. */
+static void root_attr(const struct fs *fs, struct stat *st)
+{
+	st->st_mode &= ~(mode_t)077;
+	st->st_uid = fs->uid;
+}
+
 static int source_attr(struct fs *fs, struct node *n, struct stat *ret)
 {
 	struct file *f = n->file;
@@ -125,9 +133,14 @@ static int source_attr(struct fs *fs, struct node *n, struct stat *ret)
 		mtime = __atomic_load_n(&f->mtime_ns, __ATOMIC_ACQUIRE);
 		if (mtime)
 			a.mtime_ns = mtime;
+		mtime = __atomic_load_n(&f->ctime_ns, __ATOMIC_ACQUIRE);
+		if (mtime)
+			a.ctime_ns = mtime;
 	}
 	attr_stat(&a, n->ino, ret);
 	set_blocks(ret, data);
+	if (n == fs->root && fs->opt.allow_root)
+		root_attr(fs, ret);
 	return 0;
 }
 

@@ -163,6 +163,13 @@ static int begin_draft(struct fs *fs, struct node *n)
 	return r;
 }
 
+/* ctime 0: when its version is written. */
+static void set_times(struct file *f, int64_t mtime_ns, int64_t ctime_ns)
+{
+	__atomic_store_n(&f->mtime_ns, mtime_ns, __ATOMIC_RELEASE);
+	__atomic_store_n(&f->ctime_ns, ctime_ns, __ATOMIC_RELEASE);
+}
+
 int file_write(struct fs *fs, struct node *n, const void *p, size_t size,
 	       uint64_t off, bool cached)
 {
@@ -176,8 +183,7 @@ int file_write(struct fs *fs, struct node *n, const void *p, size_t size,
 	if (r >= 0)
 		r = draft_write(f->draft, p, size, off);
 	if (r >= 0 && !cached)
-		__atomic_store_n(&f->mtime_ns, clock_now_ns(),
-				 __ATOMIC_RELEASE);
+		set_times(f, clock_now_ns(), 0);
 	publish(f);
 	pthread_rwlock_unlock(&f->lock);
 	fs_room_give(fs, size);
@@ -194,8 +200,7 @@ int file_truncate(struct fs *fs, struct node *n, uint64_t size)
 	if (r >= 0)
 		r = draft_truncate(f->draft, size);
 	if (r >= 0 && draft_dirty(f->draft))
-		__atomic_store_n(&f->mtime_ns, clock_now_ns(),
-				 __ATOMIC_RELEASE);
+		set_times(f, clock_now_ns(), 0);
 	publish(f);
 	pthread_rwlock_unlock(&f->lock);
 	return r;
@@ -215,8 +220,7 @@ int file_allocate(struct fs *fs, struct node *n, int mode, uint64_t off,
 	    end > draft_size(f->draft))
 		r = draft_truncate(f->draft, end);
 	if (r >= 0 && draft_dirty(f->draft))
-		__atomic_store_n(&f->mtime_ns, clock_now_ns(),
-				 __ATOMIC_RELEASE);
+		set_times(f, clock_now_ns(), 0);
 	publish(f);
 	pthread_rwlock_unlock(&f->lock);
 	return r;
@@ -254,21 +258,23 @@ int file_copy(struct fs *fs, struct node *n, uint64_t at, struct blob *from,
 	if (r >= 0)
 		r = draft_copy(f->draft, at, from, off, size);
 	if (r >= 0)
-		__atomic_store_n(&f->mtime_ns, clock_now_ns(),
-				 __ATOMIC_RELEASE);
+		set_times(f, clock_now_ns(), 0);
 	publish(f);
 	pthread_rwlock_unlock(&f->lock);
 	return r;
 }
 
-bool file_keep_mtime(struct node *n, int64_t mtime_ns)
+bool file_keep_times(struct node *n, int64_t mtime_ns, int64_t ctime_ns)
 {
 	struct file *f = n->file;
 
 	/* a draft whose version is written already takes no time along */
 	if (!f || !__atomic_load_n(&f->unkept, __ATOMIC_ACQUIRE))
 		return false;
-	__atomic_store_n(&f->mtime_ns, mtime_ns, __ATOMIC_RELEASE);
+	if (mtime_ns)
+		set_times(f, mtime_ns, ctime_ns);
+	else
+		__atomic_store_n(&f->ctime_ns, ctime_ns, __ATOMIC_RELEASE);
 	/* a closed one may have to be found again without this process */
 	return !__atomic_load_n(&f->sealed, __ATOMIC_ACQUIRE);
 }
@@ -292,6 +298,17 @@ static void own_version(struct fs *fs, struct node *n, const struct ns_attr *a)
 	derived_told(fs);
 }
 
+/* Written, but the same as before: what the kernel has shown of ctime stays. */
+static int same_again(struct fs *fs, const struct ns_by *by, struct node *n,
+		      int64_t ctime, struct ns_attr *a)
+{
+	const struct ns_attr set = {.ctime_ns = ctime};
+
+	if (!ctime || ctime == a->ctime_ns)
+		return 0;
+	return ns_setattr(fs->ns, by, n->ino, NS_SET_CTIME, &set, a);
+}
+
 /* Rows of a version; db_lock not held. */
 static int write_version(struct fs *fs, struct node *n, const struct addr *addr,
 			 uint64_t size)
@@ -299,7 +316,7 @@ static int write_version(struct fs *fs, struct node *n, const struct addr *addr,
 	struct file *f = n->file;
 	struct ns_by by;
 	struct ns_attr a;
-	int64_t mtime;
+	int64_t mtime, ctime;
 	int r;
 
 	db_lock(fs->db);
@@ -313,18 +330,19 @@ static int write_version(struct fs *fs, struct node *n, const struct addr *addr,
 		mtime = __atomic_load_n(&f->mtime_ns, __ATOMIC_ACQUIRE);
 		if (!mtime)
 			mtime = a.mtime_ns;
+		ctime = __atomic_load_n(&f->ctime_ns, __ATOMIC_ACQUIRE);
 		if (addr_eq(&a.addr, addr) && a.mtime_ns == mtime)
-			r = 0; /* written, but the same as before */
+			r = same_again(fs, &by, n, ctime, &a);
 		else
-			r = ns_write(fs->ns, &by, n->ino, addr, size, mtime,
-				     &a);
+			r = ns_write_at(fs->ns, &by, n->ino, addr, size, mtime,
+					ctime, &a);
 		if (r >= 0)
 			own_version(fs, n, &a);
 		eval_inode_changed(fs->eval, n->ino);
 	}
 	if (r == -ENOENT)
 		r = 0; /* removed, as below */
-	__atomic_store_n(&f->mtime_ns, 0, __ATOMIC_RELEASE);
+	set_times(f, 0, 0);
 	if (r >= 0)
 		__atomic_store_n(&f->unkept, false, __ATOMIC_RELEASE);
 	fs_unlock(fs);

@@ -95,6 +95,7 @@ struct file {
 	struct blob *blob;   /* what is read when there is no draft */
 	struct addr blob_addr;
 	int64_t mtime_ns;  /* as the kernel said since the draft began; or 0 */
+	int64_t ctime_ns;  /* likewise; both atomic */
 	uint64_t size;	   /* of the draft; atomic */
 	uint64_t data;	   /* of it what is no hole; atomic */
 	bool drafted;	   /* atomic: size counts, not the inode's */
@@ -354,8 +355,8 @@ int file_take_in(struct fs *fs, struct node *n, bool give_up) MUST_USE;
 void file_hold(struct fs *fs, struct node *n);
 /* Takes in all drafts, when the mount ends with files open. */
 void files_commit(struct fs *fs);
-/* mtime from the kernel; true: kept with the draft. */
-bool file_keep_mtime(struct node *n, int64_t mtime_ns);
+/* Times from the kernel, 0 where it said none; true: kept with the draft. */
+bool file_keep_times(struct node *n, int64_t mtime_ns, int64_t ctime_ns);
 int file_seek(struct fs *fs, struct node *n, uint64_t off, bool hole,
 	      uint64_t *ret) MUST_USE;
 

@@ -236,9 +236,10 @@ static int set_attrs(fuse_req_t req, struct node *n, const struct stat *st,
 	struct ns_by by;
 	int r;
 
-	/* the time of a write that is not taken in yet belongs to it */
-	if ((which & NS_SET_MTIME) && file_keep_mtime(n, set.mtime_ns))
-		which &= ~(unsigned)NS_SET_MTIME;
+	/* the times of a write that is not taken in yet belong to it */
+	if ((which & (NS_SET_MTIME | NS_SET_CTIME)) &&
+	    file_keep_times(n, set.mtime_ns, set.ctime_ns))
+		which &= ~(unsigned)(NS_SET_MTIME | NS_SET_CTIME);
 	/* the kernel writes back these times of each file that it unlinks, and
 	 * answers for them itself to who has one open; the row is going */
 	if (n->unlinked && S_ISREG(n->mode) &&
@@ -301,11 +302,12 @@ static void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *st,
 		r = truncate_node(req, n, (uint64_t)st->st_size);
 	if (r >= 0 && (valid & FUSE_SET_ATTR_SIZE))
 		privileges_drop(req, n, false);
+	/* members of the group that it has until now may keep its setgid bit */
+	if (r >= 0 && is_chown(valid))
+		privileges_drop(req, n, true);
 	db_lock(fs->db);
 	if (r >= 0)
 		r = set_attrs(req, n, st, valid);
-	if (r >= 0 && is_chown(valid))
-		privileges_drop(req, n, true);
 	if (r >= 0)
 		r = node_attr(fs, n, &now);
 	fs_unlock(fs);

@@ -103,7 +103,8 @@ void privileges_drop(fuse_req_t req, struct node *n, bool chowned)
 	if (r >= 0 && (a.mode & S_ISGID) &&
 	    ((a.mode & S_IXGRP) || !member(req, a.gid)))
 		set.mode &= ~(uint32_t)S_ISGID;
-	if (r >= 0 && S_ISREG(a.mode) && set.mode != a.mode) {
+	if (r >= 0 && (S_ISREG(a.mode) || (chowned && !S_ISDIR(a.mode))) &&
+	    set.mode != a.mode) {
 		by = by_of(req, program);
 		r = ns_setattr(fs->ns, &by, n->ino, NS_SET_MODE, &set, &got);
 		if (r >= 0)
