@@ -138,6 +138,13 @@ static int help(int argc, char **argv)
 	return EXIT_SUCCESS;
 }
 
+/* Whether it is STORE DIR -o OPTIONS and no mistyped command. */
+static bool is_helper_call(int argc, char **argv)
+{
+	return argc > 1 &&
+	       (strchr(argv[0], '/') || (argc > 2 && !strcmp(argv[2], "-o")));
+}
+
 /* STORE DIR [-o OPTIONS], as mount.fuse3 calls for `mount -t fuse.deriva` and
  * a line of fstab. */
 static int run_helper(struct cli *cli, int argc, char **argv)
@@ -165,7 +172,7 @@ static int run_command(struct cli *cli, int argc, char **argv)
 	if (!strcmp(argv[0], "help"))
 		return help(argc, argv);
 	c = find(argv[0]);
-	if (!c && argc > 1 && strchr(argv[0], '/'))
+	if (!c && is_helper_call(argc, argv))
 		return run_helper(cli, argc, argv);
 	if (!c)
 		return unknown(argv[0]);

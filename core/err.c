@@ -42,6 +42,10 @@ const char *err_name(int rc)
 {
 	const char *s = strerrordesc_np(rc < 0 ? -rc : rc);
 
+	/* as FUSE has it; nothing else here has a transport endpoint */
+	if (abs(rc) == ENOTCONN || abs(rc) == ECONNABORTED)
+		return "the mount's daemon is gone (deriva umount clears the "
+		       "mount away; then mount it again)";
 	return s ? s : "unknown error";
 }
 

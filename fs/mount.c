@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
@@ -235,7 +236,8 @@ static int new_session(struct mount *m, struct err *err)
 	int r = -ENOMEM;
 
 	buf_str(&o, "subtype=deriva,fsname=");
-	for (p = store_path(fs->store); *p; p++) {
+	p = fs->opt.fsname ? fs->opt.fsname : store_path(fs->store);
+	for (; *p; p++) {
 		if (*p == ',' || *p == '\\')
 			buf_u8(&o, '\\');
 		buf_u8(&o, (uint8_t)*p);
@@ -243,10 +245,12 @@ static int new_session(struct mount *m, struct err *err)
 	/* Where root alone may be there is nothing to check; one other user is
 	 * checked in rights.c; more by the kernel, from modes it has cached. */
 	if (fs->opt.allow_other || fs->opt.default_permissions ||
-	    (geteuid() != 0 && !fs->epoch))
+	    fs->opt.allow_root || (geteuid() != 0 && !fs->epoch))
 		buf_str(&o, ",default_permissions");
 	else
 		fs->checks = geteuid() != 0;
+	if (fs->opt.allow_root)
+		buf_str(&o, ",allow_root"); /* see also root_attr() */
 	if (fs->opt.fuse_extra)
 		buf_fmt(&o, ",%s", fs->opt.fuse_extra);
 	if (buf_err(&o) < 0 || fuse_opt_add_arg(&args, "deriva") < 0 ||
@@ -264,6 +268,64 @@ static int new_session(struct mount *m, struct err *err)
 out:
 	fuse_opt_free_args(&args);
 	return r;
+}
+
+static bool may_mount(void)
+{
+	unsigned long long caps = ~0ULL;
+	FILE *f = fopen("/proc/self/status", "re");
+	char line[256];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "CapEff: %llx", &caps) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return caps & (1ULL << CAP_SYS_ADMIN);
+}
+
+static const char *fusermount(void)
+{
+	static const char *const paths[] = {"/usr/bin/fusermount3",
+					    "/bin/fusermount3",
+					    "/usr/local/bin/fusermount3"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(paths); i++)
+		if (access(paths[i], X_OK) == 0)
+			return paths[i];
+	return NULL;
+}
+
+/* Why the kernel refused, and what to do; said: what libfuse knows of it. */
+static int explain_refusal(struct fs *fs, const char *said, struct err *err)
+{
+	const char *helper = fusermount();
+	bool root = geteuid() == 0;
+	struct stat st;
+
+	if (!helper && (!root || fs->opt.auto_unmount))
+		return err_set(err, -ENOENT,
+			       "%s: fusermount3 is missing: apt-get install "
+			       "fuse3",
+			       fs->mountpoint);
+	if (root && !may_mount())
+		return err_set(err, -EPERM,
+			       "%s: cannot be mounted: root may not mount here "
+			       "(CAP_SYS_ADMIN is missing); start the "
+			       "container with --cap-add SYS_ADMIN --device "
+			       "/dev/fuse --security-opt apparmor=unconfined",
+			       fs->mountpoint);
+	if (!root && !stat(helper, &st) && !(st.st_mode & S_ISUID))
+		return err_set(err, -EPERM,
+			       "%s: cannot be mounted: %s is not setuid root, "
+			       "so that only root may mount: as root, chmod "
+			       "u+s %s",
+			       fs->mountpoint, helper, helper);
+	return err_set(err, -EPERM, "%s: cannot be mounted: %s", fs->mountpoint,
+		       *said ? said
+			     : "the kernel refuses (in a container, AppArmor "
+			       "may: --security-opt apparmor=unconfined)");
 }
 
 /* libfuse says why on standard error; what it says is part of our line. */
@@ -288,18 +350,8 @@ static int kernel_mount(struct mount *m, struct err *err)
 	said[strcspn(said, "\n")] = '\0';
 	close(pipes[0]);
 	close(pipes[1]);
-	if (r) {
-		if (geteuid() != 0 &&
-		    access("/usr/bin/fusermount3", X_OK) < 0 &&
-		    access("/bin/fusermount3", X_OK) < 0)
-			return err_set(err, -ENOENT,
-				       "%s: fusermount3 is missing: apt-get "
-				       "install fuse3",
-				       fs->mountpoint);
-		return err_set(err, -EPERM, "%s: cannot be mounted: %s",
-			       fs->mountpoint,
-			       *said ? said : "the kernel refuses");
-	}
+	if (r)
+		return explain_refusal(fs, said, err);
 	m->mounted = true;
 	return init_extend(fs);
 }
@@ -393,10 +445,13 @@ static int copy_options(const struct mount_options *o,
 			struct mount_options *ret)
 {
 	*ret = *o;
-	if (!o->fuse_extra)
-		return 0;
-	ret->fuse_extra = strdup(o->fuse_extra);
-	return ret->fuse_extra ? 0 : -ENOMEM;
+	ret->fuse_extra = o->fuse_extra ? strdup(o->fuse_extra) : NULL;
+	ret->fsname = o->fsname ? strdup(o->fsname) : NULL;
+	/* who else may be there than root, is root himself */
+	ret->allow_root = o->allow_root && geteuid() && !o->allow_other;
+	return !ret->fuse_extra == !o->fuse_extra && !ret->fsname == !o->fsname
+		       ? 0
+		       : -ENOMEM;
 }
 
 static int start(struct mount *m, const char *store, const char *dir,

@@ -17,6 +17,8 @@ struct mount;
 struct mount_options {
 	bool read_only;
 	bool allow_other;
+	bool allow_root; /* root, beside who mounted */
+	bool auto_unmount;
 	bool default_permissions;
 	bool stat_lazy;	    /* stat=lazy: a never computed file shows size 0 */
 	bool no_sandbox;    /* unsafe-no-sandbox */
@@ -24,6 +26,7 @@ struct mount_options {
 	unsigned jobs;	    /* computations at a time; 0: one a core */
 	char retention[64]; /* settings of the store that are made, or "" */
 	char budget[64], collect[64];
+	char *fsname;	  /* what df(1) shows; NULL: the store's path */
 	char *fuse_extra; /* options handed on to the kernel, NULL: none */
 };
 

@@ -21,6 +21,8 @@ static const struct option_row option_rows[] = {
 	{"ro", FLAG(read_only), true, true},
 	{"rw", FLAG(read_only), false, true},
 	{"allow_other", FLAG(allow_other), true, true},
+	{"allow_root", FLAG(allow_root), true, false},
+	{"auto_unmount", FLAG(auto_unmount), true, true},
 	{"default_permissions", FLAG(default_permissions), true, false},
 	{"unsafe-no-sandbox", FLAG(no_sandbox), true, false},
 	{"debug", FLAG(debug), true, false},
@@ -42,12 +44,44 @@ static const struct option_row option_rows[] = {
 /* What fstab says to others, and what other file systems need to be told and
  * this one does anyway. */
 static const char *const idle[] = {
-	"defaults",    "auto",	     "noauto",	     "nofail",
-	"_netdev",     "user",	     "nouser",	     "users",
-	"owner",       "group",	     "relatime",     "norelatime",
-	"nodiratime",  "diratime",   "strictatime",  "lazytime",
-	"nolazytime",  "big_writes", "kernel_cache", "auto_cache",
-	"hard_remove",
+	"defaults",    "auto",	     "noauto",	       "nofail",
+	"_netdev",     "user",	     "nouser",	       "users",
+	"nousers",     "owner",	     "noowner",	       "group",
+	"nogroup",     "relatime",   "norelatime",     "nostrictatime",
+	"nodiratime",  "diratime",   "strictatime",    "lazytime",
+	"nolazytime",  "big_writes", "kernel_cache",   "auto_cache",
+	"hard_remove", "use_ino",    "readdir_ino",    "iversion",
+	"noiversion",  "mand",	     "nomand",	       "silent",
+	"loud",	       "intr",	     "subtype=deriva",
+};
+
+/* What other FUSE file systems know and this one does not do, and why. */
+static const struct {
+	const char *name; /* with "=": and a value */
+	const char *why;
+} refused[] = {
+	{"uid=", "files have owners of their own here; chown(1) them"},
+	{"gid=", "files have groups of their own here; chgrp(1) them"},
+	{"umask=", "files have modes of their own here; chmod(1) them"},
+	{"fmask=", "files have modes of their own here; chmod(1) them"},
+	{"dmask=", "directories have modes of their own here; chmod(1) them"},
+	{"idmap=", "owners are kept as they are"},
+	{"subtype=", "the type of the mount is fuse.deriva, by which it is "
+		     "known"},
+	{"nonempty", "what is in the directory would be hidden; choose an "
+		     "empty or a new one"},
+	{"direct_io", "the kernel's cache is always right here"},
+	{"entry_timeout=", "the kernel is told when a name changes"},
+	{"attr_timeout=", "the kernel is told when a file changes"},
+	{"negative_timeout=", "the kernel is told when a name appears"},
+	{"ac_attr_timeout=", "the kernel is told when a file changes"},
+	{"noforget", "inode numbers are never used again anyway"},
+	{"remember=", "inode numbers are never used again anyway"},
+	{"modules=", "libfuse's modules are not for this kind of file system"},
+	{"max_read=", "requests are as large as the kernel allows"},
+	{"max_write=", "requests are as large as the kernel allows"},
+	{"fd=", "the kernel is asked for the mount here; name a directory"},
+	{"remount", "unmount and mount again, or mount -i -o remount,ro DIR"},
 };
 
 static bool is_idle(const char *text)
@@ -57,7 +91,29 @@ static bool is_idle(const char *text)
 	for (i = 0; i < ARRAY_LEN(idle); i++)
 		if (!strcmp(idle[i], text))
 			return true;
-	return !strncmp(text, "x-", 2) || !strncmp(text, "comment=", 8);
+	return !strncasecmp(text, "x-", 2) || !strncmp(text, "comment=", 8);
+}
+
+/* name: with "=" at its end, any value may follow. */
+static bool is_named(const char *text, const char *name)
+{
+	size_t n = strlen(name);
+
+	return name[n - 1] == '=' ? !strncmp(text, name, n)
+				  : !strcmp(text, name);
+}
+
+static int refuse(const char *text, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(refused); i++)
+		if (is_named(text, refused[i].name))
+			return err_set(err, -EINVAL,
+				       "mount option `%s` is not for this file "
+				       "system: %s",
+				       text, refused[i].why);
+	return 0;
 }
 
 static int add_extra(struct mount_options *o, const char *text)
@@ -87,6 +143,19 @@ static int parse_jobs(const char *text, struct mount_options *o,
 	return 0;
 }
 
+static int parse_fsname(const char *text, struct mount_options *o,
+			struct err *err)
+{
+	char *copy = *text ? strdup(text) : NULL;
+
+	if (!copy)
+		return err_set(err, *text ? -ENOMEM : -EINVAL,
+			       "option fsname=%s: a name is needed", text);
+	free(o->fsname);
+	o->fsname = copy;
+	return 0;
+}
+
 /* A setting of the store: kept there, for all who use it. */
 static int parse_setting(const char *name, const char *value, char *to,
 			 size_t size, struct err *err)
@@ -104,9 +173,15 @@ static int parse_option(const char *text, struct mount_options *o,
 	CLEANUP_BUF struct buf known = BUF_INIT;
 	const struct option_row *row;
 	size_t i;
+	int r;
 
 	if (is_idle(text))
 		return 0;
+	r = refuse(text, err);
+	if (r < 0)
+		return r;
+	if (!strncmp(text, "fsname=", 7))
+		return parse_fsname(text + 7, o, err);
 	if (!strncmp(text, "jobs=", 5))
 		return parse_jobs(text + 5, o, err);
 	if (!strncmp(text, "retention=", 10))
@@ -128,8 +203,8 @@ static int parse_option(const char *text, struct mount_options *o,
 		return row->kernel ? add_extra(o, text) : 0;
 	}
 	return err_set(err, -EINVAL,
-		       "unknown mount option `%s`; there are: %sjobs=N, "
-		       "retention=..., budget=..., collect=...",
+		       "unknown mount option `%s`; there are: %sfsname=NAME, "
+		       "jobs=N, retention=..., budget=..., collect=...",
 		       text, buf_cstr(&known));
 }
 
@@ -149,5 +224,6 @@ int mount_parse_options(const char *text, struct mount_options *o,
 void mount_options_done(struct mount_options *o)
 {
 	free(o->fuse_extra);
-	o->fuse_extra = NULL;
+	free(o->fsname);
+	o->fuse_extra = o->fsname = NULL;
 }

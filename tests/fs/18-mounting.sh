@@ -264,16 +264,196 @@ test_relative_paths()
 	"$DERIVA" umount m
 }
 
+# What is there can be read, what is defined is computed, and nothing changes,
+# whatever call it is that tries.
 test_read_only()
 {
+	local before
+
 	mount_it
-	echo x >"$M/x"
+	echo x >"$M/f"
+	mkdir "$M/d"
+	setfattr -n user.a -v 1 "$M/f"
+	printf '{in: [f], run: "tr x y <f"}' >"$M/e.recipe"
+	touch -d 2001-01-01 "$M/d"
+	touch "$M/f"
+	before=$(cd "$M" && find . -printf '%P %i %m %s %T@ %C@\n' | sort)
 	umount_it
 	mount_it -o ro
-	eq x "$(cat "$M/x")"
-	errno EROFS open w "$M/x"
-	errno EROFS open wc "$M/y"
-	errno EROFS mkdir "$M/d"
+	has "ro," "$(grep " $M " /proc/mounts)"
+	eq y "$(cat "$M/e")"
+	"$PYTHON" - "$M" <<'END'
+import errno, os, socket, sys
+os.chdir(sys.argv[1])
+fd = os.open("f", os.O_RDONLY)
+other = os.open("d", os.O_RDONLY)
+def listen():
+    s = socket.socket(socket.AF_UNIX)
+    s.bind("s")
+calls = {
+    "creat": lambda: os.open("n", os.O_CREAT | os.O_RDONLY),
+    "excl": lambda: os.open("n", os.O_CREAT | os.O_EXCL | os.O_RDWR),
+    "write": lambda: os.open("f", os.O_WRONLY),
+    "rdwr": lambda: os.open("f", os.O_RDWR),
+    "trunc": lambda: os.open("f", os.O_RDONLY | os.O_TRUNC),
+    "append": lambda: os.open("f", os.O_WRONLY | os.O_APPEND),
+    "of a derived file": lambda: os.open("e", os.O_WRONLY),
+    "of a recipe": lambda: os.open("e.recipe", os.O_RDWR),
+    "snapshot": lambda: os.open(".deriva/snapshot", os.O_WRONLY),
+    "drop": lambda: os.open(".deriva/drop", os.O_WRONLY),
+    "truncate": lambda: os.truncate("f", 0),
+    "mkdir": lambda: os.mkdir("n"),
+    "rmdir": lambda: os.rmdir("d"),
+    "unlink": lambda: os.unlink("f"),
+    "unlink derived": lambda: os.unlink("e"),
+    "rename": lambda: os.rename("f", "g"),
+    "link": lambda: os.link("f", "g"),
+    "symlink": lambda: os.symlink("f", "g"),
+    "fifo": lambda: os.mkfifo("g"),
+    "socket": listen,
+    "chmod": lambda: os.chmod("f", 0o600),
+    "fchmod": lambda: os.fchmod(fd, 0o600),
+    "chown": lambda: os.chown("f", os.getuid(), os.getgid()),
+    "fchown of a directory": lambda: os.fchown(other, os.getuid(), -1),
+    "utime": lambda: os.utime("f"),
+    "futimens": lambda: os.utime(fd, (1, 1)),
+    "setxattr": lambda: os.setxattr("f", "user.b", b"2"),
+    "fsetxattr": lambda: os.setxattr(fd, "user.b", b"2"),
+    "removexattr": lambda: os.removexattr("f", "user.a"),
+    "copy_file_range": lambda: readonly(os.copy_file_range, fd, fd, 1, 0, 3),
+    "fallocate": lambda: readonly(os.posix_fallocate, fd, 0, 9),
+    "write to it": lambda: readonly(os.write, fd, b"x"),
+    "access": lambda: None if os.access("f", os.W_OK) else fail(),
+}
+def fail():
+    raise OSError(errno.EROFS, "")
+def readonly(call, *args):
+    """no descriptor can be had that is open for writing"""
+    try:
+        call(*args)
+    except OSError as e:
+        if e.errno == errno.EBADF:
+            fail()
+        raise
+bad = 0
+for name, call in calls.items():
+    try:
+        call()
+        said = "done"
+    except OSError as e:
+        said = errno.errorcode[e.errno]
+    if said != "EROFS":
+        print(name, said)
+        bad = 1
+sys.exit(bad)
+END
+	eq 1 "$(getfattr --only-values -n user.a "$M/f")"
+	umount_it
+	mount_it
+	eq "$before" "$(cd "$M" && find . -printf '%P %i %m %s %T@ %C@\n' | sort)"
+	# what another mount changes is followed
+	mount_at "$S" "$T/m2" -o ro
+	echo xx >"$M/f"
+	wait_for grep -q yy "$T/m2/e"
+	not touch "$T/m2/f"
+	"$DERIVA" umount "$T/m2"
+}
+
+# As people know them from other FUSE file systems.
+test_options()
+{
+	local o
+
+	for o in rw,noatime,nosuid,nodev,noexec relatime,lazytime,nodiratime \
+		fsname=data,subtype=deriva user,users,owner,_netdev,noauto,auto \
+		x-gvfs-show,X-mount.mkdir,comment=x,nofail,defaults; do
+		mount_it -o "$o"
+		echo x >"$M/f"
+		umount_it
+	done
+	mount_it -o noexec,fsname=data -o ro
+	eq data "$(findmnt -n -o SOURCE "$M")"
+	eq fuse.deriva "$(findmnt -n -o FSTYPE "$M")"
+	has noexec "$(findmnt -n -o OPTIONS "$M")"
+	has ro, "$(findmnt -n -o OPTIONS "$M")"
+	eq "$S" "$(status store)"
+	umount_it
+	for o in uid=0 gid=0 umask=022 nonempty subtype=x attr_timeout=1 fsname= \
+		max_read=1 nosuchthing allow_others "ro " jobs=0; do
+		usage "$DERIVA" mount -o "$o" "$S" "$M"
+		has "${o%% }" "$(cat "$T/said")"
+		eq 3 "$(wc -l <"$T/said")"
+	done
+	not mountpoint -q "$M"
+}
+
+test_auto_unmount()
+{
+	mount_it -o auto_unmount
+	echo x >"$M/f"
+	sleep 0.1
+	kill -9 "$(status pid)"
+	wait_for not mountpoint -q "$M"
+	mount_it -o auto_unmount
+	content x f
+	umount_it
+	not mountpoint -q "$M"
+}
+
+# Where the daemon died, mount and umount help themselves; ls does not.
+test_transport_endpoint_is_not_connected()
+{
+	local said
+
+	mount_it
+	echo x >"$M/f"
+	sleep 0.1
+	kill -9 "$(status pid)"
+	wait_for dead "$(tail -1 "$T/pids")"
+	has connect "$(ls "$M" 2>&1 || true)"
+	has "daemon is gone" "$("$DERIVA" status "$M" 2>&1 || true)"
+	said=$("$DERIVA" mount "$S" "$M" 2>&1)
+	has "lost its daemon" "$said"
+	eq 1 "$(wc -l <<<"$said")"
+	status pid >>"$T/pids"
+	content x f
+	kill -9 "$(status pid)"
+	wait_for dead "$(tail -1 "$T/pids")"
+	has "lost its daemon" "$("$DERIVA" umount "$M" 2>&1)"
+	not mountpoint -q "$M"
+}
+
+test_lazy_unmount()
+{
+	local pid
+
+	mount_it
+	echo x >"$M/f"
+	pid=$(status pid)
+	exec 5<"$M/f" 6>"$M/g"
+	refused busy "$DERIVA" umount "$M"
+	"$DERIVA" umount -l "$M"
+	not mountpoint -q "$M"
+	eq x "$(cat <&5)"
+	echo late >&6
+	exec 5<&- 6>&-
+	wait_for dead "$pid"
+	mount_it
+	content late g
+}
+
+# What a container lacks is named, with what to do.
+test_why_it_cannot_be_mounted()
+{
+	mkdir "$M"
+	if [ "$(id -u)" = 0 ]; then
+		refused "--cap-add SYS_ADMIN" setpriv \
+			--bounding-set=-sys_admin "$DERIVA" mount "$S" "$M"
+		refused "/dev/fuse does not exist" unshare -m sh -c \
+			'mount -t tmpfs none /dev && mknod /dev/null c 1 3 &&
+			exec "$@"' sh "$DERIVA" mount "$S" "$M"
+	fi
+	eq "" "$(ls -A "$M")"
 }
 
 # How mount.fuse3 calls for fstab: no command, and options of others among ours.
@@ -290,7 +470,42 @@ test_a_line_of_fstab()
 		status pid >>"$T/pids"
 		has allow_other "$(grep " $M " /proc/mounts)"
 		umount "$M"
+		by_mount
 	fi
+}
+
+# mount(8) and fstab, with the program where mount.fuse3 looks for it.
+by_mount()
+{
+	export S M T DERIVA
+	unshare -m bash -e <<'END'
+mount -t tmpfs -o mode=755 none /usr/local/bin
+ln -s "$DERIVA" /usr/local/bin/deriva
+mounted()
+{
+	sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' "$M/.deriva/status" >>"$T/pids"
+	[[ ,$(findmnt -n -o OPTIONS "$M"), == *,$1,* ]]
+	umount "$M"
+	! mountpoint -q "$M"
+	# umount(8) does not wait for the daemon
+	for ((i = 0; i < 100; i++)); do
+		[ -e "/proc/$(tail -1 "$T/pids")" ] || break
+		sleep 0.1
+	done
+}
+mount -t fuse.deriva -o noatime "$S" "$M"
+mounted noatime
+mount -t fuse "deriva#$S" "$M"
+mounted rw
+cd "$T"
+mount -t fuse.deriva -o nodev "$(basename "$S")" "$M"
+mounted nodev
+echo "$S $M fuse.deriva ro,noauto,user,x-systemd.automount 0 0" >"$T/fstab"
+mount -T "$T/fstab" "$M"
+mounted ro
+! mount -t fuse.deriva -o uid=7 "$S" "$M" 2>"$T/said"
+grep -q 'chown' "$T/said"
+END
 }
 
 refused_as_usage()
