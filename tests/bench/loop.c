@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -263,6 +264,78 @@ static double do_tree(char **arg)
 	return (double)(now_ns() - start) / (double)n;
 }
 
+/* PATH COUNT: 4 KiB anywhere in the file; ns a time */
+static double do_random(char **arg)
+{
+	long i, n = strtol(arg[1], NULL, 10);
+	int fd = open(arg[0], O_RDONLY);
+	uint64_t x = 88172645463325252u; /* xorshift64 (Marsaglia 2003) */
+	struct stat st;
+	int64_t start;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		fail(arg[0]);
+	start = now_ns();
+	for (i = 0; i < n; i++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		if (pread(fd, block, 4096,
+			  (off_t)(x % (uint64_t)(st.st_size / 4096)) * 4096) !=
+		    4096)
+			fail(arg[0]);
+	}
+	close(fd);
+	return (double)(now_ns() - start) / (double)n;
+}
+
+static long walked;
+
+static int visit(const char *path, const struct stat *st, int type,
+		 struct FTW *ftw)
+{
+	(void)st;
+	(void)ftw;
+	if (type == FTW_NS || type == FTW_DNR)
+		fail(path);
+	walked++;
+	return 0;
+}
+
+/* DIR: lstat of all there is, as find does; ns a file */
+static double do_walk(char **arg)
+{
+	int64_t start = now_ns();
+
+	walked = 0;
+	if (nftw(arg[0], visit, 64, FTW_PHYS) < 0)
+		fail(arg[0]);
+	return (double)(now_ns() - start) / (double)walked;
+}
+
+/* FILE: lstat of each path that a line of FILE names; ns a path */
+static double do_stat(char **arg)
+{
+	FILE *f = fopen(arg[0], "r");
+	int64_t sum = 0, start;
+	char path[4096];
+	struct stat st;
+	long n = 0;
+
+	if (!f)
+		fail(arg[0]);
+	while (fgets(path, sizeof(path), f)) {
+		path[strcspn(path, "\n")] = '\0';
+		start = now_ns();
+		if (lstat(path, &st) < 0)
+			fail(path);
+		sum += now_ns() - start;
+		n++;
+	}
+	fclose(f);
+	return (double)sum / (double)(n ? n : 1);
+}
+
 static const struct loop {
 	const char *name;
 	int args;
@@ -273,6 +346,8 @@ static const struct loop {
 	{"unlink", 2, do_unlink},   {"write", 3, do_write},
 	{"durable", 3, do_durable}, {"commit", 3, do_commit},
 	{"append", 3, do_append},   {"tree", 3, do_tree},
+	{"random", 2, do_random},   {"walk", 1, do_walk},
+	{"stat", 1, do_stat},
 };
 
 int main(int argc, char **argv)
@@ -291,6 +366,7 @@ int main(int argc, char **argv)
 			"open PATH COUNT | create DIR COUNT SIZE | "
 			"unlink DIR COUNT | write FROM TO BLOCK | "
 			"durable FROM TO BLOCK | commit DIR COUNT SIZE | "
-			"append PATH COUNT SIZE | tree DIR FANOUT COUNT\n");
+			"append PATH COUNT SIZE | tree DIR FANOUT COUNT | "
+			"random PATH COUNT | walk DIR | stat FILE\n");
 	return 2;
 }
