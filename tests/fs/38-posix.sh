@@ -1,7 +1,8 @@
 #!/bin/bash
 # Programs expect of a directory what ext4 does, down to the error of a call that
 # fails: posix.py makes each call in both, and compares. fsx.py and stress.py work
-# at random. Longer: FSX=100000 STRESS=20000.
+# at random, as users.py does as several users. Longer: FSX=100000 STRESS=20000
+# USERS=200000.
 if [ "$(id -u)" = 0 ] && [ "${1-}" != --inside ]; then
 	exec unshare --mount --propagation private "$0" --inside "$@"
 fi
@@ -103,6 +104,13 @@ test_processes_at_work_in_one_tree()
 {
 	mount_it
 	compare "$PYTHON" "$HERE/stress.py" "$T/native" "$M" "${STRESS:-500}"
+}
+
+test_users_at_work_in_one_tree()
+{
+	[ "$(id -u)" = 0 ] || return 0
+	mount_it -o allow_other,dev,suid
+	compare "$PYTHON" "$HERE/users.py" "$T/native" "$M" "${USERS:-800}"
 }
 
 test_and_it_is_there_after_a_kill()
