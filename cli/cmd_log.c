@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "cli/attrs.h"
+#include "cli/gone.h"
 #include "cli/history.h"
 #include "cli/output.h"
 #include "cli/where.h"
@@ -245,45 +246,6 @@ static int print_log(struct log *l, const char *shown, const char *rel,
 	return rc < 0 ? fail("%s: %s", shown, err_name(rc)) : EXIT_SUCCESS;
 }
 
-/* The path below the store's root. Of what is gone, directories too, the
- * nearest one that is there tells the mount. */
-static int find_rel(const char *path, char **ret_root, char **ret_rel)
-{
-	CLEANUP_FREE char *full = NULL, *tail = NULL, *longer = NULL;
-	CLEANUP_PLACE struct place p = {0};
-	struct err err;
-	char *slash;
-	int rc;
-
-	rc = path[0] == '/' ? asprintf(&full, "%s", path)
-			    : asprintf(&full, "./%s", path);
-	tail = strdup("");
-	if (rc < 0 || !tail)
-		return -ENOMEM;
-	while ((rc = place_find(full, false, &p, &err)) == -ENOENT) {
-		slash = strrchr(full, '/');
-		if (!slash || slash == full || !strcmp(slash, "/..") ||
-		    !strcmp(slash, "/."))
-			break;
-		*slash = '\0';
-		longer = path_join(slash + 1, tail);
-		if (!longer)
-			return -ENOMEM;
-		free(tail);
-		tail = steal(&longer);
-	}
-	if (rc < 0) {
-		if (rc == -ENOENT)
-			complain("%s: %s", path, err_name(rc));
-		else
-			complain("%s", err.msg);
-		return rc;
-	}
-	*ret_rel = path_join(p.rel, tail);
-	*ret_root = steal(&p.root);
-	return *ret_rel ? 0 : -ENOMEM;
-}
-
 static int show(struct cli *cli, const char *path)
 {
 	CLEANUP_FREE char *from = NULL, *rel = NULL, *root = NULL,
@@ -294,7 +256,7 @@ static int show(struct cli *cli, const char *path)
 
 	if (cli->store)
 		rel = strdup(path);
-	else if (find_rel(path, &from, &rel) < 0)
+	else if (gone_find(path, &from, &rel) < 0)
 		return EXIT_FAILURE;
 	if (!rel || where_mount(cli, from, &root, &store) < 0 ||
 	    history_open(store, &l.h) < 0)
