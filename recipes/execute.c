@@ -524,7 +524,8 @@ static int show_inputs(struct eval *ev, struct task *j, char **work,
 			  : h->show(h->ctx, j->root, root, root_id);
 }
 
-static int run_command(struct eval *ev, struct task *j, struct result *ret,
+/* -EPIPE: the helper was killed, and the command with it. */
+static int try_command(struct eval *ev, struct task *j, struct result *ret,
 		       struct err *err)
 {
 	CLEANUP(scratch_done) struct scratch s = SCRATCH_INIT(ev->store);
@@ -570,6 +571,18 @@ static int run_command(struct eval *ev, struct task *j, struct result *ret,
 	if (r >= 0)
 		r = keep_text(ev, &text, ret);
 	return r < 0 ? err_set(err, r, "output: %s", err_name(r)) : 0;
+}
+
+static int run_command(struct eval *ev, struct task *j, struct result *ret,
+		       struct err *err)
+{
+	unsigned tries = 3;
+	int r;
+
+	do
+		r = try_command(ev, j, ret, err);
+	while (r == -EPIPE && --tries && !was_stopped(j));
+	return r;
 }
 
 int execute(struct eval *ev, struct task *j, struct result *ret,

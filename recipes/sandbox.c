@@ -1,6 +1,11 @@
 /* The daemon's side: frames out under a lock, answers in by one thread, which
  * is started with the first run (a daemon may still fork between sandbox_open
- * and that). */
+ * and that).
+ *
+ * A helper that was killed takes its runs with it; the next run has another one
+ * started. That is forked from a large process with many threads, but only
+ * then; the child closes and forgets all that was the daemon's before it does
+ * anything else. Runs belong to a generation, that of their helper. */
 #include "recipes/sandbox.h"
 
 #include "core/map.h"
@@ -17,17 +22,22 @@
 struct pending {
 	void (*done)(void *ctx, const struct sandbox_status *st);
 	void *ctx;
+	unsigned generation;
 };
 
 struct sandbox {
+	pthread_mutex_t send_lock; /* one frame at a time; before lock */
+	pthread_mutex_t lock;	   /* guards what follows; sock and generation
+				    * change with both held */
+	pthread_cond_t revived;	   /* or closing */
 	int sock;
 	pid_t helper;
-	pthread_mutex_t send_lock; /* one frame at a time */
-	pthread_mutex_t lock;	   /* guards what follows */
-	struct map *pending;	   /* by id */
+	unsigned generation;
+	struct map *pending; /* by id */
 	uint64_t last_id;
 	pthread_t reader;
-	bool has_reader, dead, closing;
+	bool has_reader, closing;
+	bool dead;		    /* the helper of this generation */
 	pthread_mutex_t check_lock; /* guards what follows */
 	bool checked;
 	int check_rc;
@@ -83,20 +93,33 @@ int sandbox_open(struct sandbox **ret, struct err *err)
 	}
 	pthread_mutex_init(&s->send_lock, NULL);
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->revived, NULL);
 	pthread_mutex_init(&s->check_lock, NULL);
 	*ret = s;
 	return 0;
 }
 
+/* Until it has ended, and with it all that it ran; it is left to be waited
+ * for. */
+static void await_helper(pid_t helper)
+{
+	siginfo_t si;
+	int rc;
+
+	do
+		rc = waitid(P_PID, (id_t)helper, &si, WEXITED | WNOWAIT);
+	while (rc < 0 && errno == EINTR);
+}
+
 /* The helper itself may be a child of a process that has ended (a daemon that
  * forked after opening): then there is nothing to wait for. */
-static void end_helper(struct sandbox *s)
+static void end_helper(pid_t helper)
 {
 	int status = 0;
 	pid_t pid;
 
 	do
-		pid = waitpid(s->helper, &status, 0);
+		pid = waitpid(helper, &status, 0);
 	while (pid < 0 && errno == EINTR);
 	if (pid > 0 && status)
 		log_error("the sandbox's helper failed (wait status %d)",
@@ -112,13 +135,16 @@ void sandbox_close(struct sandbox *s)
 	pthread_mutex_lock(&s->lock);
 	s->closing = true;
 	has_reader = s->has_reader;
-	pthread_mutex_unlock(&s->lock);
 	shutdown(s->sock, SHUT_WR);
+	pthread_cond_broadcast(&s->revived);
+	pthread_mutex_unlock(&s->lock);
 	if (has_reader)
 		pthread_join(s->reader, NULL);
-	end_helper(s);
+	if (s->helper > 0)
+		end_helper(s->helper);
 	close(s->sock);
 	map_free(s->pending);
+	pthread_cond_destroy(&s->revived);
 	pthread_mutex_destroy(&s->send_lock);
 	pthread_mutex_destroy(&s->lock);
 	pthread_mutex_destroy(&s->check_lock);
@@ -139,29 +165,31 @@ static void finish(struct sandbox *s, uint64_t id,
 	free(p);
 }
 
-static bool any_pending(struct sandbox *s, uint64_t *ret_id)
+static bool any_pending(struct sandbox *s, unsigned generation, uint64_t *ret)
 {
 	const void *key;
 	size_t it = 0, len;
 	void *value;
-	bool any;
+	bool any = false;
 
 	pthread_mutex_lock(&s->lock);
-	any = map_next(s->pending, &it, &key, &len, &value);
+	while (!any && map_next(s->pending, &it, &key, &len, &value))
+		any = ((struct pending *)value)->generation == generation;
 	if (any)
-		memcpy(ret_id, key, sizeof(*ret_id));
+		memcpy(ret, key, sizeof(*ret));
 	pthread_mutex_unlock(&s->lock);
 	return any;
 }
 
 /* The helper is gone, and with it all that it ran. */
-static void finish_all(struct sandbox *s)
+static void finish_all(struct sandbox *s, unsigned generation)
 {
 	struct sandbox_status st = {.error = -ECANCELED, .exit_code = -1};
 	uint64_t id;
 
 	pthread_mutex_lock(&s->lock);
-	s->dead = true;
+	if (s->generation == generation)
+		s->dead = true;
 	if (!s->closing) {
 		st.error = -EPIPE;
 		snprintf(st.message, sizeof(st.message),
@@ -169,15 +197,13 @@ static void finish_all(struct sandbox *s)
 	}
 	pthread_mutex_unlock(&s->lock);
 	if (st.error == -EPIPE)
-		log_error("the sandbox's helper died: no command can run "
-			  "until the next mount");
-	while (any_pending(s, &id))
+		log_error("the sandbox's helper died");
+	while (any_pending(s, generation, &id))
 		finish(s, id, &st);
 }
 
-static void *read_answers(void *arg)
+static void read_to_the_end(struct sandbox *s, int sock)
 {
-	struct sandbox *s = arg;
 	struct wire_in in = {0};
 	struct sandbox_status st;
 	enum wire_kind kind;
@@ -185,7 +211,7 @@ static void *read_answers(void *arg)
 	uint64_t id;
 	int rc = 0;
 
-	while (rc >= 0 && wire_fill(&in, s->sock) > 0)
+	while (rc >= 0 && wire_fill(&in, sock) > 0)
 		while ((rc = wire_next(&in, &kind, &id, &body)) > 0) {
 			rc = wire_get_status(&body, &st);
 			if (rc < 0)
@@ -193,8 +219,67 @@ static void *read_answers(void *arg)
 			finish(s, id, &st);
 		}
 	wire_in_done(&in);
-	finish_all(s);
+}
+
+static void *read_answers(void *arg)
+{
+	struct sandbox *s = arg;
+	unsigned generation;
+	pid_t helper;
+	int sock;
+
+	pthread_mutex_lock(&s->lock);
+	for (;;) {
+		sock = s->sock;
+		generation = s->generation;
+		helper = s->helper;
+		pthread_mutex_unlock(&s->lock);
+		read_to_the_end(s, sock);
+		shutdown(sock, SHUT_RDWR);
+		await_helper(helper);
+		finish_all(s, generation);
+		pthread_mutex_lock(&s->lock);
+		while (!s->closing && s->generation == generation)
+			pthread_cond_wait(&s->revived, &s->lock);
+		if (s->generation == generation)
+			break;
+		pthread_mutex_unlock(&s->lock);
+		end_helper(helper);
+		close(sock);
+		pthread_mutex_lock(&s->lock);
+	}
+	pthread_mutex_unlock(&s->lock);
 	return NULL;
+}
+
+/* Another helper in place of that generation's, unless that was done. */
+static int revive(struct sandbox *s, unsigned generation)
+{
+	struct sandbox fresh = {.sock = -1};
+	struct err err = {{0}};
+	int rc = 0;
+
+	pthread_mutex_lock(&s->send_lock);
+	pthread_mutex_lock(&s->lock);
+	if (s->closing) {
+		rc = -EPIPE;
+	} else if (s->generation == generation) {
+		rc = start_helper(&fresh, &err);
+		if (rc) {
+			log_error("the sandbox's helper: %s", err.msg);
+		} else {
+			/* the reader comes to its end, and closes it */
+			shutdown(s->sock, SHUT_RDWR);
+			s->sock = fresh.sock;
+			s->helper = fresh.helper;
+			s->generation++;
+			s->dead = false;
+			pthread_cond_broadcast(&s->revived);
+		}
+	}
+	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_unlock(&s->send_lock);
+	return rc;
 }
 
 /* With all signals blocked: they are the main thread's. */
@@ -213,13 +298,16 @@ static int start_reader(struct sandbox *s)
 	return -rc;
 }
 
-static int send_frame(struct sandbox *s, const struct buf *b)
+static int send_frame(struct sandbox *s, const struct buf *b,
+		      unsigned generation)
 {
 	size_t at = 0;
 	ssize_t n;
 	int rc = buf_err(b);
 
 	pthread_mutex_lock(&s->send_lock);
+	if (!rc && s->generation != generation)
+		rc = -EPIPE;
 	while (!rc && at < b->len) {
 		n = send(s->sock, b->data + at, b->len - at, MSG_NOSIGNAL);
 		if (n >= 0)
@@ -238,7 +326,8 @@ static int expect(struct sandbox *s, struct pending *p, uint64_t *ret_id)
 	int rc;
 
 	pthread_mutex_lock(&s->lock);
-	rc = s->dead || s->closing ? -EPIPE : start_reader(s);
+	rc = s->closing ? -ECANCELED : s->dead ? -EPIPE : start_reader(s);
+	p->generation = s->generation;
 	if (!rc) {
 		id = s->last_id + 1;
 		rc = map_put_u64(s->pending, id, p);
@@ -249,9 +338,10 @@ static int expect(struct sandbox *s, struct pending *p, uint64_t *ret_id)
 	return rc;
 }
 
-int sandbox_start(struct sandbox *s, const struct sandbox_run *run,
-		  void (*done)(void *ctx, const struct sandbox_status *st),
-		  void *ctx, uint64_t *ret_id)
+/* -EPIPE: that generation's helper is gone. */
+static int try_start(struct sandbox *s, const struct sandbox_run *run,
+		     struct pending like, uint64_t *ret_id,
+		     unsigned *ret_generation)
 {
 	CLEANUP_BUF struct buf b = BUF_INIT;
 	struct pending *p = malloc(sizeof(*p));
@@ -260,14 +350,15 @@ int sandbox_start(struct sandbox *s, const struct sandbox_run *run,
 
 	if (!p)
 		return -ENOMEM;
-	*p = (struct pending){.done = done, .ctx = ctx};
+	*p = like;
 	rc = expect(s, p, &id);
+	*ret_generation = p->generation;
 	if (rc) {
 		free(p);
 		return rc;
 	}
 	wire_put_start(&b, id, run);
-	rc = b.len > WIRE_MAX ? -E2BIG : send_frame(s, &b);
+	rc = b.len > WIRE_MAX ? -E2BIG : send_frame(s, &b, *ret_generation);
 	if (rc) {
 		pthread_mutex_lock(&s->lock);
 		p = map_del_u64(s->pending, id);
@@ -282,12 +373,30 @@ int sandbox_start(struct sandbox *s, const struct sandbox_run *run,
 	return 0;
 }
 
+int sandbox_start(struct sandbox *s, const struct sandbox_run *run,
+		  void (*done)(void *ctx, const struct sandbox_status *st),
+		  void *ctx, uint64_t *ret_id)
+{
+	struct pending like = {.done = done, .ctx = ctx};
+	unsigned generation;
+	int rc = try_start(s, run, like, ret_id, &generation);
+
+	if (rc != -EPIPE)
+		return rc;
+	rc = revive(s, generation);
+	return rc ? rc : try_start(s, run, like, ret_id, &generation);
+}
+
 void sandbox_stop(struct sandbox *s, uint64_t id)
 {
 	CLEANUP_BUF struct buf b = BUF_INIT;
+	unsigned generation;
 
+	pthread_mutex_lock(&s->lock);
+	generation = s->generation;
+	pthread_mutex_unlock(&s->lock);
 	wire_put_stop(&b, id);
-	if (send_frame(s, &b))
+	if (send_frame(s, &b, generation))
 		log_debug("stop %llu: the sandbox's helper is gone",
 			  (unsigned long long)id);
 }

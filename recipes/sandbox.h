@@ -3,7 +3,8 @@
  * The helper is started before the daemon grows and spawns from its main
  * thread (--die-with-parent fires when the spawning thread ends; a fork of a
  * large process is slow). The daemon talks to it over a socketpair; any number
- * of runs at once.
+ * of runs at once. When the helper is killed so is what it runs, and the next
+ * run starts another one.
  *
  * A command sees: the machine's programs (/usr and its links), a few named
  * files of /etc, an empty /tmp (a tmpfs), /proc of its own pid namespace, a
@@ -82,8 +83,9 @@ struct sandbox_status {
 
 /* Starts a run; `done` is called once, from the sandbox's own thread, when no
  * process of the run is left. Returns an id for sandbox_stop. The strings are
- * copied. -E2BIG: all strings together pass 64 MiB; -EPIPE: the helper died;
- * what else is wrong with a run comes through `done`, with a message. */
+ * copied. -E2BIG: all strings together pass 64 MiB; -EPIPE: the helper died,
+ * and so did the next; -ECANCELED: it is being closed; what else is wrong with
+ * a run comes through `done`, with a message. */
 int sandbox_start(struct sandbox *s, const struct sandbox_run *run,
 		  void (*done)(void *ctx, const struct sandbox_status *st),
 		  void *ctx, uint64_t *ret_id) MUST_USE;

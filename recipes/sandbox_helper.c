@@ -4,13 +4,15 @@
  * lie in the daemon's own mount is opened by bwrap, or by the command.
  *
  * The daemon's death is the end of the socket. The helper's death is told to
- * bwrap by PR_SET_PDEATHSIG, and to supervisors by their control pipe. (What
- * nobody sees to is a helper that is itself killed by SIGKILL in the one or
- * two milliseconds while bwrap starts: its inner process asks to die with its
- * parent only then.) */
+ * bwrap by PR_SET_PDEATHSIG, and to supervisors by their control pipe. In the
+ * one or two milliseconds while bwrap starts that does not reach its inner
+ * process, which asks to die with its parent only then; it would wait for a
+ * word from bwrap for ever, and keep every mount of the machine busy. So a
+ * guard stands between the daemon and the helper (sandbox_guard.h). */
 #include "recipes/sandbox_helper.h"
 
 #include "core/clock.h"
+#include "recipes/sandbox_guard.h"
 #include "recipes/sandbox_job.h"
 
 #include <fcntl.h>
@@ -30,7 +32,8 @@
 
 struct helper {
 	int sig_fd, wake;
-	int sock; /* -1: shutting down */
+	int guard; /* readable: it is gone */
+	int sock;  /* -1: shutting down */
 	struct bwrap bwrap;
 	struct job *jobs;
 	struct wire_in in;
@@ -193,7 +196,7 @@ static int64_t tick(struct helper *h)
 	return next;
 }
 
-static int wait_until(struct helper *h, int64_t ns, struct pollfd p[3])
+static int wait_until(struct helper *h, int64_t ns, struct pollfd p[4])
 {
 	int64_t left = MAX(ns - clock_mono_ns(), INT64_C(0));
 	struct timespec t = {.tv_sec = left / NSEC_PER_SEC,
@@ -205,7 +208,9 @@ static int wait_until(struct helper *h, int64_t ns, struct pollfd p[3])
 		p[0].events |= POLLOUT;
 	p[1] = (struct pollfd){.fd = h->sig_fd, .events = POLLIN};
 	p[2] = (struct pollfd){.fd = h->wake, .events = POLLIN};
-	if (ppoll(p, 3, ns == INT64_MAX ? NULL : &t, NULL) < 0)
+	p[3] = (struct pollfd){.fd = h->sock < 0 ? -1 : h->guard,
+			       .events = POLLIN};
+	if (ppoll(p, 4, ns == INT64_MAX ? NULL : &t, NULL) < 0)
 		return errno == EINTR ? 0 : -errno;
 	if (p[2].revents)
 		eventfd_read(h->wake, &n);
@@ -216,10 +221,10 @@ static int wait_until(struct helper *h, int64_t ns, struct pollfd p[3])
 
 static void serve(struct helper *h)
 {
-	struct pollfd p[3];
+	struct pollfd p[4];
 
 	for (;;) {
-		if (wait_until(h, tick(h), p))
+		if (wait_until(h, tick(h), p) || p[3].revents)
 			return;
 		settle(h);
 		if (p[0].revents & ~POLLOUT && take_requests(h))
@@ -233,7 +238,7 @@ static void serve(struct helper *h)
 static void shut_down(struct helper *h)
 {
 	int64_t end = clock_mono_ns() + SHUT_DOWN, now;
-	struct pollfd p[3];
+	struct pollfd p[4];
 	struct job *j;
 
 	h->sock = -1;
@@ -249,7 +254,7 @@ static void shut_down(struct helper *h)
 			kill(j->pid, SIGKILL);
 }
 
-static void set_signals(struct helper *h)
+static void set_signals(void)
 {
 	static const int ignored[] = {SIGINT,  SIGTERM, SIGHUP,	 SIGQUIT,
 				      SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM};
@@ -264,8 +269,17 @@ static void set_signals(struct helper *h)
 	sigemptyset(&chld);
 	sigaddset(&chld, SIGCHLD);
 	sigprocmask(SIG_SETMASK, &chld, NULL);
+}
+
+static int open_events(struct helper *h)
+{
+	sigset_t chld;
+
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
 	h->sig_fd = signalfd(-1, &chld, SFD_NONBLOCK | SFD_CLOEXEC);
 	h->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	return h->sig_fd < 0 || h->wake < 0 ? -errno : 0;
 }
 
 /* Nothing of the daemon's stays open: neither its mount and store, nor the
@@ -293,7 +307,7 @@ static int leave_daemon(int sock)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
-	return prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 ? -errno : 0;
+	return 0;
 }
 
 /* A fork bomb has thousands of processes to run when the helper wants to end
@@ -312,8 +326,10 @@ void helper_main(int sock)
 
 	if (leave_daemon(sock))
 		_exit(1);
-	set_signals(&h);
-	if (h.sig_fd < 0 || h.wake < 0 || bwrap_init(&h.bwrap))
+	set_signals();
+	if (guard_start(SOCK_FD, &h.guard) ||
+	    prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 || open_events(&h) ||
+	    bwrap_init(&h.bwrap))
 		_exit(1);
 	h.bwrap.nice = raise_priority();
 	serve(&h);
