@@ -2,11 +2,13 @@
  * sanitizer's versions of them come back here. What a descriptor stands for is
  * asked of /proc each time: descriptors are passed around in ways that would
  * have to be watched as well. Files without a name are not written down: they
- * end with the machine.
+ * end with the machine. When one is given a name all that is in it is, as
+ * written just then.
  */
 #undef _FILE_OFFSET_BITS
 #include "tests/lib/disk.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -97,6 +99,70 @@ static void note(struct disk_record r, const char *path, const char *to,
 	log_unlock();
 }
 
+/* All that a file holds, as just made and written. */
+static void note_whole(int dir, const char *name, const char *path,
+		       const struct stat *st)
+{
+	static uint8_t piece[1 << 16];
+	off64_t at = 0;
+	long n, fd;
+
+	note((struct disk_record){.kind = DISK_CREATE,
+				  .file = st->st_ino,
+				  .off = st->st_mode & 07777},
+	     path, NULL, NULL);
+	if (!disk.log)
+		return;
+	fd = syscall(SYS_openat, dir, name, O_RDONLY | O_CLOEXEC);
+	pthread_mutex_lock(&lock);
+	while (fd >= 0 &&
+	       (n = syscall(SYS_pread64, fd, piece, sizeof(piece), at)) > 0) {
+		note((struct disk_record){.kind = DISK_WRITE,
+					  .file = st->st_ino,
+					  .off = (uint64_t)at,
+					  .data = (uint32_t)n},
+		     NULL, NULL, piece);
+		at += n;
+	}
+	pthread_mutex_unlock(&lock);
+	if (fd >= 0)
+		syscall(SYS_close, fd);
+}
+
+/* What is there, and on the disk. */
+static void note_tree(int dir, const char *path)
+{
+	char below[PATH_MAX];
+	struct dirent *e;
+	struct stat st;
+	DIR *d = fdopendir(dir);
+
+	while (d && (e = readdir(d))) {
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
+		    fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		snprintf(below, sizeof(below), "%s%s%s", path, *path ? "/" : "",
+			 e->d_name);
+		if (S_ISDIR(st.st_mode)) {
+			note((struct disk_record){.kind = DISK_MKDIR}, below,
+			     NULL, NULL);
+			note_tree((int)syscall(SYS_openat, dir, e->d_name,
+					       O_RDONLY | O_CLOEXEC),
+				  below);
+		} else if (S_ISREG(st.st_mode)) {
+			note_whole(dir, e->d_name, below, &st);
+			note((struct disk_record){.kind = DISK_SYNC,
+						  .file = st.st_ino,
+						  .since = log_now()},
+			     NULL, NULL, NULL);
+		}
+	}
+	if (d)
+		closedir(d);
+	note((struct disk_record){.kind = DISK_SYNC_DIR, .since = log_now()},
+	     path, NULL, NULL);
+}
+
 static void open_log(const char *path, bool fresh)
 {
 	struct disk_log head = {0, 0, DISK_LOG_HEAD};
@@ -135,6 +201,10 @@ void disk_watch(const char *root, const char *log)
 	if (log)
 		open_log(log, true);
 	set_root(root);
+	if (log)
+		note_tree((int)syscall(SYS_openat, AT_FDCWD, disk.root,
+				       O_RDONLY | O_CLOEXEC),
+			  "");
 }
 
 void disk_rest(void)
@@ -524,6 +594,28 @@ int fchmod(int fd, mode_t mode)
 	return rc;
 }
 
+int fchmodat(int dir, const char *name, mode_t mode, int flags)
+{
+	char buf[PATH_MAX];
+	const char *path = name_at(dir, name, buf);
+	struct stat st;
+	int rc;
+
+	(void)flags; /* the kernel has none */
+	if (path) {
+		rc = trip_whole(false, false);
+		if (rc < 0)
+			return fail(rc);
+	}
+	rc = (int)syscall(SYS_fchmodat, dir, name, mode);
+	if (!rc && path && !fstatat(dir, name, &st, 0) && S_ISREG(st.st_mode))
+		note((struct disk_record){.kind = DISK_CHMOD,
+					  .file = st.st_ino,
+					  .off = mode},
+		     NULL, NULL, NULL);
+	return rc;
+}
+
 /* --- syncing -------------------------------------------------------------- */
 
 static int do_sync(int fd, long which)
@@ -734,6 +826,7 @@ int linkat(int from, const char *name, int to, const char *to_name, int flags)
 	char buf[PATH_MAX], to_buf[PATH_MAX];
 	const char *path = name_at(from, name, buf);
 	const char *to_path = name_at(to, to_name, to_buf);
+	struct stat st;
 	int rc;
 
 	if (to_path) {
@@ -745,5 +838,8 @@ int linkat(int from, const char *name, int to, const char *to_name, int flags)
 	if (!rc && path && to_path)
 		note((struct disk_record){.kind = DISK_LINK}, path, to_path,
 		     NULL);
+	else if (!rc && to_path && !fstatat(to, to_name, &st, 0) &&
+		 st.st_nlink == 1)
+		note_whole(to, to_name, to_path, &st);
 	return rc;
 }
