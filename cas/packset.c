@@ -68,6 +68,7 @@ struct packset {
 	struct foreign *foreign;
 	int64_t listed_ns; /* directory's mtime when listed, 0: list again */
 	bool dir_dirty;	   /* a name may not be on disk */
+	bool sealing;	   /* see packset_sealing() */
 	int failed;
 };
 
@@ -288,7 +289,7 @@ static void foreign_free(struct foreign *f)
 }
 
 /* Syncs one if it grew. 1: it will not grow again. */
-static int sync_foreign(struct foreign *f)
+static int sync_foreign(struct foreign *f, bool sealing)
 {
 	bool dead, sealed;
 	struct stat st;
@@ -305,6 +306,8 @@ static int sync_foreign(struct foreign *f)
 			return rc;
 		f->synced = (uint64_t)st.st_size;
 	}
+	if (dead && !sealed && !sealing)
+		return 0;
 	if (dead && !sealed)
 		seal(f->fd);
 	return dead || sealed;
@@ -316,7 +319,7 @@ static int sync_foreigns(struct packset *s)
 	int rc;
 
 	while ((f = *link)) {
-		rc = sync_foreign(f);
+		rc = sync_foreign(f, s->sealing);
 		if (rc < 0)
 			return rc;
 		if (rc) {
@@ -462,6 +465,13 @@ static int sync_all(struct packset *s)
 	return rc;
 }
 
+void packset_sealing(struct packset *s, bool on)
+{
+	pthread_mutex_lock(&s->sync_lock);
+	s->sealing = on;
+	pthread_mutex_unlock(&s->sync_lock);
+}
+
 int packset_sync(struct packset *s)
 {
 	int rc;
@@ -498,6 +508,7 @@ int packset_open(int packs_fd, struct packset **ret)
 		return -ENOMEM;
 	pthread_mutex_init(&s->append_lock, NULL);
 	pthread_mutex_init(&s->sync_lock, NULL);
+	s->sealing = true;
 	s->packs_fd = packs_fd;
 	s->known = map_new();
 	if (!s->known)

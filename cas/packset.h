@@ -46,5 +46,8 @@ bool packset_news(struct packset *s);
 /* Everything that was appended before the call, by any process, is on disk
  * after it, and so are the names of the packs. */
 int packset_sync(struct packset *s) MUST_USE;
+/* Whether that seals what dead processes left, as it does if not told else: not
+ * before recovery has cut off what is not whole. */
+void packset_sealing(struct packset *s, bool on);
 
 #endif

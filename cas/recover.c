@@ -607,8 +607,11 @@ int recover(struct store *s, struct tips *tips, bool alone, struct err *err)
 		rc = in_batch(&r, &why);
 		if (rc == -EAGAIN) /* whoever is alone next does it */
 			return 0;
+		/* who stops between these finds the packs as they are now */
+		store_sealing(s, false);
 		if (!rc)
 			rc = store_sync(s);
+		store_sealing(s, true);
 		if (!rc)
 			rc = tails_cut(&r.tails);
 	}

@@ -55,6 +55,8 @@ struct store {
 	_Atomic uint64_t trusted[TRUSTED];
 
 	_Atomic(int) unsafe; /* see store_unsafe() */
+	int (*before_sync)(void *ctx);
+	void *before_ctx;
 
 	struct tips *tips; /* these: db_lock() */
 	struct tip safe;   /* synced last, all of it */
@@ -614,14 +616,30 @@ int store_unsafe(const struct store *s)
 	return s->unsafe;
 }
 
+void store_sealing(struct store *s, bool on)
+{
+	packset_sealing(s->packs, on);
+}
+
+void store_before_sync(struct store *s, int (*fn)(void *ctx), void *ctx)
+{
+	s->before_sync = fn;
+	s->before_ctx = ctx;
+}
+
 int store_sync(struct store *s)
 {
 	struct tip tip;
 	int rc = commit(s, &tip);
 
+	if (!rc)
+		rc = s->unsafe;
 	if (rc)
 		return rc;
-	rc = packset_sync(s->packs);
+	if (s->before_sync)
+		rc = s->before_sync(s->before_ctx);
+	if (!rc)
+		rc = packset_sync(s->packs);
 	if (!rc)
 		rc = db_sync(s->db);
 	if (rc) {

@@ -120,7 +120,13 @@ int store_unsafe(const struct store *s);
 /* Commits the batch (db_lock held or not), then makes everything committed
  * durable: packs with unsynced bytes, packs/ itself, the database's log. */
 int store_sync(struct store *s) MUST_USE;
+/* What has to be durable before the rows that came after it, and is not the
+ * store's (fs/seal.h): fn is called by every store_sync(), behind the commit;
+ * its failure is the sync's. NULL: nothing. Before other threads sync. */
+void store_before_sync(struct store *s, int (*fn)(void *ctx), void *ctx);
 
+/* For cas itself: packset_sealing(). */
+void store_sealing(struct store *s, bool on);
 /* For cas itself: an object on its way in, in two steps, so that many can be
  * prepared at once and then appended in order with one write. kind, addr and
  * raw are the caller's; what prepare finds out is the rest. */

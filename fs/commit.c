@@ -11,7 +11,10 @@
 
 #define COMMIT_NS (10 * NSEC_PER_SEC / 1000)
 #define LATE_NS	  (12 * NSEC_PER_SEC / 1000)
-#define SYNC_NS	  (7 * NSEC_PER_SEC / 10) /* and the sync itself: a second */
+/* A second from the first change to the end of the sync: so much for the sync
+ * itself, or what the last ones took. */
+#define SYNC_NS	    (7 * NSEC_PER_SEC / 10)
+#define SYNC_MIN_NS (NSEC_PER_SEC / 10)
 
 static void sleep_ns(int64_t ns)
 {
@@ -41,9 +44,21 @@ void fs_wrote(void *ctx)
 	if (!db_in_batch(fs->db))
 		return;
 	pthread_mutex_lock(&fs->commit_lock);
-	if (!fs->commit_wanted) {
+	/* one may be wanted already without the other */
+	if (!fs->commit_wanted || !fs->unsynced_ns) {
 		fs->commit_wanted = true;
-		fs->sync_wanted = true;
+		if (!fs->unsynced_ns)
+			fs->unsynced_ns = clock_mono_ns();
+		pthread_cond_broadcast(&fs->commit_cond);
+	}
+	pthread_mutex_unlock(&fs->commit_lock);
+}
+
+void fs_sync_soon(struct fs *fs)
+{
+	pthread_mutex_lock(&fs->commit_lock);
+	if (!fs->unsynced_ns) {
+		fs->unsynced_ns = clock_mono_ns();
 		pthread_cond_broadcast(&fs->commit_cond);
 	}
 	pthread_mutex_unlock(&fs->commit_lock);
@@ -127,40 +142,55 @@ static void *committer(void *arg)
 	return NULL;
 }
 
+/* Under commit_lock: until that time, or the end. */
+static void wait_until(struct fs *fs, int64_t until)
+{
+	struct timespec ts = {until / NSEC_PER_SEC, until % NSEC_PER_SEC};
+
+	while (!fs->commit_stop &&
+	       !pthread_cond_timedwait(&fs->commit_cond, &fs->commit_lock, &ts))
+		;
+}
+
+/* Moving the log to the main file comes behind, as nobody waits for it. */
+static void sync_now(struct fs *fs, int64_t *took_ns)
+{
+	int64_t start = clock_mono_ns(), took;
+	int r = seals_sync(fs->seals);
+
+	took = clock_mono_ns() - start;
+	*took_ns = MAX(took, *took_ns * 3 / 4);
+	if (r >= 0)
+		r = db_checkpoint(fs->db);
+	if (r < 0)
+		log_error("%s: cannot be made durable: %s: look "
+			  "after the disk, unmount and mount "
+			  "again; nothing is written until then",
+			  store_path(fs->store), err_name(r));
+}
+
 /* Durable once a second while there is something to make so: by a thread of
- * its own, since that may take its time, which no batch has. */
+ * its own, since that may take its time, which no batch has. The second counts
+ * from the first change that is not durable, also when that came while an
+ * earlier sync was under way. */
 static void *syncer(void *arg)
 {
 	struct fs *fs = arg;
-	struct timespec ts;
-	int64_t until;
-	bool stop;
-	int r;
+	int64_t took = 0;
 
 	pthread_mutex_lock(&fs->commit_lock);
 	while (!fs->commit_stop) {
-		if (!fs->sync_wanted) {
+		if (!fs->unsynced_ns) {
 			pthread_cond_wait(&fs->commit_cond, &fs->commit_lock);
 			continue;
 		}
-		until = clock_mono_ns() + SYNC_NS;
-		ts = (struct timespec){until / NSEC_PER_SEC,
-				       until % NSEC_PER_SEC};
-		while (!fs->commit_stop &&
-		       !pthread_cond_timedwait(&fs->commit_cond,
-					       &fs->commit_lock, &ts))
-			;
-		stop = fs->commit_stop;
-		fs->sync_wanted = false;
+		wait_until(fs,
+			   fs->unsynced_ns + MAX(SYNC_NS - took, SYNC_MIN_NS));
+		if (fs->commit_stop)
+			break;
+		fs->unsynced_ns = 0;
 		pthread_mutex_unlock(&fs->commit_lock);
-		r = stop ? 0 : seals_sync(fs->seals);
-		if (r >= 0 && !stop)
-			r = db_checkpoint(fs->db);
-		if (r < 0)
-			log_error("%s: cannot be made durable: %s: look "
-				  "after the disk, unmount and mount "
-				  "again; nothing is written until then",
-				  store_path(fs->store), err_name(r));
+		sync_now(fs, &took);
 		pthread_mutex_lock(&fs->commit_lock);
 	}
 	pthread_mutex_unlock(&fs->commit_lock);

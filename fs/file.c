@@ -514,6 +514,7 @@ static int seal_draft(struct fs *fs, struct node *n)
 		return r == -EOPNOTSUPP ? 0 : r;
 	}
 	__atomic_store_n(&f->sealed, changed, __ATOMIC_RELEASE);
+	fs_sync_soon(fs); /* no row says that there is something to sync */
 	return 1;
 }
 

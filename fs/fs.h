@@ -224,7 +224,8 @@ struct fs {
 	bool committing, syncing;
 	pthread_mutex_t commit_lock;
 	pthread_cond_t commit_cond;
-	bool commit_wanted, sync_wanted, commit_stop;
+	bool commit_wanted, commit_stop;
+	int64_t unsynced_ns; /* since then something is; 0: nothing */
 };
 
 static inline struct fs *fs_of(fuse_req_t req)
@@ -544,6 +545,8 @@ int fs_commit(struct fs *fs) MUST_USE;
 /* Rows may have been written: db_lock is let go of, and the batch ends soon. */
 void fs_unlock(struct fs *fs);
 void fs_wrote(void *fs);
+/* What was just done is durable within a second. */
+void fs_sync_soon(struct fs *fs);
 
 /* --- keeper.c ----------------------------------------------------------- */
 

@@ -48,6 +48,8 @@ static void read_boot(char ret[BOOT_LEN])
 		memset(ret, 0, BOOT_LEN);
 }
 
+static int make_all_durable(void *ctx);
+
 int seals_open(struct store *store, struct seals **ret)
 {
 	struct seals *s = calloc(1, sizeof(*s));
@@ -59,6 +61,7 @@ int seals_open(struct store *store, struct seals **ret)
 	read_boot(s->boot);
 	pthread_rwlock_init(&s->gate, NULL);
 	pthread_mutex_init(&s->lock, NULL);
+	store_before_sync(store, make_all_durable, s);
 	*ret = s;
 	return 0;
 }
@@ -78,6 +81,7 @@ void seals_close(struct seals *s)
 
 	if (!s)
 		return;
+	store_before_sync(s->store, NULL, NULL);
 	while ((seal = s->list)) {
 		s->list = seal->next;
 		seal->taken = false; /* nobody knows what is durable */
@@ -250,23 +254,28 @@ void seal_done(struct seals *s, struct seal *seal, bool taken)
 static int make_durable(const struct seal *seal)
 {
 	uint8_t one[8];
+	int r;
 
 	put_le64(one, 1);
-	if (fdatasync(seal->fd) < 0 ||
-	    pwrite(seal->fd, one, sizeof(one), (off_t)(seal->at + MAGIC_LEN)) !=
-		    (ssize_t)sizeof(one) ||
-	    fdatasync(seal->fd) < 0)
-		return errno ? -errno : -EIO;
-	return 0;
+	if (fdatasync(seal->fd) < 0)
+		return -errno;
+	r = write_all(seal->fd, one, sizeof(one), seal->at + MAGIC_LEN);
+	if (r >= 0 && fdatasync(seal->fd) < 0)
+		r = -errno;
+	return r;
 }
 
-/* Under the lock. */
-static int make_all_durable(struct seals *s)
+/* Called by every sync of the store. A failure is its failure, and then the
+ * store makes nothing durable any more: what the system could not write it may
+ * have dropped, and asking again would not tell. */
+static int make_all_durable(void *ctx)
 {
+	struct seals *s = ctx;
 	struct seal *seal;
 	bool any = false;
 	int r = 0;
 
+	pthread_mutex_lock(&s->lock);
 	for (seal = s->list; r >= 0 && seal; seal = seal->next) {
 		if (seal->durable || seal->taken)
 			continue;
@@ -276,6 +285,7 @@ static int make_all_durable(struct seals *s)
 	}
 	if (r >= 0 && any && fsync(s->drafts_fd) < 0)
 		r = -errno;
+	pthread_mutex_unlock(&s->lock);
 	return r;
 }
 
@@ -302,11 +312,9 @@ int seals_sync(struct seals *s)
 
 	pthread_rwlock_rdlock(&s->gate);
 	pthread_mutex_lock(&s->lock);
-	r = make_all_durable(s);
 	gone = take_taken(s);
 	pthread_mutex_unlock(&s->lock);
-	if (r >= 0)
-		r = store_sync(s->store);
+	r = store_sync(s->store);
 	for (; gone; gone = next) {
 		next = gone->next;
 		gone->taken = r >= 0;

@@ -49,8 +49,8 @@ int seal_make(struct seals *s, struct draft *d, const struct seal_info *info,
  * Not taken: it stays for the next mount. */
 void seal_done(struct seals *s, struct seal *seal, bool taken);
 
-/* store_sync(), with seals made durable before, and those that were taken in
- * removed afterwards. */
+/* store_sync(), which makes seals durable before the rows that came after
+ * them, and those that were taken in removed afterwards. */
 int seals_sync(struct seals *s) MUST_USE;
 
 /* Calls back for each seal that a dead process left and that can be relied on;

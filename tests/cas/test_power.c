@@ -2,6 +2,7 @@
  * ways at each: the store opens by itself, is as it was after one of the
  * changes, and nothing that was synced is missing. */
 #include "cas/blob.h"
+#include "cas/fsck.h"
 #include "cas/store.h"
 #include "tests/cas/util.h"
 #include "tests/cas/world.h"
@@ -117,59 +118,178 @@ static void run(const char *dir, unsigned steps)
 	acknowledge(true);
 }
 
+/* Of the recoveries that went back one in so many is cut short in turn, and one
+ * in so many followed by the loss of the database. */
+#define AGAIN_EVERY   40
+#define REBUILD_EVERY 20
+
 /* --- the cuts ------------------------------------------------------------- */
 
 static struct {
-	unsigned cuts, back, newest, unmade;
+	unsigned cuts, back, newest, unmade, again, rebuilt;
 } seen;
 
-/* The state that is found, at or behind the safe one. */
-static void find_state(struct world *w, unsigned safe, unsigned upto, size_t at,
-		       uint64_t seed)
+/* What may be found: at or behind the safe state, before `upto`. */
+struct range {
+	unsigned safe, upto;
+};
+
+/* The state that is found; its number. */
+static unsigned find_state(struct world *w, struct range may, size_t at,
+			   uint64_t seed)
 {
 	struct buf is = BUF_INIT;
 	unsigned i;
 
 	world_dump(w, &is);
-	for (i = upto; i-- > safe;)
+	for (i = may.upto; i-- > may.safe;)
 		if (is.len == history.states[i].len &&
 		    !memcmp(is.data, history.states[i].data, is.len))
 			break;
-	if (i + 1 == safe || i == UINT32_MAX) {
+	if (i + 1 == may.safe || i == UINT32_MAX) {
 		fprintf(stderr, "# found:\n%s# newest possible:\n%s",
-			buf_cstr(&is), buf_cstr(&history.states[upto - 1]));
+			buf_cstr(&is), buf_cstr(&history.states[may.upto - 1]));
 		ck_abort_msg("cut %zu seed %ju: no state between %u and %u", at,
-			     (uintmax_t)seed, safe, upto);
+			     (uintmax_t)seed, may.safe, may.upto);
 	}
-	seen.newest += i + 1 == upto;
+	seen.newest += i + 1 == may.upto;
 	buf_done(&is);
+	return i;
 }
 
-static void check_cut(struct power *p, const char *dir, size_t at,
-		      uint64_t seed, unsigned safe, unsigned upto)
+static void open_found(struct world *w, const char *dir, int flags, size_t at,
+		       uint64_t seed)
 {
 	char store[4096];
-	struct world w;
 	struct err err = {{0}};
 	int rc;
 
-	power_cut(p, at, seed, dir);
 	snprintf(store, sizeof(store), "%s/store", dir);
-	rc = world_try(&w, store, safe ? 0 : STORE_CREATE, &err);
-	if (rc == -ENOENT && !safe && access(store, F_OK) < 0) {
-		seen.unmade++;
-		goto out;
-	}
+	rc = world_try(w, store, flags, &err);
 	ck_assert_msg(!rc, "cut %zu seed %ju: %s", at, (uintmax_t)seed,
 		      err.msg);
-	world_check(&w);
-	if (upto)
-		find_state(&w, safe ? safe - 1 : 0, upto, at, seed);
-	world_goes_on(&w);
-	seen.back += world_rolled_back(&w);
+	world_check(w);
+}
+
+/* The power goes again while what it left is brought in order: that is done
+ * anew, and what was found once stays so. */
+static void cut_again(const char *dir, struct range may, size_t at,
+		      uint64_t seed)
+{
+	char log[4096], found[4096];
+	struct power *p;
+	struct world w;
+	bool known = false;
+	size_t i, n;
+
+	snprintf(log, sizeof(log), "%s.log", dir);
+	snprintf(found, sizeof(found), "%s.again", dir);
+	disk_watch(dir, log);
+	disk_lazy(false);
+	disk_mark(0);
+	open_found(&w, dir, 0, at, seed);
+	disk_mark(1);
+	may.safe = find_state(&w, may, at, seed);
+	may.upto = may.safe + 1;
+	world_drop(&w);
+	disk_rest();
+	disk_lazy(true);
+	p = power_load(log);
+	n = power_count(p);
+	for (i = 1; i <= n; i++) {
+		if (power_record(p, i - 1)->kind == DISK_MARK)
+			known = true;
+		if (!known || (i + at) % (3 * DISK_SPARSE))
+			continue;
+		power_cut(p, i, seed + i, found);
+		open_found(&w, found, 0, at, seed);
+		find_state(&w, may, at, seed);
+		world_goes_on(&w);
+		world_close(&w);
+		remove_tree(found);
+		seen.again++;
+	}
+	power_free(p);
+	unlink(log);
+}
+
+static void say_found(void *ctx, const struct fsck_finding *f)
+{
+	(void)ctx;
+	if (f->state == FSCK_LEFT)
+		fprintf(stderr, "# %s: %s\n", f->where, f->what);
+}
+
+/* The packs alone tell the same, also of what was undone. */
+static void rebuild(const char *dir, struct range may, size_t at, uint64_t seed)
+{
+	static const char *const files[] = {"", "-wal", "-shm", "-mark"};
+	const struct fsck_host host = {NULL, say_found, NULL};
+	struct fsck_sums sums;
+	char path[4096];
+	struct fsck *f;
+	struct world w;
+	struct err err;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < ARRAY_LEN(files); i++) {
+		snprintf(path, sizeof(path), "%s/store/deriva.db%s", dir,
+			 files[i]);
+		unlink(path);
+	}
+	snprintf(path, sizeof(path), "%s/store", dir);
+	rc = fsck_open(path, &host, &f, &err);
+	ck_assert_msg(!rc, "cut %zu seed %ju: %s", at, (uintmax_t)seed,
+		      err.msg);
+	ck_assert_int_eq(fsck_check(f), 0);
+	rc = fsck_repair(f, &err);
+	ck_assert_msg(!rc, "cut %zu seed %ju: %s", at, (uintmax_t)seed,
+		      err.msg);
+	ck_assert_int_eq(fsck_left(f), 0);
+	fsck_sums(f, &sums);
+	ck_assert_uint_eq(sums.left, 0);
+	fsck_close(f);
+	open_found(&w, dir, 0, at, seed);
+	find_state(&w, may, at, seed);
 	world_close(&w);
-out:
+	seen.rebuilt++;
+}
+
+static void check_cut(struct power *p, const char *dir, size_t at,
+		      uint64_t seed, struct range may)
+{
+	char store[4096];
+	struct world w;
+	unsigned is = 0;
+	bool back;
+
+	power_cut(p, at, seed, dir);
+	snprintf(store, sizeof(store), "%s/store", dir);
 	seen.cuts++;
+	if (!may.safe && access(store, F_OK) < 0) {
+		seen.unmade++;
+		remove_tree(dir);
+		return;
+	}
+	open_found(&w, dir, may.safe ? 0 : STORE_CREATE, at, seed);
+	may.safe = may.safe ? may.safe - 1 : 0;
+	if (may.upto)
+		is = find_state(&w, may, at, seed);
+	back = world_rolled_back(&w);
+	seen.back += back;
+	if (back && seen.back % REBUILD_EVERY == 1) {
+		world_close(&w);
+		rebuild(dir, (struct range){is, is + 1}, at, seed);
+	} else {
+		world_goes_on(&w);
+		world_close(&w);
+	}
+	remove_tree(dir);
+	if (!back || seen.back % AGAIN_EVERY != 1)
+		return;
+	power_cut(p, at, seed, dir);
+	cut_again(dir, may, at, seed);
 	remove_tree(dir);
 }
 
@@ -194,8 +314,8 @@ static void cut_all(struct power *p, const char *dir, unsigned seeds,
 			continue;
 		for (i = 0; i < seeds; i++)
 			check_cut(p, dir, at,
-				  i < 2 ? i : at * UINT64_C(1000003) + i, safe,
-				  upto);
+				  i < 2 ? i : at * UINT64_C(1000003) + i,
+				  (struct range){safe, upto});
 	}
 }
 
@@ -224,11 +344,15 @@ START_TEST(power_cut_leaves_what_was_synced_and_a_prefix_of_the_rest)
 	quiet();
 	disk_lazy(true);
 	cut_all(p, found, from_environment("POWER_SEEDS", 4),
-		from_environment("POWER_EVERY", 3 * DISK_SPARSE));
+		from_environment("POWER_EVERY", 4 * DISK_SPARSE));
 	printf("# %zu records, %u cuts: %u times the newest state, %u times "
-	       "rolled back, %u times there was no store yet\n",
-	       power_count(p), seen.cuts, seen.newest, seen.back, seen.unmade);
+	       "rolled back, %u times there was no store yet; %u cuts of a "
+	       "recovery, %u times rebuilt from the packs\n",
+	       power_count(p), seen.cuts, seen.newest, seen.back, seen.unmade,
+	       seen.again, seen.rebuilt);
 	ck_assert_uint_gt(seen.back, 0);
+	ck_assert_uint_gt(seen.again, 0);
+	ck_assert_uint_gt(seen.rebuilt, 0);
 	power_free(p);
 	remove_tree(dir);
 	free(dir);

@@ -62,7 +62,8 @@ enum disk_fault {
 };
 
 /* From now on what happens below root is counted, and written to a new file
- * `log` (NULL: not). Nothing may be there below root yet when it is. */
+ * `log` (NULL: not). What is there below root already goes into the log as
+ * made, written and synced. */
 void disk_watch(const char *root, const char *log);
 /* Nothing is watched any more. */
 void disk_rest(void);
