@@ -14,7 +14,7 @@ test_whoever_is_killed_nothing_is_lost()
 
 	echo "seed $seed"
 	timeout "$((LIMIT - 5))" "$PYTHON" "$CLIENT" "$DERIVA" "$S" "$M" \
-		"${KILLS:-40}" "$seed"
+		"${KILLS:-12}" "$seed"
 }
 
 run_tests "$@"
