@@ -18,7 +18,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <sys/uio.h>
 
 #include "cas/attach.h"
 #include "cas/cache.h"
@@ -27,6 +26,7 @@
 #include "cas/ingest.h"
 #include "cas/layout.h"
 #include "cas/pack_cache.h"
+#include "cas/pack_read.h"
 #include "cas/packset.h"
 #include "cas/pending.h"
 #include "cas/recover.h"
@@ -368,105 +368,6 @@ int store_put_checked(struct store *s, enum obj_kind kind, const struct addr *a,
 
 /* --- getting -------------------------------------------------------------- */
 
-/* All of it, however the system cuts it; -EBADMSG where the file ends before.
- */
-static int read_at(int fd, struct iovec *iov, int count, uint64_t off)
-{
-	ssize_t n;
-
-	if (off > INT64_MAX - 2 * OBJ_MAX)
-		return -EBADMSG;
-	while (count) {
-		n = preadv(fd, iov, count, (off_t)off);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EBADMSG;
-		off += (uint64_t)n;
-		for (; count && (size_t)n >= iov->iov_len; iov++, count--)
-			n -= (ssize_t)iov->iov_len;
-		if (count) {
-			iov->iov_base = (char *)iov->iov_base + n;
-			iov->iov_len -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
-/* The record's header and n bytes of payload; -EBADMSG if it is no record, or
- * not the one that the index speaks of. */
-static int read_record(const struct pack_file *f, const struct addr *a,
-		       const struct object_loc *loc, void *payload)
-{
-	uint8_t header[RECORD_HEADER_LEN];
-	struct iovec iov[2] = {
-		{header, sizeof(header)},
-		{payload, loc->stored},
-	};
-	struct record r;
-	int rc = read_at(f->fd, iov, 2, loc->offset);
-
-	if (rc)
-		return rc;
-	if (record_decode(f->id, header, &r))
-		return -EBADMSG;
-	if (r.kind != loc->kind || r.codec != loc->codec ||
-	    r.stored != loc->stored || r.raw != loc->raw ||
-	    !addr_eq(&r.addr, a))
-		return -EBADMSG;
-	return 0;
-}
-
-static int read_payload(struct store *s, const struct pack_file *f,
-			const struct addr *a, const struct object_loc *loc,
-			void *to)
-{
-	struct codec *codec;
-	void *scratch;
-	int rc;
-
-	if (loc->codec == CODEC_RAW)
-		return loc->stored == loc->raw ? read_record(f, a, loc, to)
-					       : -EBADMSG;
-	codec = codec_take(s->codecs);
-	scratch = codec ? codec_scratch(codec, loc->stored) : NULL;
-	rc = scratch ? read_record(f, a, loc, scratch) : -ENOMEM;
-	if (!rc)
-		rc = codec_decode(codec, scratch, loc->stored, to, loc->raw);
-	codec_give(s->codecs, codec);
-	return rc;
-}
-
-static int read_object(struct store *s, const struct addr *a,
-		       const struct object_loc *loc, struct buf *ret)
-{
-	const struct pack_file *f;
-	struct addr is;
-	void *to;
-	int rc;
-
-	buf_reset(ret);
-	if (!obj_kind_valid((int)loc->kind) || loc->stored > loc->raw ||
-	    !record_length_valid(loc->kind, loc->raw))
-		return -EBADMSG;
-	to = buf_room(ret, loc->raw);
-	if (!to)
-		return -ENOMEM;
-	rc = pack_cache_get(s->files, loc->pack, &f);
-	if (rc)
-		return rc == -ENOENT ? -EBADMSG : rc;
-	rc = read_payload(s, f, a, loc, to);
-	pack_cache_put(s->files, f);
-	if (rc)
-		return rc;
-	addr_of(loc->kind, to, loc->raw, &is);
-	if (!addr_eq(&is, a))
-		return -EBADMSG;
-	ret->len = loc->raw;
-	ret->data[ret->len] = '\0';
-	return 0;
-}
-
 static void log_damage(struct store *s, const struct addr *a,
 		       const struct object_loc *loc, int rc)
 {
@@ -496,7 +397,9 @@ int store_get(struct store *s, const struct addr *a, enum obj_kind *ret_kind,
 	rc = store_find(s, a, &loc);
 	if (rc)
 		return rc;
-	while ((rc = read_object(s, a, &loc, ret)) == -EBADMSG || rc == -EIO) {
+	while ((rc = pack_read(s->files, s->codecs, a, &loc, ret)) ==
+		       -EBADMSG ||
+	       rc == -EIO) {
 		/* damaged, unless it was healed or moved meanwhile */
 		found = store_find(s, a, &now);
 		if (found == -ENOENT) {
@@ -524,7 +427,7 @@ int store_read_stored(struct store *s, const struct addr *a,
 	CLEANUP_BUF struct buf raw = BUF_INIT;
 	const struct pack_file *f;
 	void *to;
-	int rc = read_object(s, a, loc, &raw);
+	int rc = pack_read(s->files, s->codecs, a, loc, &raw);
 
 	if (rc)
 		return rc;
@@ -535,7 +438,7 @@ int store_read_stored(struct store *s, const struct addr *a,
 	rc = pack_cache_get(s->files, loc->pack, &f);
 	if (rc)
 		return rc;
-	rc = read_record(f, a, loc, to);
+	rc = pack_read_stored(f, a, loc, to);
 	pack_cache_put(s->files, f);
 	if (!rc)
 		ret->len = loc->stored;

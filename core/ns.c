@@ -430,6 +430,30 @@ int ns_path(struct ns *ns, uint64_t at, uint64_t ino, struct buf *ret)
 	return buf_err(ret);
 }
 
+int ns_names(struct ns *ns, uint64_t at, uint64_t ino,
+	     int (*fn)(void *ctx, uint64_t dir, const char *name, size_t len),
+	     void *ctx)
+{
+	const char *name;
+	struct stmt *st;
+	size_t n;
+	int rc;
+
+	st = stmts_take(&ns->stmts, NS_ENTRIES_OF_INO, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)ino);
+	stmt_int(st, 2, (int64_t)MIN(at, (uint64_t)INT64_MAX));
+	while ((rc = stmt_step(st)) > 0) {
+		name = stmt_col_blob(st, 1, &n);
+		rc = fn(ctx, (uint64_t)stmt_col_int(st, 0), name, n);
+		if (rc != 0)
+			break;
+	}
+	stmts_give(&ns->stmts, NS_ENTRIES_OF_INO, st);
+	return rc;
+}
+
 /* --- settings ------------------------------------------------------------ */
 
 int ns_setting_get(struct ns *ns, const char *key, struct buf *ret)

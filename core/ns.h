@@ -130,6 +130,11 @@ int ns_list_recipes(struct ns *ns, uint64_t at, uint64_t dir,
 bool ns_dir_empty(struct ns *ns, uint64_t dir);
 /* A path below the root, "/" first, of one of the inode's names. -ENOENT. */
 int ns_path(struct ns *ns, uint64_t at, uint64_t ino, struct buf *ret) MUST_USE;
+/* All names of an inode, oldest first; a callback's non-zero ends it and is
+ * returned. */
+int ns_names(struct ns *ns, uint64_t at, uint64_t ino,
+	     int (*fn)(void *ctx, uint64_t dir, const char *name, size_t len),
+	     void *ctx) MUST_USE;
 /* The directory that one of the inode's names lies in. -ENOENT for the root. */
 int ns_parent(struct ns *ns, uint64_t at, uint64_t ino, uint64_t *ret) MUST_USE;
 /* The last change at or before that time; 0 when there was none. */

@@ -74,6 +74,10 @@ const char *const ns_sql[NS_STMTS] = {
 		"SELECT parent, name FROM entry INDEXED BY entry_ino"
 		" WHERE branch = 1 AND ino = ?1 AND died IS NULL"
 		" ORDER BY id LIMIT 1",
+	[NS_ENTRIES_OF_INO] =
+		"SELECT parent, name FROM entry INDEXED BY entry_ino"
+		" WHERE branch = 1 AND ino = ?1 AND born <= ?2"
+		" AND (died IS NULL OR died > ?2) ORDER BY id",
 
 	/* Intervals of one name do not overlap: only the newest that was born
 	 * by then can hold the moment. */

@@ -9,7 +9,8 @@ enum {
 	DURABLE,
 	SET_DURABLE,
 	SINCE,
-	FORGET,
+	NEXT,
+	LAST,
 	REWIND,
 	CLEAR,
 	UNDO,
@@ -22,8 +23,10 @@ static const char *const sql[N_STMTS] = {
 			" AND durable_seq < ?1",
 	[SINCE] = "SELECT last, address FROM batch WHERE last >= ?1"
 		  " ORDER BY last",
-	[FORGET] = "DELETE FROM batch WHERE last < (SELECT durable_seq"
-		   " FROM journal WHERE id = 1)",
+	[NEXT] = "SELECT last, address FROM batch WHERE last > ?1"
+		 " ORDER BY last LIMIT 1",
+	[LAST] = "SELECT last, address FROM batch WHERE last <= ?1"
+		 " ORDER BY last DESC LIMIT 1",
 	[REWIND] = "UPDATE journal SET seq = ?1, address = ?2 WHERE id = 1",
 	[CLEAR] = "DELETE FROM journal",
 	[UNDO] = "DELETE FROM batch WHERE last > ?1",
@@ -111,9 +114,51 @@ static int run(struct tips *t, unsigned id, const struct tip *tip)
 
 int tips_set_durable(struct tips *t, const struct tip *tip)
 {
-	int rc = run(t, SET_DURABLE, tip);
+	return run(t, SET_DURABLE, tip);
+}
 
-	return rc < 0 ? rc : run(t, FORGET, tip);
+static int one(struct tips *t, unsigned id, uint64_t seq, struct tip *ret)
+{
+	struct tip tip;
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&t->stmts, id, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)MIN(seq, (uint64_t)INT64_MAX));
+	rc = stmt_step(st);
+	if (rc <= 0)
+		return rc;
+	rc = column_tip(st, &tip);
+	stmt_reset(st);
+	if (rc < 0)
+		return rc;
+	*ret = tip;
+	return 1;
+}
+
+int tips_after(struct tips *t, uint64_t seq, struct tip *ret)
+{
+	return one(t, NEXT, seq, ret);
+}
+
+int tips_upto(struct tips *t, uint64_t seq, struct tip *ret)
+{
+	return one(t, LAST, seq, ret);
+}
+
+int tips_durable(struct tips *t, struct tip *ret)
+{
+	int64_t seq = 0;
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&t->stmts, DURABLE, &rc);
+	if (!st)
+		return rc;
+	rc = stmts_int(st, &seq);
+	return rc <= 0 || !seq ? MIN(rc, 0) : one(t, LAST, (uint64_t)seq, ret);
 }
 
 int tips_each(struct tips *t, int (*fn)(void *ctx, const struct tip *tip),

@@ -2,8 +2,9 @@
  * disk for certain.
  *
  * A tip is the last change of a batch, and the last journal of that batch. The
- * newest is where the chain goes on; of the batches that a power cut could take
- * away, and of the last before them, the tips are kept one by one.
+ * newest is where the chain goes on. All are kept, one by one, so that a change
+ * is found by its number; but stores of before that have none of their older
+ * ones, and a database that was rebuilt from the packs none but the newest.
  *
  * Threads: db_lock() held.
  */
@@ -25,6 +26,12 @@ void tips_close(struct tips *t);
 CLEANUP_FN(struct tips, tips_close)
 
 int tips_newest(struct tips *t, struct tip *ret) MUST_USE;
+/* The first whose changes go beyond seq; the last whose do not. 1, or 0: there
+ * is none. */
+int tips_after(struct tips *t, uint64_t seq, struct tip *ret) MUST_USE;
+int tips_upto(struct tips *t, uint64_t seq, struct tip *ret) MUST_USE;
+/* The last one that is noted to have been synced: 1, or 0: none. */
+int tips_durable(struct tips *t, struct tip *ret) MUST_USE;
 /* Written with the batch: everything up to there has been synced. What is less
  * than what is known changes nothing. */
 int tips_set_durable(struct tips *t, const struct tip *tip) MUST_USE;

@@ -6,12 +6,8 @@
  * them when a batch begins, and when it is asked): names that came or went,
  * inodes that are another, results that differ.
  *
- * A thread asks. It sleeps until somebody who has committed says so on the
- * store's file `lock` (inotify), or the database's log is written to: the
- * latter because the process may have been killed in between, and as the log is
- * written before it counts, it is then asked a few times more. A mount where
- * nothing happens anywhere has no wake-ups. Without inotify (a user has a
- * limited number) it asks 30 times a second.
+ * A thread asks when the bell rings (cas/bell.h). A mount where nothing happens
+ * anywhere has no wake-ups.
  *
  * The kernel: a regular file whose content is another now becomes another node
  * (see node_supersede()), as under the writeback cache nothing else changes its
@@ -24,24 +20,17 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <time.h>
 
+#include "cas/bell.h"
 #include "cas/changes.h"
 #include "core/clock.h"
 
-#define GATHER_MS   3
-#define FALLBACK_MS 30
-#define LOAD_MAX    MIB(32) /* of journals; more: all is looked at anew */
-#define STEP	    256	    /* effects at a time with the lock held */
-
-/* Asked again so long after the last sign of life. */
-static const int again_ms[] = {4, 10, 25};
+#define LOAD_MAX MIB(32) /* of journals; more: all is looked at anew */
+#define STEP	 256	 /* effects at a time with the lock held */
 
 struct range {
 	struct range *next;
@@ -50,7 +39,8 @@ struct range {
 
 struct follow {
 	struct fs *fs;
-	int wake_fd, watch_fd; /* eventfd; inotify, -1: none */
+	struct bell bell;
+	int wake_fd; /* eventfd */
 	pthread_t thread;
 	bool running;
 	bool stop;		    /* atomic */
@@ -412,70 +402,26 @@ static void look(struct follow *f)
 	db_unlock(fs->db);
 }
 
-/* Whether anything was there. */
-static bool drain(int fd)
+static void drain(int fd)
 {
-	char b[4096];
-	bool any = false;
+	uint64_t n;
 
-	while (fd >= 0 && read(fd, b, sizeof(b)) > 0)
-		any = true;
-	return any;
+	while (read(fd, &n, sizeof(n)) > 0)
+		;
 }
 
 static void *follower(void *arg)
 {
-	struct timespec gather = {.tv_nsec = GATHER_MS * 1000000};
 	struct follow *f = arg;
-	struct pollfd fds[2] = {{.fd = f->wake_fd, .events = POLLIN},
-				{.fd = f->watch_fd, .events = POLLIN}};
-	int idle = f->watch_fd < 0 ? FALLBACK_MS : -1;
-	size_t again = ARRAY_LEN(again_ms);
-	bool woken, written;
+	struct pollfd wake_fd = {.fd = f->wake_fd, .events = POLLIN};
 
 	for (;;) {
-		poll(fds, 2,
-		     again < ARRAY_LEN(again_ms) ? again_ms[again] : idle);
+		bell_wait(&f->bell, &wake_fd);
 		if (__atomic_load_n(&f->stop, __ATOMIC_ACQUIRE))
 			return NULL;
-		woken = drain(f->wake_fd);
-		written = fds[1].revents && !woken;
-		if (written)
-			nanosleep(&gather, NULL);
-		if (drain(f->watch_fd) || written)
-			again = 0;
-		else if (again < ARRAY_LEN(again_ms))
-			again++;
+		drain(f->wake_fd);
 		look(f);
 	}
-}
-
-static int watch_file(struct fs *fs, int fd, const char *name)
-{
-	CLEANUP_FREE char *path = NULL;
-
-	if (asprintf(&path, "%s/%s", store_path(fs->store), name) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
-	return fd < 0 || inotify_add_watch(fd, path, IN_MODIFY) < 0 ? -errno
-								    : 0;
-}
-
-/* -1 when there is none to be had. */
-static int watch_store(struct fs *fs)
-{
-	CLEANUP_CLOSE int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	int r = watch_file(fs, fd, "lock");
-
-	if (r >= 0)
-		r = watch_file(fs, fd, "deriva.db-wal");
-	if (r >= 0)
-		return steal_fd(&fd);
-	log_warn("%s: cannot be watched (%s): asking for changes of other "
-		 "processes every %d ms",
-		 store_path(fs->store), err_name(r), FALLBACK_MS);
-	return -1;
 }
 
 int follow_start(struct fs *fs)
@@ -487,7 +433,7 @@ int follow_start(struct fs *fs)
 		return -ENOMEM;
 	f->fs = fs;
 	fs->follow = f;
-	f->watch_fd = watch_store(fs);
+	bell_open(store_path(fs->store), &f->bell);
 	f->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (f->wake_fd < 0)
 		return -errno;
@@ -523,7 +469,7 @@ void follow_free(struct fs *fs)
 	while ((r = take_range(f)))
 		free(r);
 	close_fdp(&f->wake_fd);
-	close_fdp(&f->watch_fd);
+	bell_close(&f->bell);
 	free(f);
 	fs->follow = NULL;
 }
