@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "cas/newer.h"
 #include "cas/store.h"
 
 #define FORMAT_WORD "deriva store "
@@ -170,6 +171,8 @@ static int recognise(bool create, struct layout *l, struct err *err)
 	if (faccessat(l->dir_fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) < 0)
 		return not_usable(l->path, err);
 	rc = check_format(l->path, l->dir_fd, err);
+	if (!rc)
+		rc = newer_check(l->path, l->dir_fd, err);
 	if (rc < 0)
 		return rc;
 	l->fresh = rc;
@@ -190,6 +193,16 @@ static int recognise(bool create, struct layout *l, struct err *err)
 				       l->path, l->path);
 	}
 	return 0;
+}
+
+int layout_look(const char *path, struct err *err)
+{
+	CLEANUP(layout_done) struct layout l = LAYOUT_NONE;
+	int rc = open_top(path, false, &l, err);
+
+	if (!rc)
+		rc = check_format(l.path, l.dir_fd, err);
+	return rc < 0 ? rc : newer_check(l.path, l.dir_fd, err);
 }
 
 static int open_sub(struct layout *l, const char *name, int *ret,

@@ -13,6 +13,8 @@ struct layout {
 
 #define LAYOUT_NONE ((struct layout){NULL, -1, -1, -1, false})
 
+/* Whether it is one that this program understands, without touching it. */
+int layout_look(const char *path, struct err *err) MUST_USE;
 /* Opens the directories of a store, or with create makes them where there are
  * none. Messages name the path and the remedy. */
 int layout_open(const char *path, bool create, struct layout *ret,

@@ -117,6 +117,27 @@ int pack_header_check(const uint8_t id[PACK_ID_LEN],
 	return 0;
 }
 
+int pack_header_look(const uint8_t id[PACK_ID_LEN], int fd)
+{
+	uint8_t p[PACK_HEADER_LEN + RECORD_HEADER_LEN];
+	struct record r;
+	ssize_t n;
+	int rc;
+
+	do
+		n = pread(fd, p, sizeof(p), 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	if (n < PACK_HEADER_LEN)
+		return -EBADMSG;
+	rc = pack_header_check(id, p);
+	if (rc == -EPROTONOSUPPORT && get_le32(p + 8) != PACK_VERSION + 1 &&
+	    n == sizeof(p) && !record_decode(id, p + PACK_HEADER_LEN, &r))
+		return -EBADMSG;
+	return rc;
+}
+
 /* --- appending ----------------------------------------------------------- */
 
 static int write_at(int fd, struct iovec *iov, int count, uint64_t off)

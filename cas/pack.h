@@ -57,6 +57,10 @@ void pack_header(const uint8_t id[PACK_ID_LEN], uint8_t ret[PACK_HEADER_LEN]);
 /* -EPROTONOSUPPORT: of a newer version. */
 int pack_header_check(const uint8_t id[PACK_ID_LEN],
 		      const uint8_t p[PACK_HEADER_LEN]) MUST_USE;
+/* The same of a file, for which a header that says so above records of this
+ * version is a damaged one: unless it is the next version, which no flipped
+ * bit makes of this one. */
+int pack_header_look(const uint8_t id[PACK_ID_LEN], int fd) MUST_USE;
 
 /* --- appending ---------------------------------------------------------- */
 

@@ -18,7 +18,7 @@ static int compare(const void *a, const void *b)
 	return memcmp(x->id, y->id, PACK_ID_LEN);
 }
 
-static int add(struct pack_list *l, const uint8_t *id, uint64_t size)
+static int add(struct pack_list *l, const uint8_t *id, const struct stat *st)
 {
 	struct pack_item *items;
 	size_t cap;
@@ -31,9 +31,12 @@ static int add(struct pack_list *l, const uint8_t *id, uint64_t size)
 		l->items = items;
 		l->cap = cap;
 	}
-	memcpy(l->items[l->count].id, id, PACK_ID_LEN);
-	l->items[l->count++].size = size;
-	l->size += size;
+	items = &l->items[l->count++];
+	memcpy(items->id, id, PACK_ID_LEN);
+	items->size = (uint64_t)st->st_size;
+	items->mtime_ns =
+		st->st_mtim.tv_sec * NSEC_PER_SEC + st->st_mtim.tv_nsec;
+	l->size += items->size;
 	return 0;
 }
 
@@ -55,7 +58,7 @@ static int add_name(int packs_fd, const char *name, struct pack_list *l)
 	if (fstatat(packs_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (S_ISREG(st.st_mode) && pack_parse_name(name, id))
-		return add(l, id, (uint64_t)st.st_size);
+		return add(l, id, &st);
 	buf_add(&l->stray, name, strlen(name) + 1);
 	return buf_err(&l->stray);
 }

@@ -11,6 +11,7 @@
 struct pack_item {
 	uint8_t id[PACK_ID_LEN];
 	uint64_t size;
+	int64_t mtime_ns;
 };
 
 struct pack_list {

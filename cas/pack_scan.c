@@ -79,9 +79,7 @@ static int window(struct pack_scan *s, uint64_t off, size_t n,
 int pack_scan_new(int fd, const uint8_t id[PACK_ID_LEN], struct pack_scan **ret)
 {
 	CLEANUP(pack_scan_freep) struct pack_scan *s = NULL;
-	const uint8_t *p;
 	struct stat st;
-	size_t n;
 	int rc;
 
 	if (fstat(fd, &st) < 0)
@@ -95,10 +93,7 @@ int pack_scan_new(int fd, const uint8_t id[PACK_ID_LEN], struct pack_scan **ret)
 	s->fd = fd;
 	s->size = (uint64_t)st.st_size;
 	memcpy(s->id, id, PACK_ID_LEN);
-	rc = window(s, 0, PACK_HEADER_LEN, &p, &n);
-	if (rc)
-		return rc;
-	rc = n < PACK_HEADER_LEN ? -EBADMSG : pack_header_check(id, p);
+	rc = pack_header_look(id, fd);
 	if (rc == -EPROTONOSUPPORT)
 		return rc;
 	s->damage.header = rc < 0;

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "cas/layout.h"
+#include "cas/store.h"
 #include "cli/mountpoint.h"
 #include "cli/output.h"
 
@@ -22,6 +24,22 @@ static int open_all(const char *path, struct history *h, struct err *err)
 	return rc;
 }
 
+/* Rows are only read here, and tables of an older version are brought up to
+ * date by who opens the store itself. */
+static int bring_up_to_date(const char *store, const char *path,
+			    struct err *err)
+{
+	struct store *s;
+	int version, rc = layout_look(store, err);
+
+	if (rc >= 0)
+		rc = db_look(path, &version, err);
+	if (rc < 0 || !version || version == DB_VERSION)
+		return rc;
+	rc = store_open(store, 0, &s, err);
+	return rc < 0 ? rc : store_close(s);
+}
+
 int history_open(const char *store, struct history *ret)
 {
 	CLEANUP_FREE char *path = path_join(store, "deriva.db");
@@ -29,7 +47,9 @@ int history_open(const char *store, struct history *ret)
 	struct err err = {{0}};
 	int rc;
 
-	rc = path ? open_all(path, &h, &err) : -ENOMEM;
+	rc = path ? bring_up_to_date(store, path, &err) : -ENOMEM;
+	if (rc >= 0)
+		rc = open_all(path, &h, &err);
 	if (rc < 0) {
 		complain("%s: %s", store, err.msg[0] ? err.msg : err_name(rc));
 		history_close(&h);

@@ -39,6 +39,10 @@ enum db_flags {
 
 int db_open(const char *path, int flags, struct db **ret,
 	    struct err *err) MUST_USE;
+/* Before anything is opened or written: the user_version of the database of
+ * that path, 0 when that cannot be told (db_open() does then).
+ * -EPROTONOSUPPORT, with a message, when a newer version of deriva wrote it. */
+int db_look(const char *path, int *ret_version, struct err *err) MUST_USE;
 /* Rolls back what is not committed; hooks are not called any more. Statements
  * are freed before. */
 void db_close(struct db *db);

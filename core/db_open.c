@@ -11,6 +11,8 @@
 
 #define HEADER_MAGIC "SQLite format 3" /* with its NUL */
 #define RESERVE_AT   20
+#define VERSION_AT   60 /* user_version, big-endian */
+#define PAGE_SIZE    4096
 
 static int open_err(struct db *db, int rc, struct err *err)
 {
@@ -93,7 +95,7 @@ static int set_format(struct db *db)
 				    &reserve);
 	if (code != SQLITE_OK)
 		return db_failed(db, code);
-	return exec(db, "PRAGMA page_size = 4096;"
+	return exec(db, "PRAGMA page_size = 4096;" /* PAGE_SIZE */
 			"PRAGMA auto_vacuum = NONE;"
 			"PRAGMA encoding = 'UTF-8'");
 }
@@ -155,6 +157,31 @@ static int run_migrations(struct db *db, int64_t from)
 	return exec(db, pragma);
 }
 
+static int newer_err(const char *path, int64_t v, struct err *err)
+{
+	return err_set(err, -EPROTONOSUPPORT,
+		       "%s: written by a newer version of deriva (schema "
+		       "%lld, this one knows %d): upgrade deriva",
+		       path, (long long)v, schema_version);
+}
+
+int db_look(const char *path, int *ret_version, struct err *err)
+{
+	uint8_t page[PAGE_SIZE];
+	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uint32_t v;
+
+	*ret_version = 0;
+	if (fd < 0 || pread(fd, page, sizeof(page), 0) != sizeof(page) ||
+	    !page_ok(page, sizeof(page), 1))
+		return 0;
+	v = get_be32(page + VERSION_AT);
+	if (v > INT32_MAX)
+		return 0;
+	*ret_version = (int)v;
+	return *ret_version > schema_version ? newer_err(path, v, err) : 0;
+}
+
 static int check_version(struct db *db, int64_t *ret, struct err *err)
 {
 	int64_t v = 0;
@@ -165,11 +192,7 @@ static int check_version(struct db *db, int64_t *ret, struct err *err)
 	if (v < 0)
 		return open_err(db, -EUCLEAN, err);
 	if (v > schema_version)
-		return err_set(err, -EPROTONOSUPPORT,
-			       "%s: written by a newer version of deriva "
-			       "(schema %lld, this one knows %d): upgrade "
-			       "deriva",
-			       db->path, (long long)v, schema_version);
+		return newer_err(db->path, v, err);
 	*ret = v;
 	return 0;
 }
