@@ -10,6 +10,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "core/vfs.h"
+
 /* --- findings --------------------------------------------------------------
  */
 
@@ -309,11 +311,32 @@ static int check_objects(struct fsck *f)
 	return is_damage(rc) ? fsck_unreadable(f, rc) : rc;
 }
 
+/* Before the database is opened, which may write them. A missing file is no
+ * damage: without a log it says nothing that matters. */
+static int check_marks(struct fsck *f)
+{
+	int n = vfs_marks_damaged(f->db_path);
+
+	f->marks_bad = n > 0 || n == -EIO;
+	if (n > 0)
+		fsck_say(f, FSCK_STORE, FSCK_DAMAGED,
+			 "deriva.db" VFS_MARK_SUFFIX,
+			 "%d of its records %s damaged: it is what tells a "
+			 "database and a log that are whole from older ones",
+			 n, n == 1 ? "is" : "are");
+	else if (n == -EIO)
+		fsck_say(f, FSCK_STORE, FSCK_DAMAGED,
+			 "deriva.db" VFS_MARK_SUFFIX, "cannot be read");
+	return n < 0 && n != -ENOENT && n != -EIO ? n : 0;
+}
+
 int fsck_check(struct fsck *f)
 {
 	struct err err = {{0}};
-	int rc = fsck_open_store(f, &err);
+	int rc = check_marks(f);
 
+	if (rc >= 0)
+		rc = fsck_open_store(f, &err);
 	if (rc < 0) {
 		fsck_say(f, FSCK_STORE, FSCK_DAMAGED, "", "%s", err.msg);
 		return 0;
@@ -378,7 +401,9 @@ int fsck_left(struct fsck *f)
 	int rc;
 
 	f->quick = f->last = true;
-	rc = fsck_open_store(f, &err);
+	rc = check_marks(f);
+	if (rc >= 0)
+		rc = fsck_open_store(f, &err);
 	if (rc < 0 || !f->store)
 		return rc;
 	count_objects(f);

@@ -45,6 +45,7 @@ struct fsck {
 	bool rows_bad;	  /* the database has to be made anew */
 	bool journal_bad; /* the chain is broken */
 	bool totals_bad;  /* no more than counters */
+	bool marks_bad;	  /* beside the database */
 
 	struct pack_list packs;
 	uint64_t gone_through; /* bytes of packs; atomic */

@@ -16,6 +16,7 @@
 #include "core/check.h"
 #include "core/journal.h"
 #include "core/rebuild.h"
+#include "core/vfs.h"
 
 /* --- other copies ----------------------------------------------------------
  */
@@ -283,7 +284,7 @@ static int heal_header(struct fsck *f, const struct pack_item *p)
 	pack_name(p->id, name);
 	rc = pack_open(f->layout.packs_fd, p->id, &fd);
 	if (rc < 0 || pread(fd, header, sizeof(header), 0) < 0 ||
-	    pack_header_check(p->id, header) != -EBADMSG)
+	    pack_header_look(p->id, fd) != -EBADMSG)
 		return 0;
 	if (records_as(f, fd, p->id) || p->size <= PACK_HEADER_LEN) {
 		rc = write_header(f, name, p->id);
@@ -445,6 +446,19 @@ static int repair(struct fsck *f, struct err *err)
 	return rc;
 }
 
+/* The database was closed by its last user, and so has no log. */
+static int heal_marks(struct fsck *f)
+{
+	int rc;
+
+	fsck_close_store(f);
+	rc = vfs_marks_reset(f->db_path);
+	if (!rc)
+		fsck_say(f, FSCK_STORE, FSCK_HEALED,
+			 "deriva.db" VFS_MARK_SUFFIX, "was begun anew");
+	return rc == -ENOENT ? 0 : rc;
+}
+
 int fsck_repair(struct fsck *f, struct err *err)
 {
 	int rc;
@@ -453,6 +467,8 @@ int fsck_repair(struct fsck *f, struct err *err)
 	rc = check_unused(f, err);
 	if (rc >= 0) {
 		rc = repair(f, err);
+		if (rc >= 0 && f->marks_bad)
+			rc = heal_marks(f);
 		if (rc < 0 && !err->msg[0])
 			err_set(err, rc, "%s: %s", f->path, err_name(rc));
 	}

@@ -36,6 +36,13 @@ int vfs_unsynced(struct sqlite3_file *main);
 bool vfs_point(struct sqlite3_file *main, struct log_mark *ret);
 int vfs_durable(struct sqlite3_file *main, const struct log_mark *m) MUST_USE;
 
+/* How many of the marks beside the database of that path do not read, also
+ * when others write them meanwhile; -ENOENT: there is no such file. */
+int vfs_marks_damaged(const char *db) MUST_USE;
+/* Forgets them all: only of a database that nobody has open, and that has no
+ * log. */
+int vfs_marks_reset(const char *db) MUST_USE;
+
 /* A number that rows have, and that only rises, as far as it is on the disk;
  * kept beside the database, so that one that has less is known to be older than
  * what somebody was told is safe. 0: not known. */

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/err.h"
 
@@ -31,6 +32,7 @@ enum mark_slot {
 	 * last synced. A log that is gone leaves an older database behind,
 	 * which is as valid as can be. In the salt's place: the upper half. */
 	MARK_REACHED = 4,
+	MARK_ALL,
 };
 
 /* Offsets in the log's index (https://sqlite.org/walformat.html, 2.1). */
@@ -195,10 +197,22 @@ static int logs_begun(int fd, struct log_mark ret[2], int *ret_slot)
 	return first + second;
 }
 
+/* One that does not read makes the other worthless, now and later. */
+static void forget_logs(int fd)
+{
+	static const uint8_t none[2 * MARK_LEN];
+
+	if (pwrite(fd, none, sizeof(none), (off_t)MARK_LOG * MARK_LEN) < 0)
+		log_debug("mark: %s", err_name(errno));
+}
+
 int vfs_log_begins(struct file *main, const uint8_t salt[8])
 {
 	struct log_mark m[2], next = {.frames = 2};
 	int slot, n = logs_begun(main->mark_fd, m, &slot), rc;
+
+	if (!n)
+		forget_logs(main->mark_fd);
 
 	if (n) {
 		next.frames = (m[0].frames | 1) + 1;
@@ -262,4 +276,56 @@ uint64_t vfs_last_reached(struct sqlite3_file *main)
 		return 0;
 	high = get_be32(m.salt + 4);
 	return high << 32 | m.frames;
+}
+
+/* --- for whoever checks ----------------------------------------------------
+ */
+
+static int open_marks(const char *db, int flags)
+{
+	CLEANUP_FREE char *path = NULL;
+	int fd;
+
+	if (asprintf(&path, "%s" VFS_MARK_SUFFIX, db) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	fd = open(path, flags | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Somebody may be writing one just now. */
+static bool mark_reads(int fd, int slot)
+{
+	struct log_mark m;
+	int tries;
+
+	for (tries = 0; tries < 3; tries++)
+		if (mark_read(fd, slot, &m) >= 0)
+			return true;
+	return false;
+}
+
+int vfs_marks_damaged(const char *db)
+{
+	CLEANUP_CLOSE int fd = open_marks(db, O_RDONLY);
+	struct stat st;
+	int slot, n = 0;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	for (slot = 0; slot < MARK_ALL; slot++)
+		n += !mark_reads(fd, slot);
+	return n + (st.st_size > MARK_ALL * MARK_LEN);
+}
+
+int vfs_marks_reset(const char *db)
+{
+	CLEANUP_CLOSE int fd = open_marks(db, O_RDWR);
+
+	if (fd < 0)
+		return fd;
+	return ftruncate(fd, 0) < 0 || fsync(fd) < 0 ? -errno : 0;
 }

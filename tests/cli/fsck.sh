@@ -276,6 +276,39 @@ c.close()' "$S/deriva.db" >/dev/null
 	status_is 0 fsck
 }
 
+# What tells an older log from the right one: nothing else would miss it.
+test_damaged_marks_are_found_and_begun_anew()
+{
+	local at
+
+	echo 1 >"$M/f"
+	umount_it
+	for at in 5 40 70 101 140 200; do
+		printf X | dd of="$S/deriva.db-mark" bs=1 seek="$at" conv=notrunc \
+			status=none
+		status_is 1 fsck
+		has "deriva.db-mark" "$(cat "$T/said")"
+		status_is 0 fsck --repair
+		has "begun anew" "$(cat "$T/said")"
+		status_is 0 fsck
+		mount_it
+		content 1 f
+		echo 2 >"$M/g"
+		umount_it
+		status_is 0 fsck
+	done
+	# and a mount goes on without them, and makes them good
+	printf XXXX | dd of="$S/deriva.db-mark" bs=1 seek=66 conv=notrunc status=none
+	mount_it
+	echo 3 >"$M/g"
+	sync "$M/g"
+	kill_daemon
+	mount_it
+	content 3 g
+	umount_it
+	status_is 0 fsck
+}
+
 test_parts_of_the_directory_that_are_lost_are_made_again()
 {
 	echo 1 >"$M/f"
