@@ -511,6 +511,19 @@ static void few_heaps(void)
 #endif
 }
 
+static const char *remedy(int r)
+{
+	switch (r) {
+	case -EBADMSG:
+	case -EUCLEAN:
+	case -EIO:
+		return ": its database (deriva.db) may be damaged: run "
+		       "deriva fsck";
+	default:
+		return "";
+	}
+}
+
 int mount_start(const char *store, const char *dir,
 		const struct mount_options *o, struct mount **ret,
 		struct err *err)
@@ -537,8 +550,8 @@ int mount_start(const char *store, const char *dir,
 			rmdir(dir);
 		if (why.msg[0])
 			return err_set(err, r, "%s", why.msg);
-		return err_set(err, r, "%s: cannot be mounted: %s", store,
-			       err_name(r));
+		return err_set(err, r, "%s: cannot be mounted: %s%s", store,
+			       err_name(r), remedy(r));
 	}
 	*ret = m;
 	return 0;
