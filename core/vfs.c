@@ -137,6 +137,7 @@ int vfs_file_close(sqlite3_file *file)
 	if (f->mark_fd >= 0)
 		close(f->mark_fd);
 	free(f->scratch);
+	free(f->run.p);
 	return rc;
 }
 
@@ -221,10 +222,14 @@ static int file_shm_map(sqlite3_file *file, int region, int size, int extend,
 	return rc;
 }
 
+/* The first of the locks is the one to write
+ * (https://sqlite.org/walformat.html, 2.3.1). */
 static int file_shm_lock(sqlite3_file *file, int at, int n, int flags)
 {
 	struct file *f = file_of(file);
 
+	if (!at)
+		f->turns++;
 	return real(f)->pMethods->xShmLock(real(f), at, n, flags);
 }
 

@@ -8,6 +8,18 @@
 
 #include "core/vfs.h"
 
+/* Frames, one behind the other, that are to be written together; and the sum
+ * that the next one continues, as far as it is known. */
+struct log_run {
+	uint8_t *p;
+	size_t len, room;
+	int64_t at; /* where they go */
+	bool summed;
+	unsigned turn;	/* the sum holds while the lock does */
+	int64_t sum_at; /* of which frame it is the sum before */
+	uint32_t sum[2];
+};
+
 /* A file of SQLite's as this layer sees it; the system's follows behind. */
 struct file {
 	sqlite3_file base;
@@ -20,8 +32,9 @@ struct file {
 	struct log_mark marked;	       /* the last one of a checkpoint */
 	int refused; /* a checkpoint without a mark must not write */
 	uint32_t page_size;
-	int error;    /* errno of the last failure, the log's too */
-	int unsynced; /* errno of the first sync that failed; atomic */
+	int error;	/* errno of the last failure, the log's too */
+	int unsynced;	/* errno of the first sync that failed; atomic */
+	unsigned turns; /* how often the lock to write was taken */
 	/* log */
 	struct file *main;
 	bool native; /* the log's sums are in this machine's order */
@@ -29,6 +42,7 @@ struct file {
 	bool held;
 	int64_t held_at;
 	uint8_t head[LOG_FRAME];
+	struct log_run run;
 	/* the system's file follows */
 };
 
