@@ -572,6 +572,10 @@ int file_commit(struct fs *fs, struct node *n, bool finish)
 	if (r <= 0)
 		goto out;
 	changed = draft_changed(f->draft);
+	if (changed > KIB(128))
+		serve_long(fs->crew);
+	else
+		serve_busy(fs->crew);
 	r = fs_room_take(fs, changed);
 	ticket = store_enter(fs->store);
 	if (r >= 0) {

@@ -45,6 +45,7 @@
 #include "fs/mount.h"
 #include "fs/node_table.h"
 #include "fs/seal.h"
+#include "fs/serve.h"
 #include "recipes/eval.h"
 
 #include <pthread.h>
@@ -213,6 +214,7 @@ struct fs {
 
 	struct seals *seals;
 	struct taker *taker;
+	struct crew *crew; /* while it is served */
 
 	unsigned lost;	   /* batches that could not be committed; atomic */
 	uint64_t promised; /* bytes on their way to the disk; atomic */

@@ -6,6 +6,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* To read or write no more is done before another thread could take over. */
+#define SHORT KIB(32)
+
 static bool for_writing(int flags)
 {
 	return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
@@ -277,9 +280,14 @@ void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t off,
 	struct handle *h = handle_of(fi);
 	struct fs *fs = fs_of(req);
 	char *p = malloc(size ? size : 1);
-	ssize_t n = p ? read_handle(fs, h, p, size, (uint64_t)off) : -ENOMEM;
+	ssize_t n;
 
 	(void)id;
+	if (size > SHORT)
+		serve_long(fs->crew);
+	else
+		serve_busy(fs->crew);
+	n = p ? read_handle(fs, h, p, size, (uint64_t)off) : -ENOMEM;
 	if (is_damage(n)) {
 		complain_damage(fs, h->node, off);
 		n = -EIO;
@@ -299,6 +307,8 @@ void op_write(fuse_req_t req, fuse_ino_t id, const char *p, size_t size,
 	int r;
 
 	(void)id;
+	if (size > SHORT || h->node->kind != NODE_SOURCE)
+		serve_long(fs->crew);
 	if (h->node->kind == NODE_SOURCE) {
 		if (!fi->writepage)
 			privileges_drop(req, h->node, false);
@@ -392,6 +402,7 @@ void op_fsync(fuse_req_t req, fuse_ino_t id, int datasync,
 
 	(void)id;
 	(void)datasync;
+	serve_long(fs->crew);
 	if (h->node->kind == NODE_SOURCE && h->node->file)
 		r = file_commit(fs, h->node, true);
 	if (r >= 0)

@@ -421,6 +421,7 @@ static int close_all(struct mount *m)
 	ahead_free(fs);
 	ghosts_free(fs);
 	graces_free(fs);
+	crew_free(steal(&fs->crew));
 	r = fs->seals ? seals_sync(fs->seals) : 0;
 	seals_close(fs->seals);
 	if (fs->db)
@@ -559,19 +560,11 @@ int mount_start(const char *store, const char *dir,
 
 int mount_serve(struct mount *m)
 {
-	struct fuse_loop_config *config = fuse_loop_cfg_create();
-	int r, rc;
+	int r = crew_new(m->fs.se, &m->fs.crew), rc;
 
-	if (!config) {
-		close_all(m);
-		return -ENOMEM;
-	}
-	fuse_loop_cfg_set_clone_fd(config, 0);
-	fuse_loop_cfg_set_max_threads(config, 16);
-	fuse_loop_cfg_set_idle_threads(config, 16);
 	raise_readahead(m->fs.mountpoint);
-	r = fuse_session_loop_mt(m->fs.se, config);
-	fuse_loop_cfg_destroy(config);
+	if (r >= 0)
+		r = crew_serve(m->fs.crew);
 	rc = close_all(m);
-	return r < 0 && r != -EINTR ? r : rc;
+	return r < 0 ? r : rc;
 }

@@ -622,6 +622,7 @@ static void op_fsyncdir(fuse_req_t req, fuse_ino_t id, int datasync,
 	(void)id;
 	(void)datasync;
 	(void)fi;
+	serve_long(fs_of(req)->crew);
 	taker_wait(fs_of(req));
 	reply_err(req, seals_sync(fs_of(req)->seals));
 }

@@ -180,6 +180,7 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t off_in,
 
 	(void)in;
 	(void)out;
+	serve_long(fs_of(req)->crew);
 	privileges_drop(req, handle_of(fi_out)->node, false);
 	r = flags ? -EINVAL
 		  : copy(fs_of(req), handle_of(fi_in), (uint64_t)off_in,
