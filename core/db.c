@@ -185,7 +185,9 @@ static void end_batch(struct db *db, bool committed)
 	}
 	db->batch = false;
 	db->broken = 0;
+	db->based = false;
 	db->depth = 0;
+	redo_clear(&db->redo);
 	for (i = 0; i < db->n_hooks; i++)
 		if (db->hooks[i].after)
 			db->hooks[i].after(db->hooks[i].ctx, committed);
@@ -235,25 +237,40 @@ void db_rollback(struct db *db)
 	db->ending = false;
 }
 
+/* One savepoint for many mutators (core/db_redo.h). */
+static int base(struct db *db)
+{
+	int rc = 0;
+
+	if (db->based && !db->depth && redo_is_long(&db->redo)) {
+		rc = stmt_run(db->release);
+		db->based = false;
+		redo_clear(&db->redo);
+	}
+	if (rc >= 0 && !db->based) {
+		rc = stmt_run(db->save);
+		db->based = rc >= 0;
+	}
+	return rc;
+}
+
 int db_savepoint(struct db *db)
 {
 	int rc = db_begin(db);
 
+	assert(db->depth < DEPTH_MAX);
 	if (rc >= 0)
-		rc = stmt_run(db->save);
+		rc = base(db);
 	if (rc >= 0)
-		db->depth++;
+		db->marks[db->depth++] = redo_mark(&db->redo);
 	return rc;
 }
 
 int db_release(struct db *db)
 {
-	int rc;
-
 	assert(db->depth);
 	db->depth--;
-	rc = stmt_run(db->release);
-	return db->broken ? db->broken : rc;
+	return db->broken;
 }
 
 void db_revert(struct db *db)
@@ -266,7 +283,7 @@ void db_revert(struct db *db)
 		return; /* all of it is gone already */
 	rc = stmt_run(db->revert);
 	if (rc >= 0)
-		rc = stmt_run(db->release);
+		rc = redo_replay(&db->redo, db->marks[db->depth]);
 	if (rc < 0 && !db->broken)
 		db->broken = rc; /* half of a mutator must not be committed */
 }

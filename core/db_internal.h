@@ -7,9 +7,12 @@
 #include <sqlite3.h>
 
 #include "core/db.h"
+#include "core/db_redo.h"
 
 #define LOG_PAGES      4000  /* of the log, then they go to the main file */
 #define LOG_PAGES_MOST 40000 /* the same, where a thread sees to it */
+
+#define DEPTH_MAX 8 /* of mutators within mutators */
 
 struct db {
 	sqlite3 *sq;
@@ -32,6 +35,9 @@ struct db {
 	uint64_t reaching, reached; /* db_reach(): in the batch; committed,
 				     * atomic */
 	int broken;		    /* why SQLite undid the batch */
+	bool based;		    /* there is a savepoint; since then: */
+	struct redo redo;
+	size_t marks[DEPTH_MAX]; /* where each mutator began */
 	unsigned depth;
 	struct stmt *begin, *commit, *rollback;
 	struct stmt *save, *release, *revert;
@@ -45,11 +51,26 @@ struct db {
 	int sync_failed;
 };
 
+enum bound_type { BOUND_NULL, BOUND_INT, BOUND_TEXT, BOUND_BLOB };
+
+struct bound {
+	uint8_t type;
+	int64_t v; /* or the length */
+	const void *p;
+};
+
 struct stmt {
 	struct db *db;
 	sqlite3_stmt *st;
 	int failed; /* a bind, reported by the next step */
 	bool writes;
+	/* of one that writes: */
+	struct bound *bound;
+	int n_bound;
+	bool noted; /* carried out, and in the log since it was reset last */
+	bool named; /* in the log */
+	bool dead;  /* and freed when the log is */
+	struct stmt *next_named;
 };
 
 /* SQLite's code as -errno. */

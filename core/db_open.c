@@ -392,6 +392,7 @@ void db_close(struct db *db)
 	    stmt_run(db->rollback) < 0)
 		log_error("%s: cannot roll back: %s", db->path,
 			  sqlite3_errmsg(db->sq));
+	redo_done(&db->redo);
 	db_close(db->side);
 	stmt_free(db->begin);
 	stmt_free(db->commit);

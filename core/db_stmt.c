@@ -1,6 +1,7 @@
 #include "core/db_internal.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "core/vfs.h"
 
@@ -103,6 +104,14 @@ struct stmt *db_prepare(struct db *db, const char *sql, int *ret_rc)
 	}
 	s->db = db;
 	s->writes = !sqlite3_stmt_readonly(s->st);
+	s->n_bound = s->writes ? sqlite3_bind_parameter_count(s->st) : 0;
+	if (s->n_bound)
+		s->bound = calloc((size_t)s->n_bound, sizeof(*s->bound));
+	if (s->n_bound && !s->bound) {
+		*ret_rc = -ENOMEM;
+		stmt_free(s);
+		return NULL;
+	}
 	return s;
 }
 
@@ -110,43 +119,61 @@ void stmt_free(struct stmt *s)
 {
 	if (!s)
 		return;
+	if (s->named) {
+		stmt_reset(s);
+		s->dead = true;
+		s->db->redo.dead++;
+		return;
+	}
 	sqlite3_finalize(s->st);
+	free(s->bound);
 	free(s);
 }
 
-static void bound(struct stmt *s, int code)
+static void bound(struct stmt *s, int code, int i, struct bound v)
 {
 	if (code != SQLITE_OK && !s->failed)
 		s->failed = code;
+	if (i > 0 && i <= s->n_bound)
+		s->bound[i - 1] = v;
 }
 
 void stmt_int(struct stmt *s, int i, int64_t v)
 {
-	bound(s, sqlite3_bind_int64(s->st, i, v));
+	bound(s, sqlite3_bind_int64(s->st, i, v), i,
+	      (struct bound){.type = BOUND_INT, .v = v});
 }
 
 void stmt_blob(struct stmt *s, int i, const void *p, size_t n)
 {
-	bound(s, n ? sqlite3_bind_blob64(s->st, i, p, n, SQLITE_STATIC)
-		   : sqlite3_bind_zeroblob(s->st, i, 0));
+	bound(s,
+	      n ? sqlite3_bind_blob64(s->st, i, p, n, SQLITE_STATIC)
+		: sqlite3_bind_zeroblob(s->st, i, 0),
+	      i, (struct bound){BOUND_BLOB, (int64_t)n, p});
 }
 
 void stmt_text(struct stmt *s, int i, const char *p, size_t n)
 {
-	bound(s, sqlite3_bind_text64(s->st, i, n ? p : "", n, SQLITE_STATIC,
-				     SQLITE_UTF8));
+	bound(s,
+	      sqlite3_bind_text64(s->st, i, n ? p : "", n, SQLITE_STATIC,
+				  SQLITE_UTF8),
+	      i, (struct bound){BOUND_TEXT, (int64_t)n, p});
 }
 
 void stmt_null(struct stmt *s, int i)
 {
-	bound(s, sqlite3_bind_null(s->st, i));
+	bound(s, sqlite3_bind_null(s->st, i), i,
+	      (struct bound){.type = BOUND_NULL});
 }
 
 void stmt_reset(struct stmt *s)
 {
 	sqlite3_reset(s->st);
 	sqlite3_clear_bindings(s->st);
+	if (s->n_bound)
+		memset(s->bound, 0, (size_t)s->n_bound * sizeof(*s->bound));
 	s->failed = 0;
+	s->noted = false;
 }
 
 int stmt_step(struct stmt *s)
@@ -159,6 +186,11 @@ int stmt_step(struct stmt *s)
 	}
 	if (!code)
 		code = sqlite3_step(s->st);
+	if (s->writes && s->db->based && !s->noted &&
+	    (code == SQLITE_ROW || code == SQLITE_DONE)) {
+		redo_note(&s->db->redo, s);
+		s->noted = true;
+	}
 	if (code == SQLITE_ROW)
 		return 1;
 	rc = code == SQLITE_DONE ? 0 : db_failed(s->db, code);

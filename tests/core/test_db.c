@@ -353,6 +353,94 @@ START_TEST(db_savepoints_nest_within_the_batch)
 }
 END_TEST
 
+static uint64_t random_below(uint64_t *state, uint64_t n)
+{
+	*state = *state * UINT64_C(6364136223846793005) + 1442695040888963407;
+	return (*state >> 33) % n;
+}
+
+/* A row of a random length, whose number the database chooses. */
+static void put_random(struct db *db, struct stmt *s, uint64_t *state,
+		       uint64_t *sum)
+{
+	static char bytes[4000];
+	size_t n = random_below(state, sizeof(bytes));
+
+	memset(bytes, 'a' + (int)(n % 26), sizeof(bytes));
+	ck_assert_int_eq(db_begin(db), 0);
+	stmt_blob(s, 1, bytes, n);
+	stmt_text(s, 2, bytes, n % 5 ? 0 : 3);
+	if (n % 3)
+		stmt_int(s, 3, (int64_t)n);
+	else
+		stmt_null(s, 3);
+	ck_assert_int_eq(stmt_step(s), 1);
+	ck_assert_int_eq(stmt_col_int(s, 1), (int64_t)n);
+	stmt_reset(s);
+	*sum += n + (n % 3 ? n : 0);
+}
+
+/* A mutator of a few rows, perhaps with another inside, kept or not. */
+static void mutate(struct db *db, struct stmt *s, uint64_t *state, int depth,
+		   uint64_t *sum)
+{
+	uint64_t before = *sum, n = random_below(state, 4);
+
+	ck_assert_int_eq(db_savepoint(db), 0);
+	while (n--) {
+		if (depth < 3 && !random_below(state, 4))
+			mutate(db, s, state, depth + 1, sum);
+		put_random(db, s, state, sum);
+		if (!random_below(state, 5))
+			sql(db, "UPDATE k SET n = n + 1");
+	}
+	if (random_below(state, 3)) {
+		ck_assert_int_eq(db_release(db), 0);
+		return;
+	}
+	db_revert(db);
+	*sum = before;
+}
+
+START_TEST(db_reverted_mutators_leave_what_was_before_them)
+{
+	uint64_t state = 42, sum = 0;
+	struct fixture f;
+	struct stmt *s;
+	int i, rc = 0;
+
+	start(&f);
+	sql(f.db, "CREATE TABLE r(id INTEGER PRIMARY KEY AUTOINCREMENT,"
+		  " b BLOB, s TEXT, n INTEGER) STRICT");
+	sql(f.db, "CREATE TABLE k(n INTEGER) STRICT");
+	sql(f.db, "INSERT INTO k VALUES (0)");
+	s = db_prepare(f.db,
+		       "INSERT INTO r(b, s, n) VALUES (?, ?, ?)"
+		       " RETURNING id, length(b)",
+		       &rc);
+	ck_assert(s != NULL);
+	for (i = 0; i < 500; i++) {
+		if (!random_below(&state, 4))
+			put_random(f.db, s, &state, &sum);
+		mutate(f.db, s, &state, 0, &sum);
+		ck_assert_int_eq(number(f.db,
+					"SELECT coalesce(sum(length(b)), 0)"
+					" + coalesce(sum(n), 0) FROM r"),
+				 (int64_t)sum);
+		if (!random_below(&state, 100))
+			ck_assert_int_eq(db_commit(f.db), 0);
+	}
+	ck_assert_int_eq(db_commit(f.db), 0);
+	ck_assert_int_eq(number(f.db, "SELECT max(id) - count(*) FROM r"), 0);
+	ck_assert_int_eq(number(f.db,
+				"SELECT count(*) FROM r WHERE length(s) <>"
+				" iif(length(b) % 5, 0, 3)"),
+			 0);
+	stmt_free(s);
+	end(&f);
+}
+END_TEST
+
 START_TEST(stmt_values_come_back_as_they_went_in)
 {
 	struct fixture f;
@@ -825,6 +913,7 @@ TESTS("db", db_open_without_create_is_enoent_and_makes_nothing,
       db_hooks_run_in_order_and_their_rows_are_of_the_batch,
       db_failing_hook_rolls_everything_back,
       db_savepoints_nest_within_the_batch,
+      db_reverted_mutators_leave_what_was_before_them,
       stmt_values_come_back_as_they_went_in,
       db_data_version_changes_with_commits_of_others_only,
       db_readonly_connection_reads_committed_rows_and_writes_nothing,
