@@ -227,6 +227,7 @@ static void plain_attr(struct fs *fs, const struct node *n, uint32_t mode,
 static int control_attr(struct fs *fs, struct node *n, struct stat *ret)
 {
 	uint32_t mode = S_IFDIR | 0500;
+	uint64_t size = 0;
 
 	switch (n->control) {
 	case CTL_ROOT:
@@ -236,6 +237,10 @@ static int control_attr(struct fs *fs, struct node *n, struct stat *ret)
 	case CTL_JOBS:
 	case CTL_PINS:
 		mode = S_IFREG | 0400;
+		break;
+	case CTL_EVENTS:
+		mode = S_IFREG | 0400;
+		size = events_size(fs);
 		break;
 	case CTL_RETRY:
 	case CTL_DROP:
@@ -250,7 +255,7 @@ static int control_attr(struct fs *fs, struct node *n, struct stat *ret)
 	default:
 		break;
 	}
-	plain_attr(fs, n, mode, 0, fs->started_ns, ret);
+	plain_attr(fs, n, mode, size, fs->started_ns, ret);
 	return 0;
 }
 

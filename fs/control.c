@@ -22,6 +22,7 @@ static const struct control_entry {
 	{"at", CTL_AT, S_IFDIR},
 	{"by-addr", CTL_BY_ADDR, S_IFDIR},
 	{"drop", CTL_DROP, S_IFREG},
+	{"events", CTL_EVENTS, S_IFREG},
 	{"history", CTL_HISTORY, S_IFDIR},
 	{"jobs", CTL_JOBS, S_IFREG},
 	{"output", CTL_OUTPUT, S_IFDIR},
@@ -298,6 +299,8 @@ int control_open(struct fs *fs, struct node *n, struct handle *h)
 		return status_text(fs, &h->text);
 	case CTL_JOBS:
 		return eval_jobs(fs->eval, &h->text);
+	case CTL_EVENTS:
+		return events_open(fs, h);
 	case CTL_PINS:
 		return keep_text(fs, n->control, &h->text);
 	case CTL_SETTINGS:

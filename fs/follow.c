@@ -344,6 +344,7 @@ static void news(void *ctx, const struct addr *from, const struct addr *to)
 	struct follow *f = ctx;
 	struct range *r;
 
+	events_wake(f->fs);
 	/* they follow each other, but for our own in between */
 	if (f->last && addr_eq(&f->last->to, from)) {
 		f->last->to = *to;

@@ -79,6 +79,7 @@ enum control {
 	CTL_STATUS, /* texts */
 	CTL_JOBS,
 	CTL_PINS,
+	CTL_EVENTS,
 	CTL_RETRY, /* take a path */
 	CTL_DROP,
 	CTL_PIN,
@@ -165,6 +166,7 @@ struct handle {
 	int flags;
 	struct buf text;	 /* of TEXT and CONTROL */
 	struct entries *entries; /* of a directory */
+	struct reader *events;	 /* of .deriva/events */
 	struct tree_at *tree;	 /* of a DIR: what it held when opened */
 	struct addr kept;	 /* of a directory object; else zero */
 	unsigned lost; /* as fs->lost was when it was opened or last told */
@@ -207,6 +209,7 @@ struct fs {
 	struct map *graces; /* thread -> grace */
 	struct map *olds;   /* inode -> its old nodes */
 	struct follow *follow;
+	struct events *events;
 	struct known_program programs[64];
 	uint64_t next_id;
 	bool closing;
@@ -517,6 +520,24 @@ int follow_await(struct fs *fs) MUST_USE;
 int follow_start(struct fs *fs) MUST_USE;
 void follow_stop(struct fs *fs);
 void follow_free(struct fs *fs);
+
+/* --- events.c ----------------------------------------------------------- */
+
+int events_start(struct fs *fs) MUST_USE;
+/* Before the session goes; db_lock held. */
+void events_free(struct fs *fs);
+int events_open(struct fs *fs, struct handle *h) MUST_USE;
+void events_close(struct fs *fs, struct handle *h);
+ssize_t events_read(struct fs *fs, struct handle *h, char *p, size_t size,
+		    uint64_t off) MUST_USE;
+/* How much of it somebody has seen; sees for a moment whether there is more,
+ * and tells the kernel. No lock held. */
+uint64_t events_size(struct fs *fs);
+void events_look(struct fs *fs, fuse_ino_t id);
+/* Something was committed, by whatever process; db_lock held. */
+void events_wake(struct fs *fs);
+void op_poll(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi,
+	     struct fuse_pollhandle *ph);
 
 /* --- keep.c ------------------------------------------------------------- */
 

@@ -103,6 +103,7 @@ static void release(struct fs *fs, struct handle *h)
 		node_drop(fs, n);
 	}
 	fs_unlock(fs);
+	events_close(fs, h);
 	handle_free(h);
 }
 
@@ -267,6 +268,8 @@ static ssize_t read_handle(struct fs *fs, struct handle *h, char *p,
 		return file_read(fs, h->node, p, size, off);
 	if (h->node->blob)
 		return blob_pread(h->node->blob, p, size, off);
+	if (h->events)
+		return events_read(fs, h, p, size, off);
 	if (off >= h->text.len)
 		return 0;
 	size = MIN(size, h->text.len - (size_t)off);

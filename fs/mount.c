@@ -411,6 +411,11 @@ static int close_all(struct mount *m)
 	committer_stop(fs);
 	keeper_stop(fs);
 	sandbox_close(fs->sandbox);
+	if (fs->db)
+		db_lock(fs->db);
+	events_free(fs);
+	if (fs->db)
+		db_unlock(fs->db);
 	if (fs->se)
 		fuse_session_destroy(fs->se);
 	if (fs->nodes)
@@ -485,6 +490,8 @@ static int start(struct mount *m, const char *store, const char *dir,
 		r = keep_options(fs, err);
 	if (r >= 0)
 		r = open_tables(fs);
+	if (r >= 0)
+		r = events_start(fs);
 	if (r >= 0)
 		r = new_session(m, err);
 	if (r >= 0)

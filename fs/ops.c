@@ -101,6 +101,16 @@ static bool is_past(const struct node *n)
 	return n->old && !n->opens;
 }
 
+static bool is_open(struct fs *fs, const struct node *n)
+{
+	bool open;
+
+	db_lock(fs->db);
+	open = n->opens;
+	db_unlock(fs->db);
+	return open;
+}
+
 static void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 {
 	struct fs *fs = fs_of(req);
@@ -113,6 +123,9 @@ static void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 		derived_getattr(fs, req, n);
 		return;
 	}
+	if (n->kind == NODE_CONTROL && n->control == CTL_EVENTS &&
+	    is_open(fs, n))
+		events_look(fs, id);
 	db_lock(fs->db);
 	r = is_past(n) ? -ESTALE : node_attr(fs, n, &st);
 	db_unlock(fs->db);
@@ -681,6 +694,7 @@ const struct fuse_lowlevel_ops fs_ops = {
 	.removexattr = op_removexattr,
 	.create = op_create,
 	.lseek = op_lseek,
+	.poll = op_poll,
 	.fallocate = op_fallocate,
 	.copy_file_range = op_copy_file_range,
 };

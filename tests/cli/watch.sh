@@ -333,4 +333,96 @@ test_without_rows_of_older_batches()
 	same <(tail -n +11 "$T/before") "$T/after"
 }
 
+test_the_events_file_says_the_same_and_grows()
+{
+	local e=$M/.deriva/events size
+
+	echo 1 >"$M/f"
+	all >"$T/all"
+	same "$T/all" "$e"
+	same <(tail -c 100 "$T/all") <(tail -c 100 "$e")
+	size=$(stat -c %s "$T/all")
+	same <(tail -c +51 "$T/all") <(dd if="$e" bs=1 skip=50 status=none)
+	eq "" "$(tail -c +$((size + 1)) "$e")"
+	exec 5<"$e"
+	cat <&5 >"$T/seen"
+	eq "" "$(cat <&5)"
+	echo 2 >"$M/g"
+	all >"$T/all"
+	cat <&5 >>"$T/seen"
+	same "$T/all" "$T/seen"
+	eq "$(stat -c %s "$T/all")" "$(stat -L -c %s /dev/fd/5)"
+	exec 5<&-
+	not tee -a "$e" <<<x >/dev/null 2>"$T/said"
+	has "Operation not permitted" "$(cat "$T/said")"
+}
+
+test_the_events_file_is_waited_for()
+{
+	mkdir "$T/m2"
+	mount_at "$S" "$T/m2"
+	timeout 60 "$PYTHON" - "$M" "$T/m2" <<'END'
+import json, os, select, subprocess, sys, threading, time
+here, there = sys.argv[1:]
+fd = os.open(here + "/.deriva/events", os.O_RDONLY)
+got = b""
+while data := os.read(fd, 65536):
+    got += data
+poll = select.poll()
+poll.register(fd, select.POLLIN)
+assert poll.poll(100) == [], "there is nothing to read"
+ep = select.epoll()
+ep.register(fd, select.EPOLLIN)
+
+def after(seconds, path):
+    threading.Timer(seconds, lambda: open(path, "w").close()).start()
+
+def paths():
+    data = b""
+    while more := os.read(fd, 65536):
+        data += more
+    return [json.loads(x)["path"] for x in data.splitlines()]
+
+after(0.3, here + "/mine")
+assert poll.poll(20000), "a change of this mount"
+assert paths() == ["mine"]
+after(0.3, there + "/theirs")
+assert select.select([fd], [], [], 20)[0], "a change of another mount"
+assert paths() == ["theirs"]
+after(0.3, here + "/third")
+assert ep.poll(20), "epoll"
+assert paths() == ["third"]
+
+# many, from both, each once and in order
+def write(where, name):
+    for i in range(200):
+        open("%s/%s%d" % (where, name, i), "w").close()
+threads = [threading.Thread(target=write, args=a)
+           for a in ((here, "a"), (there, "b"))]
+for t in threads:
+    t.start()
+seen = []
+while len(seen) < 400 and poll.poll(20000):
+    seen += paths()
+assert sorted(seen) == sorted(n + str(i) for n in "ab" for i in range(200))
+os.close(fd)
+END
+	"$DERIVA" umount "$T/m2"
+}
+
+test_tail_follows_the_events_file()
+{
+	tail -n +1 -f "$M/.deriva/events" >"$T/seen" 2>&1 &
+	TAIL=$!
+	wait_for has_lines 1 "$T/seen"
+	: >"$M/f"
+	wait_for grep -q '"f"' "$T/seen"
+	: >"$M/g"
+	wait_for grep -q '"g"' "$T/seen"
+	kill "$TAIL"
+	wait "$TAIL" || true
+	all >"$T/all"
+	same "$T/all" "$T/seen"
+}
+
 run_tests "$@"
