@@ -2,26 +2,30 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "cli/attrs.h"
 #include "cli/gone.h"
 #include "cli/history.h"
+#include "cli/moment.h"
 #include "cli/output.h"
 #include "cli/where.h"
 #include "core/clock.h"
+#include "recipes/eval.h"
 
 struct log {
 	struct history h;
 	struct buf line; /* of one event */
-	bool json;
+	bool json, tree, follow;
+	const char *since;
 };
 
-/* computed, found or failed. */
+/* What was done; of results computed, found or failed. */
 static const char *event_op(const struct event *e)
 {
 	if (e->kind != EVENT_RESULT)
-		return ns_op_name(e->change.op);
+		return e->set ? e->set : ns_op_name(e->change.op);
 	if (e->derived.error)
 		return "failed";
 	return e->derived.ran ? "computed" : "found";
@@ -86,6 +90,54 @@ static void add_result(struct log *l, const struct derived *d)
 	buf_fmt(&l->line, "  %s", hex);
 }
 
+/* What caused a result: lines of "because: ...", as a list of the rest of them.
+ */
+static int causes(struct log *l, const struct derived *d, struct buf *text,
+		  int (*fn)(struct log *l, const char *cause, unsigned i))
+{
+	char *rest, *line;
+	unsigned i = 0;
+	int rc = why_because(l->h.results, l->h.observed, d, text);
+
+	buf_u8(text, '\0');
+	if (rc >= 0)
+		rc = buf_err(text);
+	rest = (char *)text->data;
+	while (rc >= 0 && (line = strsep(&rest, "\n")))
+		if (!strncmp(line, "because: ", 9))
+			rc = fn(l, line + 9, i++);
+	return rc;
+}
+
+static int add_cause(struct log *l, const char *cause, unsigned i)
+{
+	buf_str(&l->line, i ? "; " : "  because ");
+	add_clean(&l->line, cause);
+	return buf_err(&l->line);
+}
+
+static void add_causes(struct log *l, const struct derived *d)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	int rc = causes(l, d, &text, add_cause);
+
+	if (rc < 0)
+		buf_fmt(&l->line, "  because: %s", err_name(rc));
+}
+
+/* Where it moved, and whose line it is in a log of many. */
+static void add_paths(struct log *l, const struct event *e)
+{
+	if (e->path) {
+		buf_str(&l->line, "  ");
+		add_clean(&l->line, *e->path ? e->path : "/");
+	}
+	if (e->other) {
+		buf_str(&l->line, e->kind == EVENT_GONE ? "  to " : "  from ");
+		add_clean(&l->line, e->other);
+	}
+}
+
 static bool event_size(const struct event *e, uint64_t *ret)
 {
 	if (e->kind == EVENT_RESULT) {
@@ -110,6 +162,11 @@ static void format_text(struct log *l, const struct event *e)
 		add_result(l, &e->derived);
 	else
 		add_who(&l->line, &e->change);
+	if (e->kind == EVENT_VERSION && e->set && !strcmp(e->set, "mode"))
+		buf_fmt(&l->line, "  %04o", e->attr.mode & 07777);
+	add_paths(l, e);
+	if (e->kind == EVENT_RESULT)
+		add_causes(l, &e->derived);
 	if (e->kind == EVENT_VERSION)
 		add_content(l, &e->attr, e->seq);
 	if (e->kind == EVENT_VERSION && e->attr.gone)
@@ -168,6 +225,24 @@ static void json_result(struct log *l, const struct derived *d)
 		field(b, "message", r.message);
 }
 
+static int json_cause(struct log *l, const char *cause, unsigned i)
+{
+	buf_str(&l->line, i ? "," : ",\"because\":[");
+	buf_json(&l->line, cause, strlen(cause));
+	return buf_err(&l->line);
+}
+
+static void json_causes(struct log *l, const struct derived *d)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	size_t was = l->line.len;
+
+	if (causes(l, d, &text, json_cause) < 0)
+		l->line.len = was;
+	else if (l->line.len > was)
+		buf_str(&l->line, "]");
+}
+
 static void format_json(struct log *l, const struct event *e)
 {
 	static const char *const kinds[] = {"source", "gone", "derived"};
@@ -182,10 +257,16 @@ static void format_json(struct log *l, const struct event *e)
 	field(b, "op", event_op(e));
 	if (event_size(e, &size))
 		buf_fmt(b, ",\"size\":%" PRIu64, size);
-	if (e->kind == EVENT_RESULT)
+	if (e->path)
+		field(b, "path", e->path);
+	if (e->other)
+		field(b, e->kind == EVENT_GONE ? "to" : "from", e->other);
+	if (e->kind == EVENT_RESULT) {
 		json_result(l, &e->derived);
-	else
+		json_causes(l, &e->derived);
+	} else {
 		json_change(l, e);
+	}
 	buf_str(b, "}");
 }
 
@@ -227,40 +308,59 @@ static int no_events(struct log *l, const char *shown, const char *path)
 	return EXIT_SUCCESS;
 }
 
+static void skip_until(struct events *events, uint64_t seq)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < events->count; i++)
+		if (events->list[i].seq > seq) {
+			events->list[n++] = events->list[i];
+		} else {
+			free(events->list[i].path);
+			free(events->list[i].other);
+		}
+	events->count = n;
+}
+
 /* path: in a mount, or NULL. */
 static int print_log(struct log *l, const char *shown, const char *rel,
 		     const char *path)
 {
 	CLEANUP(events_done) struct events events = {0};
-	const char *name;
-	uint64_t dir;
+	uint64_t since = 0;
 	int rc;
 
-	rc = history_find(&l->h, rel, &dir, &name);
-	if (rc >= 0)
-		rc = history_events(&l->h, dir, name, &events);
+	if (l->since && moment_find(&l->h, l->since, &since) < 0)
+		return EXIT_FAILURE;
+	rc = l->tree ? history_of_tree(&l->h, rel, &events)
+		     : history_of_path(&l->h, rel, l->follow, &events);
 	if (rc == -ENOENT || (rc >= 0 && !events.count))
 		return no_events(l, shown, path);
+	if (rc >= 0)
+		skip_until(&events, since);
 	if (rc >= 0)
 		rc = print_events(l, &events);
 	return rc < 0 ? fail("%s: %s", shown, err_name(rc)) : EXIT_SUCCESS;
 }
 
-static int show(struct cli *cli, const char *path)
+static int show(struct cli *cli, struct log o, const char *path)
 {
 	CLEANUP_FREE char *from = NULL, *rel = NULL, *root = NULL,
 			  *store = NULL, *full = NULL;
-	struct log l = {.json = cli->json};
+	struct log l = o;
 	struct pager pager;
+	size_t n;
 	int status;
 
 	if (cli->store)
-		rel = strdup(path);
+		rel = strdup(path + strspn(path, "/"));
 	else if (gone_find(path, &from, &rel) < 0)
 		return EXIT_FAILURE;
 	if (!rel || where_mount(cli, from, &root, &store) < 0 ||
 	    history_open(store, &l.h) < 0)
 		return EXIT_FAILURE;
+	for (n = strlen(rel); n && rel[n - 1] == '/'; n--)
+		rel[n - 1] = '\0';
 	if (root)
 		full = path_join(root, rel);
 	pager_start(&pager);
@@ -274,28 +374,54 @@ static int show(struct cli *cli, const char *path)
 
 static int run(struct cli *cli, int argc, char **argv)
 {
-	while (next_option(&cmd_log, cli, argc, argv) != -1)
-		;
+	struct log l = {0};
+	int o;
+
+	while ((o = next_option(&cmd_log, cli, argc, argv)) != -1)
+		if (o == 'r')
+			l.tree = true;
+		else if (o == 'f')
+			l.follow = true;
+		else
+			l.since = optarg;
 	count_operands(&cmd_log, argc, 1, 1);
-	return show(cli, argv[optind]);
+	if (l.tree && l.follow)
+		usage_error(&cmd_log, "--follow is for one file");
+	l.json = cli->json;
+	return show(cli, l, argv[optind]);
 }
 
-static const struct option longs[] = {OPT_JSON, OPT_STORE, OPT_END};
+static const struct option longs[] = {
+	{"recursive", no_argument, NULL, 'r'},
+	{"follow", no_argument, NULL, 'f'},
+	{"since", required_argument, NULL, 's'},
+	OPT_JSON,
+	OPT_STORE,
+	OPT_END,
+};
 
 const struct command cmd_log = {
 	.name = "log",
-	.args = "[--json] [--store DIR] PATH",
+	.args = "[-r] [--follow] [--since TIME] [--json] [--store DIR] PATH",
 	.summary = "versions of a file, oldest first",
 	.help = "One line for each version that had this name, also of files "
 		"that are gone: the\nchange's number, its time, what was done, "
 		"the size, who did it, the address.\nFor a derived file one "
-		"line for each content or failure that it had.\n\n"
+		"line for each content or failure that it had, and what\n"
+		"caused it.\n\n"
 		"A version can be read as .deriva/at/@NUMBER/PATH, or with "
 		"deriva cat ADDRESS.\n\n"
-		"  --json       for programs: a list of objects\n"
-		"  --store DIR  of that store, PATH from its root; no mount is "
-		"needed\n",
-	.shorts = "",
+		"  -r, --recursive  of a directory and all that was ever below "
+		"it\n"
+		"  --follow         also what happened to the file under other "
+		"names, before\n"
+		"  --since TIME     what came after it: a time, @NUMBER, a "
+		"snapshot\n"
+		"  --json           for programs: a list of objects\n"
+		"  --store DIR      of that store, PATH from its root; no "
+		"mount "
+		"is needed\n",
+	.shorts = "r",
 	.longs = longs,
 	.run = run,
 };

@@ -1,11 +1,16 @@
 #include "cli/history.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #include "cas/layout.h"
 #include "cas/store.h"
 #include "cli/mountpoint.h"
 #include "cli/output.h"
+#include "core/observed.h"
+#include "core/trail.h"
 
 static int open_all(const char *path, struct history *h, struct err *err)
 {
@@ -19,6 +24,8 @@ static int open_all(const char *path, struct history *h, struct err *err)
 	if (rc >= 0)
 		rc = results_open(h->db, h->ns, &h->results);
 	db_unlock(h->db);
+	if (rc >= 0)
+		rc = observed_open(h->db, &h->observed);
 	if (rc >= 0)
 		rc = objects_open(h->db, path, &h->objects, err);
 	return rc;
@@ -62,6 +69,7 @@ int history_open(const char *store, struct history *ret)
 void history_close(struct history *h)
 {
 	objects_close(h->objects);
+	observed_close(h->observed);
 	results_close(h->results);
 	ns_close(h->ns);
 	db_close(h->db);
@@ -137,17 +145,46 @@ static struct event *new_event(struct events *e)
 	return &e->list[e->count++];
 }
 
-struct versions {
+/* One name in one directory. */
+struct gather {
+	struct history *h;
 	struct events *events;
+	bool follow;
+	struct ns_interval *intervals;
+	size_t n;
+
+	/* of the interval at hand */
 	struct ns_interval interval;
 	struct ns_version first; /* what it was when the name came */
 	bool has_first;
+	struct ns_attr before; /* of the version before */
+	bool has_before;
 };
 
-static int add_version(struct events *events, const struct ns_change *c,
+static int path_at(struct history *h, uint64_t at, uint64_t ino, char **ret)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+	int rc = ns_path(h->ns, at, ino, &b);
+
+	if (rc < 0)
+		return rc == -ENOENT ? 0 : rc;
+	*ret = strdup(buf_cstr(&b) + 1);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static const char *what_was_set(const struct ns_attr *before,
+				const struct ns_attr *a)
+{
+	if (before->mode != a->mode)
+		return "mode";
+	return before->uid != a->uid || before->gid != a->gid ? "owner"
+							      : "time";
+}
+
+static int add_version(struct gather *g, const struct ns_change *c,
 		       const struct ns_attr *attr)
 {
-	struct event *e = new_event(events);
+	struct event *e = new_event(g->events);
 
 	if (!e)
 		return -ENOMEM;
@@ -156,6 +193,10 @@ static int add_version(struct events *events, const struct ns_change *c,
 	e->time_ns = c->time_ns;
 	e->change = *c;
 	e->attr = *attr;
+	if (c->op == NS_OP_SETATTR && g->has_before)
+		e->set = what_was_set(&g->before, attr);
+	if (c->op == NS_OP_RENAME || c->op == NS_OP_LINK)
+		return path_at(g->h, c->seq - 1, attr->ino, &e->other);
 	return 0;
 }
 
@@ -163,93 +204,121 @@ static int add_version(struct events *events, const struct ns_change *c,
  * but for the last of them. */
 static int on_version(void *ctx, const struct ns_version *v)
 {
-	struct versions *vs = ctx;
+	struct gather *g = ctx;
+	uint64_t died = g->interval.died;
+	int rc = 0;
 
-	if (v->change.seq <= vs->interval.born) {
-		vs->first = *v;
-		vs->has_first = true;
-		return 0;
+	if (v->change.seq <= g->interval.born) {
+		g->first = *v;
+		g->has_first = true;
 	}
-	if (vs->interval.died && v->change.seq >= vs->interval.died)
-		return 0;
-	return add_version(vs->events, &v->change, &v->attr);
+	if ((v->change.seq > g->interval.born ||
+	     (g->follow && v->change.seq < g->interval.born)) &&
+	    (!died || v->change.seq < died)) {
+		rc = add_version(g, &v->change, &v->attr);
+		if (rc == 0 && v->change.seq < g->interval.born)
+			rc = path_at(
+				g->h, v->change.seq, v->attr.ino,
+				&g->events->list[g->events->count - 1].path);
+	}
+	g->before = v->attr;
+	g->has_before = true;
+	return rc;
 }
 
-static int add_gone(struct history *h, struct events *events, uint64_t seq)
+/* --follow: when it moved before it came here. */
+static int on_name(void *ctx, const struct trail *t)
+{
+	struct gather *g = ctx;
+	struct ns_change c;
+	struct ns_attr a;
+	int rc;
+
+	if (t->born >= g->interval.born)
+		return 0;
+	rc = ns_change(g->h->ns, t->born, &c);
+	if (rc < 0 || (c.op != NS_OP_RENAME && c.op != NS_OP_LINK))
+		return rc;
+	rc = ns_getattr(g->h->ns, t->born, t->ino, &a);
+	if (rc < 0)
+		return rc;
+	rc = add_version(g, &c, &a);
+	if (rc == 0)
+		rc = path_at(g->h, t->born, t->ino,
+			     &g->events->list[g->events->count - 1].path);
+	return rc;
+}
+
+static int add_gone(struct gather *g)
 {
 	struct ns_change c;
 	struct event *e;
 	int rc;
 
-	rc = ns_change(h->ns, seq, &c);
+	rc = ns_change(g->h->ns, g->interval.died, &c);
 	if (rc < 0)
 		return rc;
-	e = new_event(events);
+	e = new_event(g->events);
 	if (!e)
 		return -ENOMEM;
 	e->kind = EVENT_GONE;
-	e->seq = seq;
+	e->seq = c.seq;
 	e->time_ns = c.time_ns;
 	e->change = c;
-	return 0;
+	e->attr.ino = g->interval.ino;
+	return c.op == NS_OP_RENAME
+		       ? path_at(g->h, c.seq, g->interval.ino, &e->other)
+		       : 0;
 }
 
-static int add_first(struct history *h, struct versions *vs, size_t at)
+static int add_first(struct gather *g)
 {
-	struct events *events = vs->events;
 	struct ns_change c;
-	struct event e;
 	int rc;
 
-	if (!vs->has_first)
+	if (!g->has_first)
 		return 0;
-	rc = ns_change(h->ns, vs->interval.born, &c);
-	if (rc >= 0)
-		rc = add_version(events, &c, &vs->first.attr);
-	if (rc < 0)
-		return rc;
-	e = events->list[events->count - 1];
-	memmove(&events->list[at + 1], &events->list[at],
-		(events->count - 1 - at) * sizeof(e));
-	events->list[at] = e;
-	return 0;
+	g->has_before = false;
+	rc = ns_change(g->h->ns, g->interval.born, &c);
+	return rc < 0 ? rc : add_version(g, &c, &g->first.attr);
 }
-
-struct intervals {
-	struct ns_interval *list;
-	size_t count;
-};
 
 static int on_interval(void *ctx, const struct ns_interval *i)
 {
-	struct intervals *is = ctx;
+	struct gather *g = ctx;
 	struct ns_interval *list;
 
-	list = reallocarray(is->list, is->count + 1, sizeof(*list));
-	if (!list)
-		return -ENOMEM;
-	is->list = list;
-	is->list[is->count++] = *i;
+	if (!(g->n & (g->n - 1))) { /* 0, 1, 2, 4, ...: full */
+		list = reallocarray(g->intervals, g->n ? 2 * g->n : 1,
+				    sizeof(*list));
+		if (!list)
+			return -ENOMEM;
+		g->intervals = list;
+	}
+	g->intervals[g->n++] = *i;
 	return 0;
 }
 
-static int add_interval(struct history *h, const struct intervals *is, size_t i,
-			struct events *events)
+/* Intervals of a name come in order. */
+static bool is_replaced(const struct gather *g, size_t i)
 {
-	struct versions vs = {.events = events, .interval = is->list[i]};
-	uint64_t died = vs.interval.died;
-	size_t at = events->count, j;
+	return i + 1 < g->n && g->intervals[i + 1].born == g->intervals[i].died;
+}
+
+static int add_interval(struct gather *g, size_t i)
+{
 	int rc;
 
-	rc = ns_versions(h->ns, vs.interval.ino, on_version, &vs);
+	g->interval = g->intervals[i];
+	g->has_first = g->has_before = false;
+	rc = ns_versions(g->h->ns, g->interval.ino, on_version, g);
 	if (rc >= 0)
-		rc = add_first(h, &vs, at);
-	if (rc < 0 || !died)
-		return rc;
-	for (j = 0; j < is->count; j++)
-		if (is->list[j].born == died)
-			return 0; /* replaced: that says it all */
-	return add_gone(h, events, died);
+		rc = add_first(g);
+	if (rc >= 0 && g->follow)
+		rc = trail_of_inode(g->h->ns, g->interval.ino, on_name, g);
+	if (rc < 0 || !g->interval.died || is_replaced(g, i))
+		return rc; /* replaced: that says it all */
+	return add_gone(g);
 }
 
 static int on_result(void *ctx, const struct derived *d)
@@ -272,33 +341,60 @@ static int by_seq(const void *a, const void *b)
 	return x->seq < y->seq ? -1 : x->seq > y->seq;
 }
 
-int history_events(struct history *h, uint64_t dir, const char *name,
-		   struct events *ret)
+void events_sort(struct events *e)
 {
-	struct intervals is = {0};
-	struct events events = {0};
+	if (e->count)
+		qsort(e->list, e->count, sizeof(*e->list), by_seq);
+}
+
+int events_of_name(struct history *h, uint64_t dir, const char *name,
+		   bool follow, struct events *ret)
+{
+	struct gather g = {.h = h, .events = ret, .follow = follow};
 	size_t i, len = strlen(name);
 	int rc;
 
-	rc = ns_name_history(h->ns, dir, name, len, on_interval, &is);
-	for (i = 0; rc >= 0 && i < is.count; i++)
-		rc = add_interval(h, &is, i, &events);
-	free(is.list);
+	rc = ns_name_history(h->ns, dir, name, len, on_interval, &g);
+	for (i = 0; rc >= 0 && i < g.n; i++)
+		rc = add_interval(&g, i);
+	free(g.intervals);
 	if (rc >= 0)
 		rc = results_derived_history(h->results, dir, name, len,
-					     on_result, &events);
+					     on_result, ret);
+	return rc;
+}
+
+/* The root has no name: its own versions. */
+int events_of_root(struct history *h, struct events *ret)
+{
+	struct gather g = {.h = h, .events = ret};
+
+	return ns_versions(h->ns, NS_ROOT, on_version, &g);
+}
+
+int history_events(struct history *h, uint64_t dir, const char *name,
+		   struct events *ret)
+{
+	struct events events = {0};
+	int rc = events_of_name(h, dir, name, false, &events);
+
 	if (rc < 0) {
 		events_done(&events);
 		return rc;
 	}
-	if (events.count)
-		qsort(events.list, events.count, sizeof(*events.list), by_seq);
+	events_sort(&events);
 	*ret = events;
 	return 0;
 }
 
 void events_done(struct events *e)
 {
+	size_t i;
+
+	for (i = 0; i < e->count; i++) {
+		free(e->list[i].path);
+		free(e->list[i].other);
+	}
 	free(e->list);
 	*e = (struct events){0};
 }

@@ -17,6 +17,7 @@ struct history {
 	struct ns *ns;
 	struct results *results;
 	struct objects *objects;
+	struct observed *observed;
 };
 
 /* A message is given on failure. */
@@ -39,8 +40,11 @@ struct event {
 	uint64_t seq;
 	int64_t time_ns;
 	struct ns_change change; /* program "" for results */
-	struct ns_attr attr;	 /* EVENT_VERSION */
+	struct ns_attr attr;	 /* EVENT_VERSION; of EVENT_GONE the inode */
 	struct derived derived;	 /* EVENT_RESULT */
+	const char *set;	 /* of NS_OP_SETATTR: "mode", "owner", "time" */
+	char *path;		 /* below the root, or NULL: as was asked */
+	char *other; /* moved or linked: where from (EVENT_GONE: to); or NULL */
 };
 
 struct events {
@@ -48,9 +52,23 @@ struct events {
 	size_t count, cap;
 };
 
-/* All that happened to a name, oldest first. */
+/* All that happened to a path, oldest first, in whatever directories had the
+ * path above it. follow: also what happened to its files when they had other
+ * names, before. */
+int history_of_path(struct history *h, const char *rel, bool follow,
+		    struct events *ret) MUST_USE;
+/* The same for it and all that was ever below it, with their paths. */
+int history_of_tree(struct history *h, const char *rel,
+		    struct events *ret) MUST_USE;
+/* All that happened to a name in one directory. */
 int history_events(struct history *h, uint64_t dir, const char *name,
 		   struct events *ret) MUST_USE;
 void events_done(struct events *e);
+
+/* For history_path.c: adds, in no order. */
+int events_of_name(struct history *h, uint64_t dir, const char *name,
+		   bool follow, struct events *ret) MUST_USE;
+int events_of_root(struct history *h, struct events *ret) MUST_USE;
+void events_sort(struct events *e);
 
 #endif

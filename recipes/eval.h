@@ -196,6 +196,11 @@ int eval_retry(struct eval *ev, uint64_t dir, const char *name,
 /* Where a name's content comes from, and why it was computed: text. */
 int eval_why(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 	     size_t len, struct buf *ret) MUST_USE;
+/* Of that the lines that say why a content or failure came to be, in what it
+ * differs from the one before; without an evaluation. */
+struct observed;
+int why_because(struct results *results, struct observed *observed,
+		const struct derived *d, struct buf *ret) MUST_USE;
 /* The run that a result is of, which several outputs share. */
 void eval_computation(struct eval *ev, const struct addr *recipe,
 		      struct addr *ret);

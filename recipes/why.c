@@ -455,3 +455,25 @@ int eval_why(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 	r = tell_reason(&w);
 	return r < 0 ? r : buf_err(ret);
 }
+
+int why_because(struct results *results, struct observed *observed,
+		const struct derived *d, struct buf *ret)
+{
+	CLEANUP(canon_decoded_freep) struct canon_decoded *now = NULL;
+	CLEANUP(canon_decoded_freep) struct canon_decoded *before = NULL;
+	CLEANUP(trace_freep) struct trace *saw = NULL, *saw_before = NULL;
+	struct eval ev = {.results = results, .observed = observed};
+	struct why w = {.ev = &ev, .d = *d, .out = ret};
+	int r;
+
+	if (load(&ev, &d->recipe, &now, &saw) < 0)
+		return 0; /* it did not get as far as running */
+	if (load(&ev, &d->before, &before, &saw_before) < 0)
+		before = NULL;
+	w.now = now;
+	w.before = before;
+	w.saw = saw;
+	w.saw_before = saw_before;
+	r = tell_reason(&w);
+	return r < 0 ? r : buf_err(ret);
+}
