@@ -30,11 +30,20 @@ static void batch_lost(struct fs *fs, int rc)
 	log_error("%s: changes of the last %d ms are lost: %s",
 		  store_path(fs->store), (int)(COMMIT_NS / 1000000),
 		  err_name(rc));
-	__atomic_fetch_add(&fs->lost, 1, __ATOMIC_ACQ_REL);
 	db_lock(fs->db);
-	fs->forget_names = true;
 	derived_told(fs);
 	db_unlock(fs->db);
+}
+
+/* Whoever ended it: collection commits what others wrote as well. */
+static void batch_ended(void *ctx, bool committed)
+{
+	struct fs *fs = ctx;
+
+	if (committed)
+		return;
+	__atomic_fetch_add(&fs->lost, 1, __ATOMIC_ACQ_REL);
+	fs->forget_names = true;
 }
 
 void fs_wrote(void *ctx)
@@ -130,6 +139,14 @@ int fs_commit(struct fs *fs)
 	return r;
 }
 
+int fs_sync(struct fs *fs)
+{
+	/* first by itself: that says what is lost */
+	int r = fs_commit(fs);
+
+	return r < 0 ? r : seals_sync(fs->seals);
+}
+
 static void *committer(void *arg)
 {
 	struct fs *fs = arg;
@@ -156,7 +173,7 @@ static void wait_until(struct fs *fs, int64_t until)
 static void sync_now(struct fs *fs, int64_t *took_ns)
 {
 	int64_t start = clock_mono_ns(), took;
-	int r = seals_sync(fs->seals);
+	int r = fs_sync(fs);
 
 	took = clock_mono_ns() - start;
 	*took_ns = MAX(took, *took_ns * 3 / 4);
@@ -291,6 +308,11 @@ int committer_start(struct fs *fs)
 	pthread_condattr_destroy(&attr);
 	r = -pthread_create(&fs->committer, NULL, committer, fs);
 	fs->committing = !r;
+	db_lock(fs->db);
+	if (r >= 0)
+		r = db_add_hook(fs->db, (struct db_hook){.after = batch_ended,
+							 .ctx = fs});
+	db_unlock(fs->db);
 	db_checkpoint_aside(fs->db);
 	if (r >= 0) {
 		r = -pthread_create(&fs->syncer, NULL, syncer, fs);

@@ -217,7 +217,8 @@ static int status_text(struct fs *fs, struct buf *b)
 	int r = db_commit(fs->db); /* what is told is there for others, too */
 
 	if (r < 0)
-		__atomic_fetch_add(&fs->lost, 1, __ATOMIC_ACQ_REL);
+		log_error("%s: changes are lost: %s", store_path(fs->store),
+			  err_name(r));
 	eval_counts(fs->eval, &running, &waiting, &jobs);
 	buf_str(b, "{\"version\":\"" DERIVA_VERSION "\",\"store\":");
 	buf_json(b, store_path(fs->store), strlen(store_path(fs->store)));

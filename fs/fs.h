@@ -565,6 +565,8 @@ void helper_begin(struct fs *fs);
 void helper_done(struct fs *fs);
 /* Ends the batch now; db_lock not held. */
 int fs_commit(struct fs *fs) MUST_USE;
+/* And makes everything durable; what could not be kept is told. */
+int fs_sync(struct fs *fs) MUST_USE;
 /* Rows may have been written: db_lock is let go of, and the batch ends soon. */
 void fs_unlock(struct fs *fs);
 void fs_wrote(void *fs);

@@ -411,7 +411,7 @@ void op_fsync(fuse_req_t req, fuse_ino_t id, int datasync,
 	if (r >= 0)
 		taker_wait(fs);
 	if (r >= 0)
-		r = seals_sync(fs->seals);
+		r = fs_sync(fs);
 	if (r >= 0)
 		r = tell_lost(fs, h);
 	reply_err(req, r);

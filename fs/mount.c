@@ -433,6 +433,8 @@ static int close_all(struct mount *m)
 		db_lock(fs->db);
 	if (fs->db && r >= 0)
 		r = db_commit(fs->db);
+	if (fs->db)
+		db_drop_hooks(fs->db, fs);
 	results_close(fs->results);
 	ns_close(fs->ns);
 	journal_close(fs->journal);

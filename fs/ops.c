@@ -637,7 +637,7 @@ static void op_fsyncdir(fuse_req_t req, fuse_ino_t id, int datasync,
 	(void)fi;
 	serve_long(fs_of(req)->crew);
 	taker_wait(fs_of(req));
-	reply_err(req, seals_sync(fs_of(req)->seals));
+	reply_err(req, fs_sync(fs_of(req)));
 }
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)

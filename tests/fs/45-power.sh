@@ -18,61 +18,167 @@ watched()
 	LD_PRELOAD=$DISK DISK_ROOT=$T/disk "$@"
 }
 
-# Mounts the store as it is, alone and unwatched, and checks it.
-check_store()
+client()
+{
+	"$PYTHON" "$CLIENT" "$@"
+}
+
+fsck_clean()
 {
 	local said
 
+	said=$("$DERIVA" fsck --store "$S" 2>&1) || { echo "$said"; return 1; }
+}
+
+# check_store STORE COMMAND...: mounts it as it is, alone and unwatched, and
+# lets the client check it
+check_store()
+{
 	S=$1
 	shift
-	said=$("$DERIVA" fsck --store "$S" 2>&1) || { echo "$said"; return 1; }
+	fsck_clean
 	mount_it
-	"$PYTHON" "$CLIENT" check "$M" "$@"
+	client "$@"
 	echo more >"$M/more"
 	content more more
 	umount_it
-	said=$("$DERIVA" fsck --store "$S" 2>&1) || { echo "$said"; return 1; }
+	fsck_clean
+}
+
+# a_cut N: makes $T/cut as the power leaves it before a record of the later nine
+# tenths, or of those behind FROM; sets `when`
+a_cut()
+{
+	local n=$1 from=${2:-$(($1 / 10))} at
+
+	at=$((from + RANDOM * 32768 % (n - from) + RANDOM % 100))
+	[ "$at" -le "$n" ] || at=$n
+	rm -rf "$T/cut"
+	seed=$((RANDOM + 1))
+	when=$("$REPLAY" "$T/writes" "$at" "$seed" "$T/cut")
+	echo "cut $at, seed $seed"
+}
+
+# What the packs alone say is the same, also when changes were undone.
+check_rebuilt()
+{
+	local before after
+
+	mount_it
+	before=$(cd "$M" && sha256sum f*)
+	umount_it
+	rm "$S"/deriva.db*
+	"$DERIVA" fsck --repair --store "$S"
+	mount_it
+	after=$(cd "$M" && sha256sum f*)
+	eq "$before" "$after"
+	umount_it
+	fsck_clean
 }
 
 test_power_cut_on_a_mount()
 {
-	local n i at when
+	local n i when
 
 	DISK_LOG=$T/writes watched mount_it
-	"$PYTHON" "$CLIENT" write "$M" 150 "$T/acks"
+	client write "$M" 150 "$T/acks"
 	umount_it
 	n=$("$REPLAY" "$T/writes")
 	echo "$n records"
 	at_least 500 "$n"
 	for ((i = 1; i <= ${POWER_CUTS:-15}; i++)); do
-		at=$((n / 10 + RANDOM * 32768 % (n * 9 / 10) + RANDOM % 100))
-		[ "$at" -le "$n" ] || at=$n
-		when=$("$REPLAY" "$T/writes" "$at" "$i" "$T/cut")
-		echo "cut $at, seed $i"
+		a_cut "$n"
 		if [ ! -e "$T/cut/store/format" ]; then
-			not grep -q fsync <(awk -v t="$when" '$3 <= t' \
+			not grep -q fsync <(awk -v t="$when" '$4 <= t' \
 				"$T/acks")
-		else
-			check_store "$T/cut/store" "$T/acks" "$when"
+			continue
 		fi
-		rm -rf "$T/cut"
+		check_store "$T/cut/store" check "$M" "$T/acks" "$when"
+		[ $((i % 5)) != 1 ] || check_rebuilt
+	done
+}
+
+# without any fsync; files that are sealed when they are closed and taken in
+# later among them
+test_power_cut_loses_at_most_the_last_second()
+{
+	local n i when aged=0
+
+	DISK_LOG=$T/writes watched mount_it
+	client write "$M" 64 "$T/acks" slow large
+	umount_it
+	n=$("$REPLAY" "$T/writes")
+	for ((i = 1; i <= ${POWER_CUTS:-6}; i++)); do
+		a_cut "$n" $((n / 2))
+		aged=$((aged + $(client ages "$T/acks" "$when")))
+		check_store "$T/cut/store" check "$M" "$T/acks" "$when"
+	done
+	echo "$aged were over a second before"
+	at_least 1 "$aged"
+}
+
+test_power_cut_while_large_files_are_taken_in()
+{
+	local n i when
+
+	DISK_LOG=$T/writes watched mount_it
+	client write "$M" 40 "$T/acks" large
+	umount_it
+	n=$("$REPLAY" "$T/writes")
+	for ((i = 1; i <= ${POWER_CUTS:-5}; i++)); do
+		a_cut "$n"
+		check_store "$T/cut/store" check "$M" "$T/acks" "$when"
+	done
+}
+
+# two mounts of one store, names that are used again, and gc all the time
+test_power_cut_while_others_write_and_collect()
+{
+	local n i when
+
+	mkdir -p "$T/m2"
+	DISK_LOG=$T/writes watched mount_it -o retention="last 1"
+	DISK_LOG=$T/writes watched mount_at "$S" "$T/m2"
+	mkdir "$M/a" "$M/b"
+	sync "$M/b"
+	client write "$M/a" 80 "$T/acks.a" names=7 &
+	client write "$T/m2/b" 80 "$T/acks.b" names=5 to=1000 &
+	while [ -n "$(jobs -rp)" ]; do
+		DISK_LOG=$T/writes watched "$DERIVA" gc --store "$S"
+	done
+	wait
+	"$DERIVA" umount "$T/m2"
+	umount_it
+	n=$("$REPLAY" "$T/writes")
+	for ((i = 1; i <= ${POWER_CUTS:-6}; i++)); do
+		a_cut "$n" $((n / 4))
+		check_store "$T/cut/store" moment "$when" "$M/a" "$T/acks.a" \
+			"$M/b" "$T/acks.b"
 	done
 }
 
 # one_fault N HOW
 one_fault()
 {
+	local all=
+
 	echo "fault $1 $2"
 	: >"$T/acks"
 	rm -rf "$T/disk"
 	if DISK_FAIL="$1 $2" watched mount_it; then
-		"$PYTHON" "$CLIENT" write "$M" 40 "$T/acks"
-		umount_it || not mountpoint -q "$M"
+		client write "$M" 30 "$T/acks" large
+		# of a dead daemon it only clears the mount away
+		if umount_it; then
+			[ "$2" = kill ] || all=end
+		else
+			not mountpoint -q "$M"
+		fi
 		# what the umount left may still be ending
 		wait_for_nobody
 	fi
 	[ -e "$S/format" ] || return 0
-	check_store "$S" "$T/acks"
+	# who was told by nobody that anything is lost finds all
+	check_store "$S" check "$M" "$T/acks" ${all:+"$all"}
 }
 
 wait_for_nobody()
