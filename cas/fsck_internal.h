@@ -46,6 +46,7 @@ struct fsck {
 	bool journal_bad; /* the chain is broken */
 	bool totals_bad;  /* no more than counters */
 	bool marks_bad;	  /* beside the database */
+	bool rebuilt;	  /* the database was made anew */
 
 	struct pack_list packs;
 	uint64_t gone_through; /* bytes of packs; atomic */

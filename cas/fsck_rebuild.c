@@ -476,10 +476,9 @@ static int put_aside(struct fsck *f, char *ret, size_t size)
 static void tell_lost(struct fsck *f, const char *aside)
 {
 	fsck_say(f, FSCK_ROWS, FSCK_NOTE, *aside ? aside : "deriva.db",
-		 "%s: settings, pins, names of snapshots, what commands "
-		 "printed and cost, and times of access were only there and "
-		 "are gone; set and pin again what you need, before the next "
-		 "collection",
+		 "%s: what commands printed, what they took beside time, "
+		 "how often results were used, and times of access were only "
+		 "there and are gone",
 		 *aside ? "nothing could be read from the old database"
 			: "there was no old database to read from");
 }
@@ -516,8 +515,8 @@ static void salvage(struct building *b, const char *aside)
 		return;
 	}
 	fsck_say(b->f, FSCK_ROWS, FSCK_NOTE, aside,
-		 "%" PRIu64 " rows that no pack has (settings, what commands "
-		 "printed) were taken over from it%s",
+		 "%" PRIu64 " rows that no pack has (what commands printed, "
+		 "how often results were used) were taken over from it%s",
 		 rows, failures ? "; not all of it could be read" : "");
 }
 
@@ -631,6 +630,7 @@ int fsck_rebuild_rows(struct fsck *f, struct err *err)
 		return err_set(err, rc,
 			       "%s: the new database could not be made: %s",
 			       f->path, err_name(rc));
+	f->rebuilt = true;
 	tell(f, &sums);
 	return 0;
 }

@@ -226,6 +226,62 @@ static int drop_results(struct fsck *f)
 	return rc;
 }
 
+struct missing {
+	struct fsck *f;
+	struct buf recipes;
+};
+
+static int note_missing(void *ctx, const struct result *res)
+{
+	struct missing *m = ctx;
+	int rc = 0;
+
+	if (!res->error && !res->dropped && !addr_is_zero(&res->addr))
+		rc = fsck_need(m->f, &res->addr, false);
+	if (rc > 0 && (rc & NEED_MISSING))
+		buf_add(&m->recipes, res->recipe.b, ADDR_LEN);
+	return rc < 0 ? rc : buf_err(&m->recipes);
+}
+
+/* No journal says whose bytes were dropped: those that are not there. */
+static int let_go_missing(struct fsck *f, struct results *r)
+{
+	struct missing m = {.f = f};
+	struct addr recipe;
+	size_t i;
+	int rc = results_each(r, note_missing, &m);
+
+	for (i = 0; rc >= 0 && i < m.recipes.len; i += ADDR_LEN) {
+		memcpy(recipe.b, m.recipes.data + i, ADDR_LEN);
+		rc = results_let_go(r, &recipe);
+	}
+	buf_done(&m.recipes);
+	return rc;
+}
+
+static int mark_dropped(struct fsck *f)
+{
+	CLEANUP(results_closep) struct results *r = NULL;
+	struct db *db = store_db(f->store);
+	int rc = results_open(db, NULL, &r);
+
+	if (rc < 0)
+		return rc;
+	fsck_need_forget(f);
+	f->nodes = map_new();
+	if (!f->nodes)
+		return -ENOMEM;
+	db_lock(db);
+	rc = let_go_missing(f, r);
+	if (rc >= 0)
+		rc = db_commit(db);
+	else
+		db_rollback(db);
+	db_unlock(db);
+	fsck_need_forget(f);
+	return rc;
+}
+
 /* --- headers and names of packs ---------------------------------------------
  */
 
@@ -437,6 +493,8 @@ static int repair(struct fsck *f, struct err *err)
 		rc = busy(f, store_attach(f->store), err);
 	if (rc >= 0)
 		rc = fsck_repair_objects(f);
+	if (rc >= 0 && f->rebuilt)
+		rc = mark_dropped(f);
 	if (rc >= 0)
 		rc = drop_results(f);
 	if (rc >= 0 && f->journal_bad)

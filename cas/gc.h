@@ -16,6 +16,7 @@
 #define CAS_GC_H
 
 #include "cas/store.h"
+#include "core/ns.h"
 
 struct gc_options {
 	bool dry;	  /* nothing goes: only counted */
@@ -28,6 +29,7 @@ struct gc_options {
 	void (*progress)(void *ctx, const char *what, uint64_t done,
 			 uint64_t of);
 	void *ctx;
+	struct ns *ns; /* the history, where it is open; NULL: it is opened */
 };
 
 struct gc_report {

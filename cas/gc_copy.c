@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "cas/pace.h"
+#include "core/clock.h"
+
 #define PENDING_MAX 4096    /* rows */
 #define PENDING_LEN MIB(64) /* bytes that are not synced */
-#define ROWS	    128	    /* at a time under the lock */
 
 struct move {
 	struct addr addr;
@@ -24,9 +26,14 @@ struct gc_copy {
 	uint64_t payload; /* of records in the new pack */
 	uint64_t moved, size;
 	struct buf buf;
+	struct pace pace;
+	bool (*stop)(void *ctx);
+	void *ctx;
+	unsigned looked;
 };
 
-int gc_copy_new(struct store *s, struct dooms *d, struct gc_copy **ret)
+int gc_copy_new(struct store *s, struct dooms *d, bool (*stop)(void *ctx),
+		void *ctx, struct gc_copy **ret)
 {
 	CLEANUP(gc_copy_freep) struct gc_copy *c = calloc(1, sizeof(*c));
 
@@ -34,6 +41,8 @@ int gc_copy_new(struct store *s, struct dooms *d, struct gc_copy **ret)
 		return -ENOMEM;
 	c->s = s;
 	c->d = d;
+	c->stop = stop;
+	c->ctx = ctx;
 	c->moves = calloc(PENDING_MAX, sizeof(*c->moves));
 	if (!c->moves)
 		return -ENOMEM;
@@ -72,21 +81,24 @@ static int switch_some(struct gc_copy *c, size_t from, size_t n)
 {
 	struct db *db = store_db(c->s);
 	uint32_t had = c->row;
+	int64_t began;
 	size_t i;
 	int rc, end;
 
 	db_lock(db);
+	began = clock_mono_ns();
 	rc = number_pack(c);
 	for (i = 0; rc >= 0 && i < n; i++)
 		rc = switch_row(c, &c->moves[from + i]);
 	end = db_commit(db);
+	pace_took(&c->pace, n, clock_mono_ns() - began);
 	db_unlock(db);
 	if (end < 0)
 		c->row = had;
 	return rc < 0 ? rc : end;
 }
 
-static int switch_rows(struct gc_copy *c)
+int gc_copy_flush(struct gc_copy *c)
 {
 	size_t i, n;
 	int rc = 0;
@@ -96,7 +108,7 @@ static int switch_rows(struct gc_copy *c)
 	if (fdatasync(c->w->fd) < 0)
 		return -errno;
 	for (i = 0; !rc && i < c->count; i += n) {
-		n = MIN(c->count - i, (size_t)ROWS);
+		n = pace_rows(&c->pace, c->count - i);
 		rc = switch_some(c, i, n);
 	}
 	c->count = 0;
@@ -106,7 +118,7 @@ static int switch_rows(struct gc_copy *c)
 
 static int finish_pack(struct gc_copy *c)
 {
-	int rc = switch_rows(c);
+	int rc = gc_copy_flush(c);
 
 	if (!c->w)
 		return rc;
@@ -159,7 +171,7 @@ static int copy_record(struct gc_copy *c, const struct record *r,
 	c->payload += RECORD_HEADER_LEN + (uint64_t)r->stored;
 	c->moved += RECORD_HEADER_LEN + (uint64_t)r->stored;
 	if (c->count == PENDING_MAX || c->bytes >= PENDING_LEN)
-		rc = switch_rows(c);
+		rc = gc_copy_flush(c);
 	return rc;
 }
 
@@ -173,6 +185,8 @@ int gc_copy_pack(struct gc_copy *c, int fd, const uint8_t id[PACK_ID_LEN],
 	int rc = pack_scan_new(fd, id, &scan);
 
 	while (!rc && (rc = pack_scan_next(scan, &r, &offset)) > 0) {
+		if (!(++c->looked & 63) && c->stop && c->stop(c->ctx))
+			return -ECANCELED;
 		rc = objects_find(store_objects(c->s), &r.addr, &loc);
 		if (rc == -ENOENT ||
 		    (!rc && (loc.pack != number || loc.offset != offset))) {

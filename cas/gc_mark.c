@@ -10,9 +10,14 @@ struct marker {
 	struct addrset *set;
 	struct buf todo; /* addresses, marked, whose children are not */
 	struct buf bytes;
+	bool (*stop)(void *ctx);
+	void *ctx;
+	unsigned visits;
+	struct addr damaged;
 };
 
-int marker_new(struct store *s, uint64_t expect, struct marker **ret)
+int marker_new(struct store *s, uint64_t expect, bool (*stop)(void *ctx),
+	       void *ctx, struct marker **ret)
 {
 	CLEANUP(marker_freep) struct marker *m = calloc(1, sizeof(*m));
 	int rc;
@@ -20,6 +25,8 @@ int marker_new(struct store *s, uint64_t expect, struct marker **ret)
 	if (!m)
 		return -ENOMEM;
 	m->s = s;
+	m->stop = stop;
+	m->ctx = ctx;
 	rc = addrset_new(store_drafts_fd(s), expect, &m->set);
 	if (!rc)
 		*ret = steal(&m);
@@ -54,10 +61,12 @@ static int visit_node(struct marker *m)
 	int rc = node_decode(m->bytes.data, m->bytes.len, &n);
 
 	for (i = 0; !rc && i < n->count; i++)
-		if (n->height > 1 && !store_has(m->s, &n->e[i].addr))
-			rc = -EBADMSG;
-		else if (!node_is_hole(&n->e[i]))
+		if (n->height > 1 && !store_has(m->s, &n->e[i].addr)) {
+			m->damaged = n->e[i].addr;
+			rc = -EUCLEAN;
+		} else if (!node_is_hole(&n->e[i])) {
 			rc = visit(m, &n->e[i].addr, n->height == 1);
+		}
 	free(n);
 	return rc;
 }
@@ -97,25 +106,31 @@ static int visit_children(struct marker *m, const struct addr *a)
 
 int marker_add(struct marker *m, const struct addr *root)
 {
-	char hex[ADDR_HEX];
 	struct addr a;
 	int rc = visit(m, root, false);
 
 	while (!rc && m->todo.len) {
 		m->todo.len -= ADDR_LEN;
 		memcpy(a.b, m->todo.data + m->todo.len, ADDR_LEN);
+		if (!(++m->visits & 63) && m->stop && m->stop(m->ctx))
+			return -ECANCELED;
 		rc = visit_children(m, &a);
+		if (rc == -EBADMSG || rc == -ENOENT || rc == -EIO) {
+			m->damaged = a;
+			rc = -EUCLEAN;
+		}
 	}
-	if (rc != -EBADMSG && rc != -ENOENT)
-		return rc;
-	addr_hex(&a, hex);
-	log_error("%s is damaged: nobody can tell what it needs", hex);
-	return -EUCLEAN;
+	return rc;
 }
 
 bool marker_has(const struct marker *m, const struct addr *a)
 {
 	return addrset_has(m->set, a);
+}
+
+const struct addr *marker_damaged(const struct marker *m)
+{
+	return &m->damaged;
 }
 
 uint64_t marker_count(const struct marker *m)

@@ -5,7 +5,7 @@
  *
  * Threads: one.
  * Errors:  -EUCLEAN a node or directory is damaged or missing, so that nobody
- *          knows what it needed.
+ *          knows what it needed; -ECANCELED stopped.
  */
 #ifndef CAS_GC_MARK_H
 #define CAS_GC_MARK_H
@@ -15,7 +15,9 @@
 
 struct marker;
 
-int marker_new(struct store *s, uint64_t expect, struct marker **ret) MUST_USE;
+/* stop is asked now and then. */
+int marker_new(struct store *s, uint64_t expect, bool (*stop)(void *ctx),
+	       void *ctx, struct marker **ret) MUST_USE;
 void marker_free(struct marker *m);
 CLEANUP_FN(struct marker, marker_free)
 
@@ -24,5 +26,7 @@ CLEANUP_FN(struct marker, marker_free)
 int marker_add(struct marker *m, const struct addr *root) MUST_USE;
 bool marker_has(const struct marker *m, const struct addr *a);
 uint64_t marker_count(const struct marker *m);
+/* After -EUCLEAN: which. */
+const struct addr *marker_damaged(const struct marker *m);
 
 #endif

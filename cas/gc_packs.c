@@ -12,7 +12,8 @@
 #include "core/map.h"
 
 #define SMALL	   (PACK_SEAL / 16)
-#define SMALL_MANY 16 /* of small packs: they are brought together */
+#define ROUND	   PACK_SEAL /* bytes that are copied at a time */
+#define SMALL_MANY 16	     /* of small packs: they are brought together */
 
 struct gc_pack {
 	uint8_t id[PACK_ID_LEN];
@@ -21,7 +22,7 @@ struct gc_pack {
 	uint64_t size;
 	int64_t mtime_ns;
 	uint64_t live, rows; /* bytes of records, how many */
-	bool rewrite;
+	bool rewrite, copied;
 };
 
 struct gc_packs {
@@ -179,14 +180,15 @@ static struct gc_pack *pack_of(struct gc_packs *g, const struct object_loc *loc)
 	return map_get_u64(g->by_number, loc->pack);
 }
 
-void gc_packs_count(struct gc_packs *g, const struct object_loc *loc)
+bool gc_packs_count(struct gc_packs *g, const struct object_loc *loc)
 {
 	struct gc_pack *p = pack_of(g, loc);
 
 	if (!p)
-		return;
+		return false;
 	p->live += RECORD_HEADER_LEN + (uint64_t)loc->stored;
 	p->rows++;
+	return true;
 }
 
 bool gc_packs_young(struct gc_packs *g, const struct object_loc *loc,
@@ -325,49 +327,75 @@ static int copy_pack(struct gc_packs *g, struct gc_pack *p, struct gc_copy *c)
 		log_warn("packs/%s: %llu objects cannot be read, so it stays; "
 			 "deriva fsck says more",
 			 name, (unsigned long long)(p->rows - rows));
-		p->rewrite = false;
 		return 0;
 	}
 	return 1;
 }
 
-/* Copies all first: one more pass over the disk's cache for all of them. */
-static int rewrite(struct gc_packs *g, bool (*stop)(void *ctx), void *ctx,
-		   struct gc_pack_totals *t)
+/* Those that were copied go, when that is on the disk. */
+static int drop_copied(struct gc_packs *g, struct gc_copy *c, size_t upto,
+		       struct gc_pack_totals *t)
 {
-	CLEANUP(gc_copy_freep) struct gc_copy *c = NULL;
 	struct gc_pack *p;
-	uint64_t gone = 0;
 	size_t i;
-	int rc, end;
+	int rc = gc_copy_flush(c);
 
-	rc = gc_copy_new(g->s, g->d, &c);
+	if (!rc)
+		rc = store_sync(g->s);
+	for (i = 0; !rc && i < upto; i++) {
+		p = &g->list[i];
+		if (!p->copied)
+			continue;
+		rc = forget_row(g, p);
+		if (!rc)
+			rc = unlink_pack(g, p);
+		if (rc)
+			break;
+		p->copied = false;
+		t->rewritten++;
+		t->freed += p->size;
+	}
+	return rc;
+}
+
+/* Some packs first, then what they were: so no more room is taken meanwhile
+ * than a round has. */
+static int copy_all(struct gc_packs *g, struct gc_copy *c,
+		    struct gc_pack_totals *t)
+{
+	uint64_t round = 0;
+	struct gc_pack *p;
+	size_t i;
+	int rc = 0, end;
+
 	for (i = 0; rc >= 0 && i < g->count; i++) {
 		p = &g->list[i];
 		if (!p->rewrite)
 			continue;
-		rc = stop && stop(ctx) ? -ECANCELED : copy_pack(g, p, c);
-		if (rc < 0)
-			p->rewrite = false;
-		for (; rc < 0 && ++i < g->count;)
-			g->list[i].rewrite = false;
+		rc = copy_pack(g, p, c);
+		p->copied = rc > 0;
+		round += p->live;
+		if (rc >= 0 && round >= ROUND) {
+			rc = drop_copied(g, c, i + 1, t);
+			round = 0;
+		}
 	}
-	end = c ? gc_copy_end(c, &t->moved) : 0;
-	if (!end)
-		end = store_sync(g->s);
-	for (i = 0; !end && i < g->count; i++) {
-		p = &g->list[i];
-		if (!p->rewrite)
-			continue;
-		end = forget_row(g, p);
-		if (!end)
-			end = unlink_pack(g, p);
-		t->rewritten++;
-		gone += p->size;
-	}
-	if (c)
-		gone -= MIN(gone, gc_copy_size(c));
-	t->freed += gone;
+	end = drop_copied(g, c, g->count, t);
+	return rc < 0 ? rc : end;
+}
+
+static int rewrite(struct gc_packs *g, bool (*stop)(void *ctx), void *ctx,
+		   struct gc_pack_totals *t)
+{
+	CLEANUP(gc_copy_freep) struct gc_copy *c = NULL;
+	uint64_t before = t->freed;
+	int rc = gc_copy_new(g->s, g->d, stop, ctx, &c), end;
+
+	if (rc)
+		return rc;
+	rc = copy_all(g, c, t);
+	end = gc_copy_end(c, &t->moved);
+	t->freed -= MIN(gc_copy_size(c), t->freed - before);
 	return rc < 0 ? rc : end;
 }
 

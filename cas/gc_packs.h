@@ -34,7 +34,8 @@ int gc_packs_busy(struct store *s) MUST_USE;
 /* Learns the numbers by which rows name them; then each row that stays is
  * counted. */
 int gc_packs_number(struct gc_packs *g) MUST_USE;
-void gc_packs_count(struct gc_packs *g, const struct object_loc *loc);
+/* Whether the pack is one of them. */
+bool gc_packs_count(struct gc_packs *g, const struct object_loc *loc);
 /* Whether its file was written to in the last ns. */
 bool gc_packs_young(struct gc_packs *g, const struct object_loc *loc,
 		    int64_t ns);

@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "core/journal_format.h"
+#include "core/keepsakes.h"
 #include "core/ns.h"
 #include "core/results.h"
 #include "core/stmts.h"
@@ -330,6 +331,50 @@ void journal_result(struct journal *j, uint64_t dir, const char *name,
 	put_address(j, &r->addr);
 	buf_u64(&j->record, r->size);
 	buf_u64(&j->record, (uint64_t)r->wall_ns);
+}
+
+void journal_gone(struct journal *j, uint64_t ino, uint64_t born)
+{
+	if (!put_effect(j, JOURNAL_GONE))
+		return;
+	buf_u64(&j->record, ino);
+	buf_u64(&j->record, born);
+}
+
+void journal_snapshot(struct journal *j, const char *name, uint64_t seq,
+		      int64_t time_ns)
+{
+	if (!put_effect(j, JOURNAL_SNAPSHOT))
+		return;
+	buf_u64(&j->record, seq);
+	buf_u64(&j->record, (uint64_t)time_ns);
+	put_text(j, name);
+}
+
+void journal_pin(struct journal *j, const struct pin *p)
+{
+	if (!put_effect(j, JOURNAL_PIN))
+		return;
+	buf_u64(&j->record, p->dir);
+	buf_u64(&j->record, p->ino);
+	buf_u64(&j->record, p->seq);
+	buf_u64(&j->record, (uint64_t)p->time_ns);
+	put_text(j, p->name);
+	put_text(j, p->path);
+}
+
+void journal_unpin(struct journal *j, const char *path)
+{
+	if (put_effect(j, JOURNAL_UNPIN))
+		put_text(j, path);
+}
+
+void journal_setting(struct journal *j, const char *name, const char *value)
+{
+	if (!put_effect(j, JOURNAL_SETTING))
+		return;
+	put_text(j, name);
+	put_text(j, value);
 }
 
 void journal_undo(struct journal *j)

@@ -59,6 +59,15 @@ void journal_xattr(struct journal *j, uint64_t ino, const char *name,
 struct result;
 void journal_result(struct journal *j, uint64_t dir, const char *name,
 		    size_t len, const struct result *r);
+/* What is let go of and what is kept (core/retention.h, core/keepsakes.h,
+ * core/settings.h). */
+void journal_gone(struct journal *j, uint64_t ino, uint64_t born);
+void journal_snapshot(struct journal *j, const char *name, uint64_t seq,
+		      int64_t time_ns);
+struct pin;
+void journal_pin(struct journal *j, const struct pin *p);
+void journal_unpin(struct journal *j, const char *path);
+void journal_setting(struct journal *j, const char *name, const char *value);
 /* Takes back the record begun last: its change did not come to be. */
 void journal_undo(struct journal *j);
 
@@ -122,6 +131,12 @@ enum journal_effect_type {
 	JOURNAL_NOXATTR, /* ino, name */
 	JOURNAL_RESULT,	 /* dir, name, recipe, error .. wall_ns, value: address
 			  */
+	/* since version 9 of the database */
+	JOURNAL_GONE,	  /* ino, seq: that version's bytes are not kept */
+	JOURNAL_SNAPSHOT, /* name, seq, when_ns */
+	JOURNAL_PIN,	  /* dir, name, ino, seq, when_ns, value: path */
+	JOURNAL_UNPIN,	  /* name: the path */
+	JOURNAL_SETTING,  /* name, value */
 };
 struct journal_effect {
 	enum journal_effect_type type;
@@ -129,6 +144,8 @@ struct journal_effect {
 	uint32_t mode, uid, gid;
 	uint64_t rdev, size;
 	int64_t mtime_ns, wall_ns;
+	uint64_t seq; /* another change, of which it speaks */
+	int64_t when_ns;
 	int error;
 	bool executable, output_dir;
 	struct journal_value name, recipe, value;

@@ -17,6 +17,12 @@
  *   result        u64 dir, hash of the name, hash of the recipe's address,
  *                 u32 error, u8 kind of output, hash of the output's address,
  *                 u64 size, i64 wall time
+ *   gone          u64 ino, u64 change of the version
+ *   snapshot      u64 change, i64 time, hash of the name
+ *   pin           u64 dir, u64 ino, u64 change, i64 time, hash of the name,
+ *                 hash of the path
+ *   unpin         hash of the path
+ *   setting       hash of the name, hash of the value
  *
  * A change with very many effects goes on in further records that have the same
  * number, time, op, branch, uid and pid, and neither program nor message.

@@ -131,9 +131,48 @@ static void read_result(struct reader *r, struct journal_effect *e)
 	e->wall_ns = (int64_t)cur_u64(&r->cur);
 }
 
+static void read_pin(struct reader *r, struct journal_effect *e)
+{
+	e->dir = cur_u64(&r->cur);
+	e->ino = cur_u64(&r->cur);
+	e->seq = cur_u64(&r->cur);
+	e->when_ns = (int64_t)cur_u64(&r->cur);
+	read_value(r, true, &e->name);
+	read_value(r, true, &e->value);
+}
+
+/* What is kept, and what is not. */
+static int read_keep(struct reader *r, struct journal_effect *e)
+{
+	switch (e->type) {
+	case JOURNAL_GONE:
+		e->ino = cur_u64(&r->cur);
+		e->seq = cur_u64(&r->cur);
+		return 0;
+	case JOURNAL_SNAPSHOT:
+		e->seq = cur_u64(&r->cur);
+		e->when_ns = (int64_t)cur_u64(&r->cur);
+		read_value(r, true, &e->name);
+		return 0;
+	case JOURNAL_PIN:
+		read_pin(r, e);
+		return 0;
+	case JOURNAL_UNPIN:
+		read_value(r, true, &e->name);
+		return 0;
+	case JOURNAL_SETTING:
+		read_value(r, true, &e->name);
+		read_value(r, true, &e->value);
+		return 0;
+	default:
+		return -EBADMSG;
+	}
+}
+
 static int read_effect(struct reader *r, struct journal_effect *e)
 {
 	uint8_t type = cur_u8(&r->cur);
+	int rc = 0;
 
 	*e = (struct journal_effect){.type = type};
 	switch (type) {
@@ -157,9 +196,9 @@ static int read_effect(struct reader *r, struct journal_effect *e)
 		read_result(r, e);
 		break;
 	default:
-		return -EBADMSG;
+		rc = read_keep(r, e);
 	}
-	return r->cur.bad ? -EBADMSG : r->rc;
+	return rc < 0 || r->cur.bad ? -EBADMSG : r->rc;
 }
 
 int journal_record(const void *p, size_t n, struct journal_values *clear,

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "core/clock.h"
+#include "core/journal.h"
 
 /* Used now and then by a person: prepared each time. */
 static struct stmt *prepare(struct db *db, bool write, const char *sql,
@@ -38,24 +39,66 @@ static bool name_valid(const char *name)
 	return time_parse(name, clock_now_ns(), &ns, &seq, NULL) < 0;
 }
 
-int snapshot_add(struct db *db, const char *name, uint64_t seq, int64_t time_ns)
+/* What is written by a change. */
+struct row {
+	struct db *db;
+	const char *name; /* of a snapshot */
+	uint64_t seq;
+	int64_t time_ns;
+	const struct pin *pin;
+	const char *path; /* of a pin that goes */
+};
+
+static int put_snapshot(struct db *db, const char *name, uint64_t seq,
+			int64_t time_ns, const char *sql)
 {
 	struct stmt *st;
 	int rc;
 
-	if (!name_valid(name))
-		return -EINVAL;
-	st = prepare(db, true,
-		     "INSERT INTO snapshot(name, seq, time) VALUES (?1, ?2, ?3)"
-		     " ON CONFLICT DO NOTHING",
-		     &rc);
+	st = prepare(db, true, sql, &rc);
 	if (!st)
 		return rc;
 	stmt_text(st, 1, name, strlen(name));
 	stmt_int(st, 2, (int64_t)seq);
 	stmt_int(st, 3, time_ns);
-	rc = run(db, st);
-	return rc < 0 ? rc : rc ? 0 : -EEXIST;
+	return run(db, st);
+}
+
+int snapshot_restore(struct db *db, const char *name, uint64_t seq,
+		     int64_t time_ns)
+{
+	return MIN(put_snapshot(db, name, seq, time_ns,
+				"INSERT OR REPLACE INTO snapshot(name, seq,"
+				" time) VALUES (?1, ?2, ?3)"),
+		   0);
+}
+
+static int snapshot_rows(void *ctx, uint64_t seq)
+{
+	const struct row *r = ctx;
+
+	(void)seq;
+	return put_snapshot(r->db, r->name, r->seq, r->time_ns,
+			    "INSERT INTO snapshot(name, seq, time)"
+			    " VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING");
+}
+
+int snapshot_add(struct ns *ns, const struct ns_by *by, const char *name,
+		 uint64_t seq, int64_t time_ns)
+{
+	struct row r = {.db = ns_db(ns),
+			.name = name,
+			.seq = seq,
+			.time_ns = time_ns};
+	int rc;
+
+	if (!name_valid(name))
+		return -EINVAL;
+	rc = ns_change_rows(ns, by, NS_OP_KEEP, snapshot_rows, &r);
+	if (rc <= 0)
+		return rc < 0 ? rc : -EEXIST;
+	journal_snapshot(ns_journal(ns), name, seq, time_ns);
+	return 0;
 }
 
 int snapshot_find(struct db *db, const char *name, uint64_t *ret_seq)
@@ -138,7 +181,7 @@ int snapshots_each(struct db *db,
 
 /* --- pins ---------------------------------------------------------------- */
 
-int pin_add(struct db *db, const struct pin *p)
+int pin_restore(struct db *db, const struct pin *p)
 {
 	struct stmt *st;
 	int rc;
@@ -159,7 +202,27 @@ int pin_add(struct db *db, const struct pin *p)
 	return rc < 0 ? rc : 0;
 }
 
-int pin_remove(struct db *db, const char *path)
+static int pin_rows(void *ctx, uint64_t seq)
+{
+	const struct row *r = ctx;
+	int rc = pin_restore(r->db, r->pin);
+
+	(void)seq;
+	return rc < 0 ? rc : 1;
+}
+
+int pin_add(struct ns *ns, const struct ns_by *by, const struct pin *p)
+{
+	struct row r = {.db = ns_db(ns), .pin = p};
+	int rc = ns_change_rows(ns, by, NS_OP_KEEP, pin_rows, &r);
+
+	if (rc < 0)
+		return rc;
+	journal_pin(ns_journal(ns), p);
+	return 0;
+}
+
+static int remove_pin(struct db *db, const char *path)
 {
 	struct stmt *st;
 	int rc;
@@ -168,8 +231,31 @@ int pin_remove(struct db *db, const char *path)
 	if (!st)
 		return rc;
 	stmt_blob(st, 1, path, strlen(path));
-	rc = run(db, st);
-	return rc < 0 ? rc : rc ? 0 : -ENOENT;
+	return run(db, st);
+}
+
+int pin_unrestore(struct db *db, const char *path)
+{
+	return MIN(remove_pin(db, path), 0);
+}
+
+static int unpin_rows(void *ctx, uint64_t seq)
+{
+	const struct row *r = ctx;
+
+	(void)seq;
+	return remove_pin(r->db, r->path);
+}
+
+int pin_remove(struct ns *ns, const struct ns_by *by, const char *path)
+{
+	struct row r = {.db = ns_db(ns), .path = path};
+	int rc = ns_change_rows(ns, by, NS_OP_KEEP, unpin_rows, &r);
+
+	if (rc <= 0)
+		return rc < 0 ? rc : -ENOENT;
+	journal_unpin(ns_journal(ns), path);
+	return 0;
 }
 
 struct pin_walk {

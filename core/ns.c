@@ -20,11 +20,11 @@ const char *ns_op_name(int op)
 		[NS_OP_SETATTR] = "setattr",   [NS_OP_LINK] = "link",
 		[NS_OP_UNLINK] = "unlink",     [NS_OP_RENAME] = "rename",
 		[NS_OP_XATTR] = "xattr",       [NS_OP_RESULT] = "result",
-		[NS_OP_ROLLBACK] = "rollback",
+		[NS_OP_ROLLBACK] = "rollback", [NS_OP_FORGET] = "forget",
+		[NS_OP_KEEP] = "keep",
 	};
 
-	return op >= NS_OP_CREATE && op <= NS_OP_ROLLBACK ? names[op]
-							  : "unknown";
+	return op >= NS_OP_CREATE && op <= NS_OP_KEEP ? names[op] : "unknown";
 }
 
 /* --- rows ---------------------------------------------------------------- */

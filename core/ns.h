@@ -60,6 +60,8 @@ enum ns_op {
 	NS_OP_XATTR,
 	NS_OP_RESULT,	/* a derived name took another content, or failed */
 	NS_OP_ROLLBACK, /* what followed the last durable change is undone */
+	NS_OP_FORGET,	/* old versions are not kept any more */
+	NS_OP_KEEP,	/* a snapshot, a pin or a setting */
 };
 const char *ns_op_name(int op);
 
@@ -78,6 +80,7 @@ CLEANUP_FN(struct ns, ns_close)
  */
 void ns_set_journal(struct ns *ns, struct journal *j);
 struct journal *ns_journal(struct ns *ns);
+struct db *ns_db(struct ns *ns);
 /* Another clock than clock_now_ns(). */
 void ns_set_clock(struct ns *ns, int64_t (*now)(void *ctx), void *ctx);
 /* No change gets a number at or below seq any more (journals that were written
@@ -243,6 +246,11 @@ int ns_begin_change(struct ns *ns, const struct ns_by *by, enum ns_op op,
 
 /* Its rows were reverted (db_revert): takes back its count and its record. */
 void ns_undo_change(struct ns *ns);
+/* A change whose rows fn writes, with its number: all of them or none. fn
+ * returns 1, or 0 when there is nothing to change: then there was no change.
+ * The same comes back; the effects are the caller's to record then. */
+int ns_change_rows(struct ns *ns, const struct ns_by *by, enum ns_op op,
+		   int (*fn)(void *ctx, uint64_t seq), void *ctx) MUST_USE;
 
 /* Settings and counters of the store, text by name. */
 int ns_setting_get(struct ns *ns, const char *key, struct buf *ret) MUST_USE;

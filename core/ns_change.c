@@ -135,6 +135,34 @@ void ns_undo_change(struct ns *ns)
 	journal_undo(ns->journal);
 }
 
+int ns_change_rows(struct ns *ns, const struct ns_by *by, enum ns_op op,
+		   int (*fn)(void *ctx, uint64_t seq), void *ctx)
+{
+	uint64_t seq;
+	int rc, end;
+
+	rc = ns_enter(ns);
+	if (rc == 0)
+		rc = db_savepoint(ns->db);
+	if (rc < 0)
+		return rc;
+	rc = ns_begin_change(ns, by, op, &seq, NULL);
+	if (rc < 0) {
+		revert(ns);
+		return rc;
+	}
+	rc = fn(ctx, seq);
+	if (rc > 0) {
+		end = db_release(ns->db);
+		rc = end < 0 ? end : 1;
+	} else {
+		revert(ns);
+	}
+	if (rc <= 0)
+		ns_undo_change(ns);
+	return rc;
+}
+
 /* --- names come ---------------------------------------------------------- */
 
 static int check_kind(uint32_t mode, const char *target)

@@ -349,6 +349,11 @@ void ns_set_clock(struct ns *ns, int64_t (*now)(void *ctx), void *ctx)
 	ns->now_ctx = ctx;
 }
 
+struct db *ns_db(struct ns *ns)
+{
+	return ns->db;
+}
+
 struct journal *ns_journal(struct ns *ns)
 {
 	return ns->journal;

@@ -239,6 +239,7 @@ const char *const ns_sql[NS_STMTS] = {
 	[NS_BACK_VERSION_DEL] =
 		"DELETE FROM version WHERE branch = 1 AND born > ?1",
 	[NS_BACK_CHANGE_DEL] = "DELETE FROM change WHERE seq > ?1",
+	[NS_BACK_GONE] = "UPDATE version SET gone = 0 WHERE gone > ?1",
 	[NS_BACK_LINKS] =
 		"SELECT count(*) FROM entry INDEXED BY entry_ino"
 		" WHERE branch = 1 AND ino = ?1 AND died IS NULL",

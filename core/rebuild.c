@@ -10,7 +10,9 @@
 #include <sys/stat.h>
 
 #include "core/journal.h"
+#include "core/keepsakes.h"
 #include "core/ns_internal.h"
+#include "core/settings.h"
 
 #define COMMIT_EVERY 100000 /* effects */
 
@@ -60,6 +62,9 @@ const char *const rebuild_sql[RB_STMTS] = {
 	[RB_XATTR_ADD] =
 		"INSERT OR REPLACE INTO xattr(branch, ino, name, born, value)"
 		" VALUES (1, ?1, ?2, ?3, ?4)",
+	[RB_GONE] =
+		"UPDATE version SET gone = ?3 WHERE branch = 1 AND ino = ?1"
+		" AND born = ?2",
 };
 /* clang-format on */
 
@@ -411,6 +416,65 @@ static int do_result(struct rebuild *r, const struct journal_effect *e)
 	return once(r, results_restore(r->results, &d, e->wall_ns));
 }
 
+/* --- what is kept ----------------------------------------------------------
+ */
+
+static int do_gone(struct rebuild *r, const struct journal_effect *e)
+{
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&r->stmts, RB_GONE, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)e->ino);
+	stmt_int(st, 2, (int64_t)e->seq);
+	stmt_int(st, 3, (int64_t)r->seq);
+	rc = stmt_run(st);
+	if (rc >= 0 && !db_changes(r->db))
+		r->sums.odd++;
+	return rc;
+}
+
+static int text_of(const struct journal_value *v, struct buf *ret)
+{
+	buf_add(ret, v->p, v->len);
+	return buf_err(ret);
+}
+
+static int do_keep(struct rebuild *r, const struct journal_effect *e)
+{
+	CLEANUP_BUF struct buf name = BUF_INIT, value = BUF_INIT;
+	struct pin p = {.dir = e->dir,
+			.ino = e->ino,
+			.seq = e->seq,
+			.time_ns = e->when_ns};
+	bool two = e->type == JOURNAL_PIN || e->type == JOURNAL_SETTING;
+	int rc;
+
+	if (!e->name.p || (two && !e->value.p)) {
+		r->sums.unknown++;
+		return 0;
+	}
+	rc = text_of(&e->name, &name);
+	if (!rc && two)
+		rc = text_of(&e->value, &value);
+	if (rc < 0)
+		return rc;
+	p.name = buf_cstr(&name);
+	p.path = buf_cstr(&value);
+	switch (e->type) {
+	case JOURNAL_SNAPSHOT:
+		return snapshot_restore(r->db, p.name, e->seq, e->when_ns);
+	case JOURNAL_PIN:
+		return pin_restore(r->db, &p);
+	case JOURNAL_UNPIN:
+		return pin_unrestore(r->db, p.name);
+	default:
+		return settings_restore(r->db, p.name, p.path);
+	}
+}
+
 /* --- records ---------------------------------------------------------------
  */
 
@@ -433,6 +497,13 @@ static int do_effect(void *ctx, const struct journal_record *rec,
 		return do_xattr(r, e);
 	case JOURNAL_RESULT:
 		return do_result(r, e);
+	case JOURNAL_GONE:
+		return do_gone(r, e);
+	case JOURNAL_SNAPSHOT:
+	case JOURNAL_PIN:
+	case JOURNAL_UNPIN:
+	case JOURNAL_SETTING:
+		return do_keep(r, e);
 	}
 	return -EBADMSG;
 }

@@ -1,8 +1,9 @@
 /* core/rebuild.h - rows from journals, and journals from rows.
  *
  * A database that was lost comes back from the journals in the packs: the whole
- * namespace with its history, and results. What journals do not have is lost
- * with it: times of access, how often a result was used, what commands printed.
+ * namespace with its history and which versions were let go of, results,
+ * snapshots, pins and settings. What journals do not have is lost with it:
+ * times of access, how often a result was used, what commands printed.
  *
  * Threads: db_lock() held.
  * Errors:  -EBADMSG a journal that is not in form; of core/db.h.
@@ -48,8 +49,8 @@ int rebuild_journals(struct db *db, struct journal *j,
 		     void *ctx) MUST_USE;
 
 /* Copies from a database that was put aside what can be read of it and is in no
- * journal: settings, what computations are, details of results, and tables that
- * this version does not rebuild. Failures are only counted. */
+ * journal: what computations are, details of results, and tables that this
+ * version does not rebuild. Failures are only counted. */
 int rebuild_salvage(struct db *db, const char *path, uint64_t *ret_rows,
 		    uint64_t *ret_failures) MUST_USE;
 

@@ -20,6 +20,7 @@ enum rebuild_stmt {
 	RB_VERSION_PUT,
 	RB_XATTR_KILL,
 	RB_XATTR_ADD,
+	RB_GONE,
 	RB_STMTS,
 };
 extern const char *const rebuild_sql[RB_STMTS];

@@ -7,10 +7,11 @@
 #include <sys/stat.h>
 
 #include "core/journal.h"
+#include "core/untold.h"
 
 #define COMMIT_EVERY 1000 /* changes */
 
-enum cursor_id { DIED, BORN, VERSION, XATTR, NOXATTR, DERIVED, CURSORS };
+enum cursor_id { DIED, BORN, VERSION, XATTR, NOXATTR, DERIVED, GONE, CURSORS };
 
 /* Column 0 is the change. */
 static const char *const cursor_sql[CURSORS] = {
@@ -34,6 +35,8 @@ static const char *const cursor_sql[CURSORS] = {
 		    " d.executable, d.address, d.size, coalesce(r.wall, 0)"
 		    " FROM derived AS d LEFT JOIN result AS r"
 		    " ON r.recipe = d.recipe ORDER BY d.seq",
+	[GONE] = "SELECT gone, ino, born FROM version WHERE gone > 1"
+		 " ORDER BY gone, ino, born",
 };
 
 static const char changes_sql[] =
@@ -49,6 +52,7 @@ struct writer {
 	struct db *db;
 	struct journal *j;
 	struct cursor at[CURSORS];
+	uint64_t keep; /* the last change of what is kept: it gets all of it */
 };
 
 static int step(struct cursor *c)
@@ -59,9 +63,28 @@ static int step(struct cursor *c)
 	return rc < 0 ? rc : 0;
 }
 
+static int last_keep(struct writer *w)
+{
+	struct stmt *st;
+	int64_t seq = 0;
+	int rc;
+
+	st = db_prepare(w->db,
+			"SELECT coalesce(max(seq), 0) FROM change"
+			" WHERE op = ?1",
+			&rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, NS_OP_KEEP);
+	rc = stmts_int(st, &seq);
+	stmt_free(st);
+	w->keep = (uint64_t)seq;
+	return MIN(rc, 0);
+}
+
 static int start(struct writer *w)
 {
-	int i, rc = 0;
+	int i, rc = last_keep(w);
 
 	for (i = 0; rc == 0 && i < CURSORS; i++) {
 		w->at[i].st = db_prepare(w->db, cursor_sql[i], &rc);
@@ -179,6 +202,10 @@ static int write_row(struct writer *w, enum cursor_id id)
 	case DERIVED:
 		write_derived(w, st);
 		return 0;
+	case GONE:
+		journal_gone(w->j, (uint64_t)stmt_col_int(st, 1),
+			     (uint64_t)stmt_col_int(st, 2));
+		return 0;
 	case CURSORS:
 		break;
 	}
@@ -213,11 +240,13 @@ static int write_change(struct writer *w, struct stmt *st, uint64_t *ret_seq)
 			   .pid = (uint32_t)stmt_col_int(st, 4),
 			   .program = program,
 			   .message = message};
+	int rc;
 
 	*ret_seq = (uint64_t)stmt_col_int(st, 0);
 	journal_change(w->j, *ret_seq, stmt_col_int(st, 1),
 		       (int)stmt_col_int(st, 2), &by);
-	return write_effects(w, *ret_seq);
+	rc = write_effects(w, *ret_seq);
+	return rc || *ret_seq != w->keep ? rc : untold_keeps(w->db, w->j);
 }
 
 /* Some changes behind *seq, and their journal: 1, 0 when there are none. */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "core/clock.h"
+#include "core/journal.h"
 #include "core/stmts.h"
 
 #define PAGE 256
@@ -429,22 +430,53 @@ int retention_each(struct db *reader, const struct retention *r, int64_t now_ns,
 	return rc;
 }
 
-int retention_let_go(struct db *db, uint64_t ino, uint64_t born)
-{
-	struct stmt *st;
-	int rc = db_begin(db);
+/* --- letting go ---------------------------------------------------------- */
 
-	if (rc < 0)
-		return rc;
-	st = db_prepare(db,
-			"UPDATE version SET gone = 1 WHERE branch = 1"
-			" AND ino = ?1 AND born = ?2",
+struct letting_go {
+	struct db *db;
+	const struct version_id *v;
+	size_t n;
+	bool *went; /* of each */
+};
+
+static int let_go_rows(void *ctx, uint64_t seq)
+{
+	struct letting_go *l = ctx;
+	struct stmt *st;
+	int rc, any = 0;
+	size_t i;
+
+	st = db_prepare(l->db,
+			"UPDATE version SET gone = ?3 WHERE branch = 1"
+			" AND ino = ?1 AND born = ?2 AND gone = 0",
 			&rc);
 	if (!st)
 		return rc;
-	stmt_int(st, 1, (int64_t)ino);
-	stmt_int(st, 2, (int64_t)born);
-	rc = stmt_run(st);
+	for (i = 0; rc >= 0 && i < l->n; i++) {
+		stmt_int(st, 1, (int64_t)l->v[i].ino);
+		stmt_int(st, 2, (int64_t)l->v[i].born);
+		stmt_int(st, 3, (int64_t)seq);
+		rc = stmt_run(st);
+		l->went[i] = rc >= 0 && db_changes(l->db) > 0;
+		any |= l->went[i];
+	}
 	stmt_free(st);
-	return rc;
+	return rc < 0 ? rc : any;
+}
+
+int retention_let_go(struct ns *ns, const struct ns_by *by,
+		     const struct version_id *v, size_t n)
+{
+	CLEANUP_FREE bool *went = calloc(n + 1, sizeof(*went));
+	struct letting_go l = {ns_db(ns), v, n, went};
+	size_t i;
+	int rc;
+
+	if (!went)
+		return -ENOMEM;
+	rc = ns_change_rows(ns, by, NS_OP_FORGET, let_go_rows, &l);
+	for (i = 0; rc > 0 && i < n; i++)
+		if (went[i])
+			journal_gone(ns_journal(ns), v[i].ino, v[i].born);
+	return MIN(rc, 0);
 }

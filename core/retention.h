@@ -6,7 +6,8 @@
  * what it held at some moment since then.
  *
  * A version that is let go of stays as a row: its time, size and address are
- * known, its bytes are not kept.
+ * known, its bytes are not kept. version.gone is the change that let go of it,
+ * or 1 when that was before changes had it (core/untold.h).
  *
  * Threads: one; functions that read take a connection of the caller's alone,
  *          the one that writes wants db_lock() held.
@@ -15,7 +16,7 @@
 #define CORE_RETENTION_H
 
 #include "core/buf.h"
-#include "core/db.h"
+#include "core/ns.h"
 
 #include <stdbool.h>
 
@@ -38,6 +39,11 @@ void duration_exact(int64_t ns, struct buf *ret); /* as it is read back: 90d */
 int retention_each(struct db *reader, const struct retention *r, int64_t now_ns,
 		   int (*fn)(void *ctx, uint64_t ino, uint64_t born),
 		   void *ctx) MUST_USE;
-int retention_let_go(struct db *db, uint64_t ino, uint64_t born) MUST_USE;
+/* A change that says so, unless there is nothing to say. */
+struct version_id {
+	uint64_t ino, born;
+};
+int retention_let_go(struct ns *ns, const struct ns_by *by,
+		     const struct version_id *v, size_t n) MUST_USE;
 
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "core/clock.h"
+#include "core/journal.h"
 
 static int parse_collect(const char *text, int64_t *ret, struct err *err)
 {
@@ -82,29 +83,60 @@ int settings_load(struct db *db, struct settings *ret)
 	return MIN(rc, 0);
 }
 
-int settings_set(struct db *db, const char *name, const char *value,
-		 struct err *err)
+struct setting {
+	struct db *db;
+	const char *name, *value;
+};
+
+/* 1; 0: it is so already. */
+static int put(struct db *db, const char *name, const char *value)
 {
 	struct stmt *st;
+	int rc = db_begin(db);
+
+	if (rc < 0)
+		return rc;
+	st = db_prepare(db,
+			"INSERT INTO setting(key, value) VALUES (?1, ?2)"
+			" ON CONFLICT(key) DO UPDATE SET value = ?2"
+			" WHERE value <> ?2",
+			&rc);
+	if (!st)
+		return rc;
+	stmt_text(st, 1, name, strlen(name));
+	stmt_text(st, 2, value, strlen(value));
+	rc = stmt_run(st);
+	stmt_free(st);
+	return rc < 0 ? rc : db_changes(db) > 0;
+}
+
+int settings_restore(struct db *db, const char *name, const char *value)
+{
+	return MIN(put(db, name, value), 0);
+}
+
+static int setting_rows(void *ctx, uint64_t seq)
+{
+	const struct setting *s = ctx;
+
+	(void)seq;
+	return put(s->db, s->name, s->value);
+}
+
+int settings_set(struct ns *ns, const struct ns_by *by, const char *name,
+		 const char *value, struct err *err)
+{
+	struct setting s = {ns_db(ns), name, value};
 	int rc = settings_check(name, value, err);
 
 	if (rc < 0)
 		return rc;
-	rc = db_begin(db);
-	if (rc >= 0) {
-		st = db_prepare(db,
-				"INSERT INTO setting(key, value)"
-				" VALUES (?1, ?2)"
-				" ON CONFLICT(key) DO UPDATE SET value = ?2",
-				&rc);
-		if (st) {
-			stmt_text(st, 1, name, strlen(name));
-			stmt_text(st, 2, value, strlen(value));
-			rc = stmt_run(st);
-			stmt_free(st);
-		}
-	}
-	return rc < 0 ? err_set(err, rc, "%s: %s", name, err_name(rc)) : 0;
+	rc = ns_change_rows(ns, by, NS_OP_KEEP, setting_rows, &s);
+	if (rc < 0)
+		return err_set(err, rc, "%s: %s", name, err_name(rc));
+	if (rc)
+		journal_setting(ns_journal(ns), name, value);
+	return 0;
 }
 
 void settings_format(const struct settings *s, struct buf *ret)

@@ -14,6 +14,7 @@
 #define CORE_SETTINGS_H
 
 #include "core/budget.h"
+#include "core/ns.h"
 #include "core/retention.h"
 
 struct settings {
@@ -24,9 +25,13 @@ struct settings {
 
 /* What was never set is as it is at first: all, none, 10m. */
 int settings_load(struct db *db, struct settings *ret) MUST_USE;
-/* -EINVAL with a message: no such setting, or no such value. */
-int settings_set(struct db *db, const char *name, const char *value,
-		 struct err *err) MUST_USE;
+/* A change, unless it is so already. -EINVAL with a message: no such setting,
+ * or no such value. */
+int settings_set(struct ns *ns, const struct ns_by *by, const char *name,
+		 const char *value, struct err *err) MUST_USE;
+/* For a database that is made anew: the row alone. */
+int settings_restore(struct db *db, const char *name,
+		     const char *value) MUST_USE;
 /* Only looks whether it could be set. */
 int settings_check(const char *name, const char *value,
 		   struct err *err) MUST_USE;

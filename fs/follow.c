@@ -170,6 +170,12 @@ static int effect(void *ctx, const struct journal_record *r,
 		return note_inode(s, e->ino, &changed);
 	case JOURNAL_RESULT:
 		return result_changed(s, e);
+	case JOURNAL_GONE: /* rows are looked at anew each time */
+	case JOURNAL_SNAPSHOT:
+	case JOURNAL_PIN:
+	case JOURNAL_UNPIN:
+	case JOURNAL_SETTING:
+		return 0;
 	}
 	return 0;
 }

@@ -42,11 +42,19 @@ static void plain(const char *path, struct buf *ret)
 			buf_add(ret, path, 1);
 }
 
+static struct ns_by mounter(const struct fs *fs)
+{
+	return (struct ns_by){.uid = (uint32_t)fs->uid,
+			      .pid = (uint32_t)getpid(),
+			      .program = "deriva"};
+}
+
 static int pin(struct fs *fs, const char *path)
 {
 	CLEANUP_BUF struct buf b = BUF_INIT;
 	struct pin p = {.seq = ns_last_change(fs->ns),
 			.time_ns = clock_now_ns()};
+	struct ns_by by = mounter(fs);
 	struct ns_attr recipe;
 	const char *name;
 	int r;
@@ -58,7 +66,7 @@ static int pin(struct fs *fs, const char *path)
 	if (!b.len) { /* the whole tree */
 		p.ino = p.dir = NS_ROOT;
 		p.name = "";
-		return pin_add(fs->db, &p);
+		return pin_add(fs->ns, &by, &p);
 	}
 	r = lookup_path(fs, p.path, &p.dir, &name);
 	if (r < 0)
@@ -70,15 +78,17 @@ static int pin(struct fs *fs, const char *path)
 		r = eval_defined(fs->eval, NS_NOW, p.dir, name, strlen(name),
 				 &recipe);
 	}
-	return r < 0 ? r : pin_add(fs->db, &p);
+	return r < 0 ? r : pin_add(fs->ns, &by, &p);
 }
 
 static int unpin(struct fs *fs, const char *path)
 {
 	CLEANUP_BUF struct buf b = BUF_INIT;
+	struct ns_by by = mounter(fs);
 
 	plain(path, &b);
-	return buf_err(&b) < 0 ? -ENOMEM : pin_remove(fs->db, buf_cstr(&b));
+	return buf_err(&b) < 0 ? -ENOMEM
+			       : pin_remove(fs->ns, &by, buf_cstr(&b));
 }
 
 /* Also one that lies below a pinned directory. */
@@ -112,17 +122,20 @@ static int set(struct fs *fs, const char *line)
 {
 	CLEANUP_BUF struct buf name = BUF_INIT;
 	const char *colon = strchr(line, ':'), *value;
+	struct ns_by by = mounter(fs);
 	struct err err;
 
 	if (!colon)
 		return -EINVAL;
 	buf_add(&name, line, (size_t)(colon - line));
 	value = colon + 1 + strspn(colon + 1, " ");
-	return settings_set(fs->db, buf_cstr(&name), value, &err);
+	return settings_set(fs->ns, &by, buf_cstr(&name), value, &err);
 }
 
 static int tell(struct fs *fs, enum control c, const char *line)
 {
+	struct ns_by by = mounter(fs);
+
 	switch (c) {
 	case CTL_DROP:
 		return drop(fs, line);
@@ -131,7 +144,7 @@ static int tell(struct fs *fs, enum control c, const char *line)
 	case CTL_UNPIN:
 		return unpin(fs, line);
 	case CTL_SNAPSHOT:
-		return snapshot_add(fs->db, line, ns_last_change(fs->ns),
+		return snapshot_add(fs->ns, &by, line, ns_last_change(fs->ns),
 				    clock_now_ns());
 	case CTL_SETTINGS:
 		return set(fs, line);
@@ -159,14 +172,15 @@ int keep_options(struct fs *fs, struct err *err)
 		{"budget", fs->opt.budget},
 		{"collect", fs->opt.collect},
 	};
+	struct ns_by by = mounter(fs);
 	size_t i;
 	int r = 0;
 
 	db_lock(fs->db);
 	for (i = 0; r >= 0 && i < ARRAY_LEN(list); i++)
 		if (list[i].value[0])
-			r = settings_set(fs->db, list[i].name, list[i].value,
-					 err);
+			r = settings_set(fs->ns, &by, list[i].name,
+					 list[i].value, err);
 	if (r >= 0)
 		r = db_commit(fs->db);
 	db_unlock(fs->db);

@@ -70,6 +70,7 @@ static void collect(struct fs *fs)
 		.patience_ns = NSEC_PER_SEC,
 		.stop = stop,
 		.ctx = fs,
+		.ns = fs->ns,
 	};
 	struct gc_report r = {0};
 	struct err err = {{0}};

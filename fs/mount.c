@@ -14,6 +14,7 @@
 
 #include "cas/attach.h"
 #include "core/clock.h"
+#include "core/untold.h"
 #include "fs/ender.h"
 #include "fs/fs.h"
 
@@ -159,6 +160,9 @@ static int put_journal(void *ctx, enum obj_kind kind, const void *p, size_t n,
 
 static int open_rows(struct fs *fs, struct err *err)
 {
+	struct ns_by by = {.uid = (uint32_t)fs->uid,
+			   .pid = (uint32_t)getpid(),
+			   .program = "deriva"};
 	int r;
 
 	db_lock(fs->db);
@@ -172,6 +176,8 @@ static int open_rows(struct fs *fs, struct err *err)
 	}
 	if (r >= 0)
 		r = db_commit(fs->db);
+	if (r >= 0)
+		r = untold_tell(fs->ns, &by);
 	db_unlock(fs->db);
 	return r;
 }

@@ -286,7 +286,9 @@ static void read_blob(struct world *w, const struct addr *a, uint64_t size)
 
 static int read_version(void *ctx, const struct ns_version *v)
 {
-	read_blob(ctx, &v->attr.addr, S_ISREG(v->attr.mode) ? v->attr.size : 0);
+	if (!v->attr.gone)
+		read_blob(ctx, &v->attr.addr,
+			  S_ISREG(v->attr.mode) ? v->attr.size : 0);
 	return 0;
 }
 

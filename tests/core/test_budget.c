@@ -175,11 +175,11 @@ START_TEST(budget_pinned_names_keep_what_they_hold)
 		ck_assert_int_eq(results_put_derived(r, &by, &d, &res[i]), 0);
 	}
 	ck_assert_str_eq(order(&o), "12");
-	ck_assert_int_eq(pin_add(f.db, &pin), 0);
+	ck_assert_int_eq(pin_add(f.ns, &by, &pin), 0);
 	ck_assert_str_eq(order(&o), "2");
-	ck_assert_int_eq(pin_remove(f.db, "a"), 0);
+	ck_assert_int_eq(pin_remove(f.ns, &by, "a"), 0);
 	ck_assert_str_eq(order(&o), "12");
-	ck_assert_int_eq(pin_add(f.db, &all), 0);
+	ck_assert_int_eq(pin_add(f.ns, &by, &all), 0);
 	ck_assert_str_eq(order(&o), "");
 	teardown();
 }
@@ -230,9 +230,10 @@ START_TEST(budget_and_settings_are_read_back_as_written)
 	ck_assert_int_eq(budget_parse("0", &n, &err), -EINVAL);
 	ck_assert_int_eq(budget_parse("-1", &n, &err), -EINVAL);
 	ck_assert_int_eq(budget_parse("", &n, &err), -EINVAL);
-	ck_assert_int_eq(settings_set(f.db, "collect", "never", &err), 0);
-	ck_assert_int_eq(settings_set(f.db, "budget", "2K", &err), 0);
-	ck_assert_int_eq(settings_set(f.db, "retention", "for 90d", &err), 0);
+	ck_assert_int_eq(settings_set(f.ns, &by, "collect", "never", &err), 0);
+	ck_assert_int_eq(settings_set(f.ns, &by, "budget", "2K", &err), 0);
+	ck_assert_int_eq(settings_set(f.ns, &by, "retention", "for 90d", &err),
+			 0);
 	ck_assert_int_eq(settings_load(f.db, &s), 0);
 	buf_reset(&b);
 	settings_format(&s, &b);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "core/keepsakes.h"
 #include "core/results.h"
 #include "tests/core/fixture.h"
 
@@ -114,6 +115,31 @@ static void every_effect(uint64_t seq)
 	journal_result(t.j, 1, "bad", 3, &bad);
 }
 
+/* One change each with what is let go of and kept. */
+static void every_keep(uint64_t seq)
+{
+	struct pin file = {.path = "dir/file",
+			   .dir = 5,
+			   .name = "file",
+			   .ino = 7,
+			   .seq = 40,
+			   .time_ns = INT64_C(1790000000000000003)};
+	struct pin root = {.path = "", .dir = 1, .name = "", .ino = 1};
+
+	journal_change(t.j, seq, INT64_C(1790000000000000004), NS_OP_FORGET,
+		       &who);
+	journal_gone(t.j, 7, 41);
+	journal_gone(t.j, UINT64_C(1) << 40, 42);
+	journal_change(t.j, seq + 1, INT64_C(1790000000000000005), NS_OP_KEEP,
+		       &who);
+	journal_snapshot(t.j, "before", 43, INT64_C(1790000000000000006));
+	journal_pin(t.j, &file);
+	journal_pin(t.j, &root);
+	journal_unpin(t.j, "dir/file");
+	journal_setting(t.j, "retention", "last 5");
+	journal_setting(t.j, "budget", "");
+}
+
 /* --- encoding again what was decoded ------------------------------------- */
 
 static void again_effect(struct buf *b, const struct journal_effect *e)
@@ -152,6 +178,30 @@ static void again_effect(struct buf *b, const struct journal_effect *e)
 		buf_add(b, &e->value.hash, ADDR_LEN);
 		buf_u64(b, e->size);
 		buf_u64(b, (uint64_t)e->wall_ns);
+		break;
+	case JOURNAL_GONE:
+		buf_u64(b, e->ino);
+		buf_u64(b, e->seq);
+		break;
+	case JOURNAL_SNAPSHOT:
+		buf_u64(b, e->seq);
+		buf_u64(b, (uint64_t)e->when_ns);
+		buf_add(b, &e->name.hash, ADDR_LEN);
+		break;
+	case JOURNAL_PIN:
+		buf_u64(b, e->dir);
+		buf_u64(b, e->ino);
+		buf_u64(b, e->seq);
+		buf_u64(b, (uint64_t)e->when_ns);
+		buf_add(b, &e->name.hash, ADDR_LEN);
+		buf_add(b, &e->value.hash, ADDR_LEN);
+		break;
+	case JOURNAL_UNPIN:
+		buf_add(b, &e->name.hash, ADDR_LEN);
+		break;
+	case JOURNAL_SETTING:
+		buf_add(b, &e->name.hash, ADDR_LEN);
+		buf_add(b, &e->value.hash, ADDR_LEN);
 		break;
 	}
 }
@@ -236,6 +286,28 @@ START_TEST(journal_bytes_are_fixed_for_ever)
 	ck_assert_int_eq(journal_head(t.j, &head, &seq), 0);
 	ck_assert(addr_eq(&head, &t.addrs[3]));
 	ck_assert_uint_eq(seq, 44);
+	teardown();
+}
+END_TEST
+
+START_TEST(journal_bytes_of_what_is_kept_are_fixed_for_ever)
+{
+	char journal[ADDR_HEX], clear[ADDR_HEX];
+
+	setup();
+	every_keep(45);
+	ck_assert_int_eq(end_batch(), 0);
+	ck_assert_uint_eq(t.n, 2);
+	addr_hex(&t.addrs[0], clear);
+	addr_hex(&t.addrs[1], journal);
+	ck_assert_str_eq(clear, "512e18dbbdb768000e23d68608b7dc309aa4018e7323e8"
+				"7587a794ee091aac68");
+	ck_assert_str_eq(journal, "525b3f7c8055a72ed24fbb3152773079ae88b16f9059"
+				  "644a8c1b0ae70b6ca4d9");
+	ck_assert_int_eq(decode_again(t.put[1].data, t.put[1].len), 0);
+	ck_assert_int_eq(journal_check(t.put[1].data, t.put[1].len,
+				       t.put[0].data, t.put[0].len),
+			 0);
 	teardown();
 }
 END_TEST
@@ -800,6 +872,7 @@ START_TEST(journal_chain_holds_the_whole_namespace)
 END_TEST
 
 TESTS("journal", journal_bytes_are_fixed_for_ever,
+      journal_bytes_of_what_is_kept_are_fixed_for_ever,
       journal_decodes_to_what_was_recorded,
       journal_decoders_refuse_every_shorter_and_longer_object,
       journal_decoder_accepts_only_what_encodes_the_same,

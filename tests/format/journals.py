@@ -10,7 +10,8 @@ MAIN = 1
 ROOT = 1
 FORGOTTEN = "forgotten"
 DONE = {1: "create", 2: "write", 3: "set attributes", 4: "link", 5: "unlink",
-        6: "rename", 7: "extended attribute", 8: "result", 9: "rollback"}
+        6: "rename", 7: "extended attribute", 8: "result", 9: "rollback",
+        10: "let go", 11: "keep"}
 
 Journal = collections.namedtuple(
     "Journal", "address last before clear first records")
@@ -26,6 +27,11 @@ Set = collections.namedtuple("Set", "ino name value")
 Unset = collections.namedtuple("Unset", "ino name")
 Result = collections.namedtuple(
     "Result", "parent name recipe error executable address size duration")
+Gone = collections.namedtuple("Gone", "ino version")
+Snapshot = collections.namedtuple("Snapshot", "number time name")
+Pin = collections.namedtuple("Pin", "parent ino number time name path")
+Unpin = collections.namedtuple("Unpin", "path")
+Setting = collections.namedtuple("Setting", "name value")
 
 
 def is_journal(data):
@@ -114,6 +120,17 @@ def effect_read(r, values):
         return Set(r.u64(), value(True), value(True))
     if kind == 5:
         return Unset(r.u64(), value(True))
+    if kind == 7:
+        return Gone(r.u64(), r.u64())
+    if kind == 8:
+        return Snapshot(r.u64(), r.i64(), value(True))
+    if kind == 9:
+        fields = (r.u64(), r.u64(), r.u64(), r.i64())
+        return Pin(*fields, value(True), value(True))
+    if kind == 10:
+        return Unpin(value(True))
+    if kind == 11:
+        return Setting(value(True), value(True))
     must(kind == 6, "type of an effect")
     parent, name, recipe = r.u64(), value(True), value(True)
     error, executable = r.u32(), r.u8()
@@ -199,6 +216,10 @@ class Names:
         self.xattrs = collections.defaultdict(dict)
         # what each name held last; it is there while a recipe defines it
         self.derived = collections.defaultdict(dict)
+        self.versions_gone = set()
+        self.snapshots = {}
+        self.pins = {}
+        self.settings = {}
 
     def apply(self, change):
         for e in change.effects:
@@ -224,6 +245,23 @@ class Names:
 
     def result(self, e):
         self.derived[e.parent][e.name] = e
+
+    def gone(self, e):
+        must(e not in self.versions_gone, "a version goes twice")
+        self.versions_gone.add(e)
+
+    def snapshot(self, e):
+        self.snapshots[e.name] = e
+
+    def pin(self, e):
+        self.pins[e.path] = e
+
+    def unpin(self, e):
+        must(self.pins.pop(e.path, None) is not None,
+             "a path is unpinned that was not pinned")
+
+    def setting(self, e):
+        self.settings[e.name] = e.value
 
     def path(self, ino):
         """Of a directory, from the root."""

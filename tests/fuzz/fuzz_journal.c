@@ -51,6 +51,30 @@ static void put_effect(struct buf *b, const struct journal_effect *e)
 		buf_u64(b, e->size);
 		buf_u64(b, (uint64_t)e->wall_ns);
 		return;
+	case JOURNAL_GONE:
+		buf_u64(b, e->ino);
+		buf_u64(b, e->seq);
+		return;
+	case JOURNAL_SNAPSHOT:
+		buf_u64(b, e->seq);
+		buf_u64(b, (uint64_t)e->when_ns);
+		put_hash(b, &e->name);
+		return;
+	case JOURNAL_PIN:
+		buf_u64(b, e->dir);
+		buf_u64(b, e->ino);
+		buf_u64(b, e->seq);
+		buf_u64(b, (uint64_t)e->when_ns);
+		put_hash(b, &e->name);
+		put_hash(b, &e->value);
+		return;
+	case JOURNAL_UNPIN:
+		put_hash(b, &e->name);
+		return;
+	case JOURNAL_SETTING:
+		put_hash(b, &e->name);
+		put_hash(b, &e->value);
+		return;
 	}
 	REQUIRE(!"a type of effect");
 }
