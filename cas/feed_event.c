@@ -220,6 +220,21 @@ int feed_event_add(struct feed_event *e, const struct journal_effect *f)
 		add_name(e, true, f->dir, 0, &f->name);
 		result_fields(e, f);
 		break;
+	case JOURNAL_GONE: /* many, of which nobody can see anything */
+		break;
+	case JOURNAL_SNAPSHOT:
+		value_field(&e->rest, "snapshot", &f->name);
+		break;
+	case JOURNAL_PIN:
+		value_field(&e->rest, "pin", &f->value);
+		break;
+	case JOURNAL_UNPIN:
+		value_field(&e->rest, "unpin", &f->name);
+		break;
+	case JOURNAL_SETTING:
+		value_field(&e->rest, "setting", &f->name);
+		value_field(&e->rest, "value", &f->value);
+		break;
 	}
 	if (buf_err(&e->texts) < 0 || buf_err(&e->names) < 0 ||
 	    buf_err(&e->inodes) < 0)
