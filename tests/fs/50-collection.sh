@@ -54,9 +54,9 @@ test_old_versions_go_by_the_setting()
 		fi
 	done
 	sync "$M/f"
-	before=$(disk)
 	set_to "retention: last 2"
 	eq "retention: last 2" "$(head -1 "$M/.deriva/settings")"
+	before=$(disk)
 	would=$(gc -n --json)
 	eq "$before" "$(disk)"
 	freed=$(gc --json)
