@@ -190,6 +190,8 @@ static int refresh(struct fs *fs, struct node *n, void *what,
 	struct ns_attr a;
 	int r;
 
+	if (n)
+		n->acls = 0;
 	if (!n || (!n->lookups && n != fs->root))
 		return 0;
 	if (what == &lost_name)

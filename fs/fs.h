@@ -120,6 +120,7 @@ struct node {
 	bool unlinked; /* SOURCE: its row goes with the node */
 	bool old;      /* SOURCE: no look-up leads here any more */
 	bool stale;    /* SOURCE: not old yet, but about to be */
+	uint8_t acls;  /* SOURCE: lists that it is known not to have, acl.c */
 
 	uint32_t mode, uid, gid; /* TREE; SOURCE: as the row last said */
 	uint64_t at;	  /* PLACE, VALUE, DIR, PAST, TEXT; run of TREE */
@@ -186,7 +187,8 @@ struct fs {
 	int64_t started_ns;
 	bool greeted; /* the kernel has been told what we can do; atomic */
 	bool epoch;   /* the kernel can forget all names at once */
-	bool checks;  /* rights are checked here, not by the kernel: rights.c */
+	bool kernel_checks; /* by modes and lists, also what it has cached */
+	bool checks; /* rights are checked here, not by the kernel: rights.c */
 
 	struct store *store;
 	struct db *db;
@@ -309,6 +311,37 @@ int may_set(struct fs *fs, struct node *n, const struct stat *st,
 /* The kernel leaves it to us (init.c): who writes to a file, or gives it away,
  * takes its setuid and setgid bits. chowned: whoever does it. */
 void privileges_drop(fuse_req_t req, struct node *n, bool chowned);
+
+/* Whether who asks is in the group, as the kernel would look. */
+bool member(fuse_req_t req, gid_t gid);
+
+/* --- acl.c --------------------------------------------------------------- */
+
+struct acl;
+
+/* What an inode of the present has as ACL_ACCESS or ACL_DEFAULT, to be freed;
+ * -ENODATA: none. All under db_lock. */
+int acl_of(struct fs *fs, struct node *n, const char *name,
+	   struct acl **ret) MUST_USE;
+/* SETXATTR of one, or (value NULL) REMOVEXATTR. */
+int acl_set(fuse_req_t req, struct node *n, const char *name, const void *value,
+	    size_t size, int flags) MUST_USE;
+/* The mode was changed. */
+int acl_follow(struct fs *fs, const struct ns_by *by, struct node *n,
+	       uint32_t mode) MUST_USE;
+
+/* What a new inode gets of its directory. */
+struct new_acl {
+	struct acl *access;
+	struct acl *fallback; /* for what is made in it; of a directory */
+};
+/* Takes from the mode what the directory's list, or else the umask, takes;
+ * then, when there is an inode, gives it its lists. */
+int acl_begin(struct fs *fs, struct node *dir, mode_t umask, uint32_t *mode,
+	      struct new_acl *ret) MUST_USE;
+int acl_end(struct fs *fs, const struct ns_by *by, uint64_t ino,
+	    const struct new_acl *a) MUST_USE;
+void new_acl_done(struct new_acl *a);
 
 /* --- init.c ------------------------------------------------------------- */
 

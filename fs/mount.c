@@ -252,9 +252,11 @@ static int new_session(struct mount *m, struct err *err)
 	 * checked in rights.c; more by the kernel, from modes it has cached. */
 	if (fs->opt.allow_other || fs->opt.default_permissions ||
 	    fs->opt.allow_root || (geteuid() != 0 && !fs->epoch))
-		buf_str(&o, ",default_permissions");
+		fs->kernel_checks = true;
 	else
 		fs->checks = geteuid() != 0;
+	if (fs->kernel_checks)
+		buf_str(&o, ",default_permissions");
 	if (fs->opt.allow_root)
 		buf_str(&o, ",allow_root"); /* see also root_attr() */
 	if (fs->opt.fuse_extra)

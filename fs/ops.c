@@ -266,6 +266,8 @@ static int set_attrs(fuse_req_t req, struct node *n, const struct stat *st,
 		node_supersede(fs, node_find_source(fs, n->ino));
 		derived_told(fs);
 	}
+	if (r >= 0 && (which & NS_SET_MODE))
+		r = acl_follow(fs, &by, n, got.mode);
 	if (r >= 0 && (which & (NS_SET_MODE | NS_SET_UID | NS_SET_GID))) {
 		eval_inode_changed(fs->eval, n->ino);
 		if (fs->checks && S_ISDIR(got.mode)) {
@@ -389,6 +391,7 @@ int make_node(fuse_req_t req, fuse_ino_t parent, const char *name,
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 	struct fs *fs = fs_of(req);
 	struct node *dir = node_of(fs, parent);
+	CLEANUP(new_acl_done) struct new_acl lists = {0};
 	uint32_t gid = ctx->gid;
 	struct ns_attr p, a;
 	char program[32];
@@ -403,6 +406,8 @@ int make_node(fuse_req_t req, fuse_ino_t parent, const char *name,
 		r = fs_room(fs, 0);
 	if (r >= 0)
 		r = ns_getattr(fs->ns, NS_NOW, dir->ino, &p);
+	if (r >= 0)
+		r = acl_begin(fs, dir, ctx->umask, &mode, &lists);
 	if (r < 0)
 		return r;
 	if (p.mode & S_ISGID) {
@@ -412,6 +417,8 @@ int make_node(fuse_req_t req, fuse_ino_t parent, const char *name,
 	}
 	r = ns_create(fs->ns, &by, dir->ino, name, strlen(name), mode, ctx->uid,
 		      gid, rdev, target, &a);
+	if (r >= 0)
+		r = acl_end(fs, &by, a.ino, &lists);
 	if (r < 0)
 		return r;
 	eval_name_changed(fs->eval, dir->ino, name, strlen(name));
@@ -642,13 +649,14 @@ static void op_fsyncdir(fuse_req_t req, fuse_ino_t id, int datasync,
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
-	const unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_WRITEBACK_CACHE |
-				FUSE_CAP_PARALLEL_DIROPS |
-				FUSE_CAP_READDIRPLUS |
-				FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_ASYNC_DIO |
-				FUSE_CAP_CACHE_SYMLINKS;
+	struct fs *fs = userdata;
+	unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_WRITEBACK_CACHE |
+			  FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS |
+			  FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_ASYNC_DIO |
+			  FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_DONT_MASK;
 
-	(void)userdata;
+	if (fs->kernel_checks)
+		wanted |= FUSE_CAP_POSIX_ACL;
 	conn->want |= conn->capable & wanted;
 	conn->want &=
 		~(unsigned)(FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_SPLICE_READ |

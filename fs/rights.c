@@ -14,6 +14,8 @@
 #include <grp.h>
 #include <sys/stat.h>
 
+#include "core/acl.h"
+
 static bool in_group(struct fs *fs, gid_t gid)
 {
 	gid_t groups[256];
@@ -28,8 +30,14 @@ static bool in_group(struct fs *fs, gid_t gid)
 	return false;
 }
 
+static bool in_group_cb(void *ctx, gid_t gid)
+{
+	return in_group(ctx, gid);
+}
+
 int may(struct fs *fs, struct node *n, int what)
 {
+	CLEANUP_FREE struct acl *a = NULL;
 	struct stat st;
 	unsigned bits;
 	int r;
@@ -39,6 +47,16 @@ int may(struct fs *fs, struct node *n, int what)
 		return 0;
 	r = node_attr(fs, n, &st);
 	if (r < 0)
+		return r;
+	r = n->kind == NODE_SOURCE && st.st_uid != fs->uid
+		    ? acl_of(fs, n, ACL_ACCESS, &a)
+		    : -ENODATA;
+	if (r >= 0)
+		return acl_grants(a, fs->uid, st.st_gid, in_group_cb, fs,
+				  (unsigned)what)
+			       ? 0
+			       : -EACCES;
+	if (r != -ENODATA)
 		return r;
 	if (st.st_uid == fs->uid)
 		bits = st.st_mode >> 6;
@@ -71,8 +89,7 @@ int may_set(struct fs *fs, struct node *n, const struct stat *st, int valid)
 	return 0;
 }
 
-/* Whether who asks is in the group, as the kernel would look. */
-static bool member(fuse_req_t req, gid_t gid)
+bool member(fuse_req_t req, gid_t gid)
 {
 	gid_t groups[256];
 	int n, i;

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include "core/acl.h"
+
 #define OURS "user.deriva."
 
 #define NAME_LIMIT  255
@@ -26,7 +28,7 @@ static bool derived(const struct node *n)
 	       n->kind == NODE_DIR;
 }
 
-/* What other file systems know, too; no ACLs (system.*). */
+/* What other file systems know, too; of system.* ACLs only. */
 static int check_name(const char *name)
 {
 	static const char *const known[] = {"user.", "trusted.", "security."};
@@ -37,7 +39,7 @@ static int check_name(const char *name)
 		if (!strncmp(name, known[i], n))
 			return name[n] ? 0 : -EINVAL;
 	}
-	return -EOPNOTSUPP;
+	return acl_is_name(name) ? 0 : -EOPNOTSUPP;
 }
 
 static uint64_t moment_of(const struct node *n)
@@ -284,11 +286,14 @@ static void change(fuse_req_t req, fuse_ino_t id, const char *name,
 		return;
 	}
 	db_lock(fs->db);
-	r = may(fs, n, W_OK);
+	r = acl_is_name(name) ? 0 : may(fs, n, W_OK);
 	if (r >= 0)
 		r = value ? fs_room(fs, size) : fs_room_to_remove(fs);
 	if (r >= 0)
-		r = ns_xattr_set(fs->ns, &by, n->ino, name, value, size, flags);
+		r = acl_is_name(name)
+			    ? acl_set(req, n, name, value, size, flags)
+			    : ns_xattr_set(fs->ns, &by, n->ino, name, value,
+					   size, flags);
 	fs_unlock(fs);
 	reply_err(req, r);
 }

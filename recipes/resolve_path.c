@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/acl.h"
+
 #define LINKS_MAX 40
 
 /* --- rights ------------------------------------------------------------- */
@@ -54,12 +56,36 @@ static bool in_group(struct walk *w, uint32_t gid)
 	return false;
 }
 
+static bool in_group_cb(void *ctx, gid_t gid)
+{
+	return in_group(ctx, gid);
+}
+
+/* 1 or 0 as the inode's list says, -ENODATA where there is none. */
+static int list_grants(struct walk *w, const struct ns_attr *a, unsigned what)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+	CLEANUP_FREE struct acl *list = NULL;
+	int r = ns_xattr_get_at(w->ev->ns, w->at, a->ino, ACL_ACCESS, &b);
+
+	if (r >= 0)
+		r = acl_parse(b.data, b.len, &list);
+	if (r < 0)
+		return r;
+	return acl_grants(list, w->owner->uid, a->gid, in_group_cb, w, what);
+}
+
 bool walk_may(struct walk *w, const struct ns_attr *a, unsigned what)
 {
+	int r;
+
 	if (w->owner->uid == 0)
 		return true;
 	if (a->uid == w->owner->uid)
 		return (a->mode >> 6 & what) == what;
+	r = list_grants(w, a, what);
+	if (r != -ENODATA)
+		return r > 0;
 	if (in_group(w, a->gid))
 		return (a->mode >> 3 & what) == what;
 	return (a->mode & what) == what;

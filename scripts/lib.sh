@@ -32,7 +32,7 @@ BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkg-config libfuse3-dev \
 libsqlite3-dev libzstd-dev zlib1g-dev liblzma-dev libpcre2-dev \
 libarchive-dev libyaml-dev libsodium-dev libseccomp-dev check scdoc"
 RUN_PACKAGES="fuse3 bubblewrap"
-TEST_PACKAGES="b3sum rsync attr python3 git zip unzip jq xz-utils zstd clang-format shellcheck \
+TEST_PACKAGES="b3sum rsync acl attr python3 git zip unzip jq xz-utils zstd clang-format shellcheck \
 valgrind vim-tiny util-linux procps"
 BENCH_PACKAGES="python3 ccache util-linux"
 }
@@ -61,6 +61,7 @@ fusermount3 fuse3 fuse3 fuse3
 bwrap bubblewrap bubblewrap bubblewrap
 b3sum b3sum b3sum b3sum
 rsync rsync rsync rsync
+getfacl acl acl acl
 getfattr attr attr attr
 python3 python3 python3 python
 git git git git

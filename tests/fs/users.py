@@ -4,7 +4,7 @@ each call compared with the same call in a native file system: its answer, and
 what stat(2) says of what it was about.
 
 Root, three users and one with supplementary groups make, open, rename, link,
-remove, chmod, chown, truncate and touch what is there, in a few directories of
+remove, chmod, chown, truncate, touch and give ACLs to what is there, in a few directories of
 few names, so that all kinds meet all modes. Needs root. The first difference
 ends it, with the seed.
 """
@@ -113,6 +113,29 @@ def xattr_set(path, value):
     os.setxattr(path, "user.x", b"v" * value)
 
 
+def acl_of(rand):
+    """the attribute of a list: mostly a good one"""
+    def right():
+        return rand.choice((0, 1, 2, 3, 4, 5, 6, 7, 7))
+    users = rand.sample((0, 12345, 23456, 65534), rand.randrange(3))
+    groups = rand.sample((0, 12345, 23456, 34567, 65534), rand.randrange(3))
+    out = [(1, right(), -1)] + [(2, right(), u) for u in sorted(users)]
+    out += [(4, right(), -1)] + [(8, right(), g) for g in sorted(groups)]
+    if users or groups or rand.random() < 0.1:
+        out.append((16, right(), -1))
+    out.append((32, right(), -1))
+    if rand.random() < 0.05:
+        rand.shuffle(out)
+    if rand.random() < 0.05:
+        out.pop()
+    return struct.pack("<I", 2) + b"".join(
+        struct.pack("<HHi", *e) for e in out)
+
+
+def acl_name(rand):
+    return "system.posix_acl_" + rand.choice(("access", "access", "default"))
+
+
 CALLS = [
     (do_open, 30),
     (simple("mkdir", os.mkdir, some_path, mode_of), 8),
@@ -137,6 +160,11 @@ CALLS = [
     (simple("getxattr", lambda p: os.getxattr(p, "user.x"), some_path), 2),
     (simple("removexattr", lambda p: os.removexattr(p, "user.x"), some_path),
      1),
+    (simple("set acl", os.setxattr, some_path, acl_name, acl_of), 8),
+    (simple("get acl", lambda p, n: os.getxattr(p, n).hex(), some_path,
+            acl_name), 3),
+    (simple("remove acl", os.removexattr, some_path, acl_name), 2),
+    (simple("listxattr", lambda p: sorted(os.listxattr(p)), some_path), 1),
     (simple("umask", lambda m: os.umask(m) and None,
             lambda r: r.choice((0, 0o22, 0o77, 0o27))), 3),
 ]
@@ -150,6 +178,9 @@ def look(path):
     out = [oct(st.st_mode), st.st_uid, st.st_gid]
     if not stat.S_ISDIR(st.st_mode):
         out += [st.st_nlink, st.st_size]
+    for name in sorted(os.listxattr(path.rstrip("/"), follow_symlinks=False)):
+        value = os.getxattr(path.rstrip("/"), name, follow_symlinks=False)
+        out.append((name, value.hex()))
     return out
 
 
@@ -250,7 +281,8 @@ def work(tops, people, rand, count, seed):
         recent = recent[-14:] + [(i, PEOPLE[who], name, args, said)]
         same = said[0] == said[1]
         if same:
-            for path in [a for a in args if isinstance(a, str)]:
+            for path in [a for a in args if isinstance(a, str)
+                         and not a.startswith("system.")]:
                 seen = [look(os.path.join(t, path)) for t in tops]
                 if seen[0] != seen[1]:
                     recent.append(("then", path, seen))
