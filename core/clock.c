@@ -33,6 +33,14 @@ int64_t clock_now_ns(void)
 	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
 }
 
+int64_t clock_tick_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &t);
+	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
+}
+
 int64_t clock_mono_ns(void)
 {
 	struct timespec t;

@@ -6,6 +6,9 @@
 
 int64_t clock_now_ns(void);  /* since 1970 */
 int64_t clock_mono_ns(void); /* for durations */
+/* As of the last tick of the kernel, at most some milliseconds ago: what it
+ * stamps files with. */
+int64_t clock_tick_ns(void);
 
 /* 2026-11-20T10:00:03.5, with seconds and fraction to 9 digits optional, and
  * Z or an offset (+01:00, +0100, +01) or local time; a date alone is its

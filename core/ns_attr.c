@@ -77,7 +77,7 @@ int ns_setattr(struct ns *ns, const struct ns_by *by, uint64_t ino,
 	if (rc < 0)
 		return rc;
 	a = old;
-	apply(&a, which, set, ns_time(ns));
+	apply(&a, which, set, ns_stamp(ns, ns_time(ns)));
 	if (same_version(&a, &old) || !a.nlink) {
 		rc = ns_put_inode(ns, NS_INODE_PUT, &a);
 	} else {
@@ -85,7 +85,7 @@ int ns_setattr(struct ns *ns, const struct ns_by *by, uint64_t ino,
 		if (rc < 0)
 			return rc;
 		if (!(which & NS_SET_CTIME))
-			a.ctime_ns = w.time_ns;
+			a.ctime_ns = w.stamp_ns;
 		rc = put_changed(ns, &w, &a);
 	}
 	if (rc == 0)
@@ -121,15 +121,15 @@ int ns_write_at(struct ns *ns, const struct ns_by *by, uint64_t ino,
 	a.addr = *addr;
 	a.size = size;
 	if (!a.nlink) {
-		a.ctime_ns = ctime_ns ? ctime_ns : ns_time(ns);
+		a.ctime_ns = ctime_ns ? ctime_ns : ns_stamp(ns, ns_time(ns));
 		a.mtime_ns = mtime_ns ? mtime_ns : a.ctime_ns;
 		rc = ns_put_inode(ns, NS_INODE_PUT, &a);
 	} else {
 		rc = ns_begin(ns, by, NS_OP_WRITE, 0, 0, &w);
 		if (rc < 0)
 			return rc;
-		a.ctime_ns = ctime_ns ? ctime_ns : w.time_ns;
-		a.mtime_ns = mtime_ns ? mtime_ns : w.time_ns;
+		a.ctime_ns = ctime_ns ? ctime_ns : w.stamp_ns;
+		a.mtime_ns = mtime_ns ? mtime_ns : w.stamp_ns;
 		if (!addr_eq(&a.addr, &old.addr))
 			a.version = w.seq;
 		w.totals.bytes += a.size - old.size;

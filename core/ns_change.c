@@ -81,6 +81,7 @@ int ns_begin(struct ns *ns, const struct ns_by *by, enum ns_op op, uint64_t dir,
 		return rc;
 	ret->seq = ns->next_seq++;
 	ret->time_ns = ns_time(ns);
+	ret->stamp_ns = ns_stamp(ns, ret->time_ns);
 	ret->op = op;
 	ret->by = *by;
 	ret->by.program = cut(by->program, ret->program, sizeof(ret->program));
@@ -206,7 +207,7 @@ static void new_attr(struct ns *ns, const struct ns_work *w, const char *target,
 {
 	a->ino = ns->next_ino++;
 	a->nlink = S_ISDIR(a->mode) ? 2 : 1;
-	a->atime_ns = a->mtime_ns = a->ctime_ns = w->time_ns;
+	a->atime_ns = a->mtime_ns = a->ctime_ns = w->stamp_ns;
 	a->version = w->seq;
 	if (S_ISREG(a->mode))
 		addr_of(OBJ_CHUNK, "", 0, &a->addr);
@@ -277,7 +278,7 @@ int ns_link(struct ns *ns, const struct ns_by *by, uint64_t ino, uint64_t dir,
 	if (rc < 0)
 		return rc;
 	a.nlink++;
-	a.ctime_ns = w.time_ns;
+	a.ctime_ns = w.stamp_ns;
 	rc = ns_touch_inode(ns, &w, &a);
 	if (rc == 0)
 		rc = ns_put_name(ns, &w, dir, name, len, ino);

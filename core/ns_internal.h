@@ -205,12 +205,18 @@ uint64_t ns_fork_node(uint64_t born, uint64_t died);
 int ns_enter(struct ns *ns) MUST_USE;
 /* Now, and never before the last change. */
 int64_t ns_time(const struct ns *ns);
+/* The time of a change for the files that it touches: by the clock that the
+ * kernel stamps with, which comes up to a tick behind. Were it the same as the
+ * change's, a file would be older when the kernel has written to it than when
+ * it was made. A clock of a test's is taken for both. */
+int64_t ns_stamp(const struct ns *ns, int64_t time_ns);
 
 /* Between begin and end all rows are written; end takes their outcome, and
  * keeps or reverts them. A change that failed has used up its number. */
 struct ns_work {
 	uint64_t seq;
 	int64_t time_ns;
+	int64_t stamp_ns; /* what files get as times, see ns_stamp() */
 	enum ns_op op;
 	struct ns_by by; /* strings cut, in text */
 	char program[64];

@@ -90,9 +90,19 @@ int ns_enter(struct ns *ns)
 	return 0;
 }
 
+static int64_t system_now(void *ctx)
+{
+	return clock_now_ns();
+}
+
 int64_t ns_time(const struct ns *ns)
 {
 	return MAX(ns->now(ns->now_ctx), ns->last_time_ns);
+}
+
+int64_t ns_stamp(const struct ns *ns, int64_t time_ns)
+{
+	return ns->now == system_now ? clock_tick_ns() : time_ns;
 }
 
 static int before_commit(void *ctx)
@@ -212,11 +222,6 @@ int ns_totals(struct ns *ns, struct totals *ret)
 }
 
 /* --- opening ------------------------------------------------------------- */
-
-static int64_t system_now(void *ctx)
-{
-	return clock_now_ns();
-}
 
 static int make_root(struct ns *ns, uint32_t uid, uint32_t gid)
 {

@@ -115,11 +115,11 @@ int ns_touch_dir(struct ns *ns, const struct ns_work *w, uint64_t dir,
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)dir);
-	stmt_int(st, 2, w->time_ns);
+	stmt_int(st, 2, w->stamp_ns);
 	stmt_int(st, 3, nlink_by);
 	rc = stmt_run(st);
 	if (rc == 0)
-		ns_kept_dir(ns, dir, w->time_ns, nlink_by);
+		ns_kept_dir(ns, dir, w->stamp_ns, nlink_by);
 	return rc;
 }
 
@@ -133,7 +133,7 @@ int ns_touch_inode(struct ns *ns, const struct ns_work *w,
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)a->ino);
-	stmt_int(st, 2, w->time_ns);
+	stmt_int(st, 2, w->stamp_ns);
 	stmt_int(st, 3, a->nlink);
 	ns_unkeep(ns, a->ino);
 	return stmt_run(st);
@@ -160,7 +160,7 @@ int ns_drop_link(struct ns *ns, struct ns_work *w, struct ns_attr *gone)
 	if (!gone->nlink)
 		return -EUCLEAN;
 	gone->nlink = S_ISDIR(gone->mode) ? 0 : gone->nlink - 1;
-	gone->ctime_ns = w->time_ns;
+	gone->ctime_ns = w->stamp_ns;
 	if (!gone->nlink) {
 		ns_count(&w->totals, gone, -1);
 		rc = ns_orphan_add(ns, gone->ino);

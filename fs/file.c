@@ -183,7 +183,7 @@ int file_write(struct fs *fs, struct node *n, const void *p, size_t size,
 	if (r >= 0)
 		r = draft_write(f->draft, p, size, off);
 	if (r >= 0 && !cached)
-		set_times(f, clock_now_ns(), 0);
+		set_times(f, clock_tick_ns(), 0);
 	publish(f);
 	pthread_rwlock_unlock(&f->lock);
 	fs_room_give(fs, size);
@@ -200,7 +200,7 @@ int file_truncate(struct fs *fs, struct node *n, uint64_t size)
 	if (r >= 0)
 		r = draft_truncate(f->draft, size);
 	if (r >= 0 && draft_dirty(f->draft))
-		set_times(f, clock_now_ns(), 0);
+		set_times(f, clock_tick_ns(), 0);
 	publish(f);
 	pthread_rwlock_unlock(&f->lock);
 	return r;
@@ -220,7 +220,7 @@ int file_allocate(struct fs *fs, struct node *n, int mode, uint64_t off,
 	    end > draft_size(f->draft))
 		r = draft_truncate(f->draft, end);
 	if (r >= 0 && draft_dirty(f->draft))
-		set_times(f, clock_now_ns(), 0);
+		set_times(f, clock_tick_ns(), 0);
 	publish(f);
 	pthread_rwlock_unlock(&f->lock);
 	return r;
@@ -258,7 +258,7 @@ int file_copy(struct fs *fs, struct node *n, uint64_t at, struct blob *from,
 	if (r >= 0)
 		r = draft_copy(f->draft, at, from, off, size);
 	if (r >= 0)
-		set_times(f, clock_now_ns(), 0);
+		set_times(f, clock_tick_ns(), 0);
 	publish(f);
 	pthread_rwlock_unlock(&f->lock);
 	return r;

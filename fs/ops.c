@@ -223,13 +223,13 @@ static unsigned wanted_attrs(const struct stat *st, int valid,
 	if (valid & (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_ATIME_NOW)) {
 		which |= NS_SET_ATIME;
 		set->atime_ns = valid & FUSE_SET_ATTR_ATIME_NOW
-					? clock_now_ns()
+					? clock_tick_ns()
 					: ns_of(st->st_atim);
 	}
 	if (valid & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW)) {
 		which |= NS_SET_MTIME;
 		set->mtime_ns = valid & FUSE_SET_ATTR_MTIME_NOW
-					? clock_now_ns()
+					? clock_tick_ns()
 					: ns_of(st->st_mtim);
 	}
 	if (valid & FUSE_SET_ATTR_CTIME) {
