@@ -136,11 +136,16 @@ static int take_nodes(struct store *s, struct blob_tree *t,
 	return rc;
 }
 
+static int add_part(struct blob_tree *t, const struct blob_part *p)
+{
+	return take_nodes(p->from->s, t, p->from->node->data, p->start, p->end);
+}
+
 /* Whether old and new cuts meet at the writer's boundary; then all that may be
  * taken is. */
 static int try_to_meet(struct blob_writer *w, struct stretch *s)
 {
-	struct blob_tree *tree;
+	struct blob_part part;
 	struct blob_entry e;
 	uint64_t off;
 	int rc;
@@ -155,10 +160,8 @@ static int try_to_meet(struct blob_writer *w, struct stretch *s)
 	rc = blob_entry(s->from, off, &e);
 	if (rc || e.start != off)
 		return rc;
-	rc = blob_writer_skip(w, s->limit - off, &tree);
-	if (!rc)
-		rc = take_nodes(s->from->s, tree, s->from->node->data, off,
-				s->limit);
+	part = (struct blob_part){s->from, off, s->limit, add_part};
+	rc = blob_writer_skip(w, &part);
 	s->at = s->limit;
 	s->over = true;
 	return rc;

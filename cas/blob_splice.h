@@ -18,7 +18,8 @@
 #include "cas/blob.h"
 
 /* As blob_write() with those n bytes of a blob of the same store, which stays
- * the caller's. -ERANGE when it does not have them. */
+ * the caller's, and open until the writer is finished or freed. -ERANGE when it
+ * does not have them. */
 int blob_write_blob(struct blob_writer *w, struct blob *from, uint64_t off,
 		    uint64_t n) MUST_USE;
 

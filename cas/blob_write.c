@@ -17,6 +17,10 @@
 
 #define BUFFER INGEST_BUFFER
 #define SMALL  KIB(512) /* not worth waking other threads for */
+#define FEW    4	/* parts of other blobs: neither */
+
+/* In the line's order, the place of a part of another blob. */
+#define PART UINT64_MAX
 
 /* What is left undecided in a buffer leaves room for half of one more. */
 _Static_assert(BUFFER / 2 > CHUNKER_SIGHT, "else the cutter never decides");
@@ -31,6 +35,10 @@ struct blob_writer {
 	struct cutter cutter;
 	uint64_t hole; /* length so far of the hole being counted, or 0 */
 	uint64_t taken;
+
+	/* what was skipped, and is in the line; all of it, counted */
+	struct blob_part parts[INGEST_SLOTS];
+	uint64_t parts_given, parts_taken;
 
 	struct blob_tree tree;
 };
@@ -66,6 +74,13 @@ void blob_writer_check(struct blob_writer *w)
 
 /* --- the stream ----------------------------------------------------------- */
 
+static int take_part(struct blob_writer *w)
+{
+	const struct blob_part *p = &w->parts[w->parts_taken++ % INGEST_SLOTS];
+
+	return p->add(&w->tree, p);
+}
+
 /* Entries that have come out of the line; all: until it is empty, else until
  * there is room in it. */
 static int take_entries(struct blob_writer *w, bool all)
@@ -79,7 +94,8 @@ static int take_entries(struct blob_writer *w, bool all)
 				 &size);
 		if (rc <= 0)
 			return rc;
-		rc = blob_tree_add(&w->tree, &a, size);
+		rc = size == PART ? take_part(w)
+				  : blob_tree_add(&w->tree, &a, size);
 		if (rc)
 			return rc;
 	}
@@ -345,21 +361,36 @@ bool blob_writer_boundary(const struct blob_writer *w, uint64_t *ret_off)
 	return !w->hole;
 }
 
-int blob_writer_skip(struct blob_writer *w, uint64_t n, struct blob_tree **ret)
+static int pass_part(struct blob_writer *w, const struct blob_part *part)
 {
-	int rc;
+	int rc = take_entries(w, false);
 
-	/* what comes next in the tree comes behind all that is under way */
-	rc = w->line ? take_entries(w, true) : 0;
 	if (rc)
-		return fail(w, rc);
+		return rc;
+	w->parts[w->parts_given++ % INGEST_SLOTS] = *part;
+	return ingest_pass(w->line, PART);
+}
+
+/* Many parts are many edits, each with a few chunks to be hashed and
+ * compressed: by all cores, then. */
+int blob_writer_skip(struct blob_writer *w, const struct blob_part *part)
+{
+	int rc = 0;
+
 	w->taken -= w->to - w->from;
-	w->from = w->to = 0;
+	w->from = w->to; /* pieces in front of it may be under way */
 	w->cutter.settled = 0;
-	rc = account(w, n);
-	if (!rc)
-		*ret = &w->tree;
-	return rc;
+	rc = account(w, part->end - part->start);
+	if (!rc && !w->line && w->parts_given < FEW) {
+		w->parts_given++;
+		w->parts_taken++;
+		rc = part->add(&w->tree, part);
+	} else if (!rc) {
+		rc = begin_line(w);
+		if (!rc)
+			rc = pass_part(w, part);
+	}
+	return fail(w, rc);
 }
 
 int blob_writer_fail(struct blob_writer *w, int rc)

@@ -18,10 +18,19 @@ int blob_writer_step(struct blob_writer *w) MUST_USE;
 /* Whether what was taken off ends at a boundary (not within a hole), and its
  * offset in what is written. */
 bool blob_writer_boundary(const struct blob_writer *w, uint64_t *ret_off);
-/* What was written behind the boundary is forgotten: in its place come n bytes
- * as entries and nodes, which the caller adds to the tree. */
-int blob_writer_skip(struct blob_writer *w, uint64_t n,
-		     struct blob_tree **ret) MUST_USE;
+/* Entries and nodes of a blob, from one offset to another. */
+struct blob_part {
+	struct blob *from;
+	uint64_t start, end;
+	/* adds them to the tree */
+	int (*add)(struct blob_tree *t, const struct blob_part *p);
+};
+
+/* What was written behind the boundary is forgotten: in its place come those of
+ * the part. They are added when it is their turn, which may be as late as in
+ * blob_finish(). */
+int blob_writer_skip(struct blob_writer *w,
+		     const struct blob_part *part) MUST_USE;
 /* An error of the caller's becomes the writer's. */
 int blob_writer_fail(struct blob_writer *w, int rc);
 

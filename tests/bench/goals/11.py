@@ -1,7 +1,8 @@
 """A change of 4 KiB in a file of 64 MiB, 1 GiB and 8 GiB of noise: from open to
 the new address after close. An append and a truncation likewise, a sparse disk
 image of 1 TiB, and bytes inserted and deleted through the interface of the
-store. What counts is that the large file costs what the small one does."""
+store. What counts is that the large file costs what the small one does. Then
+10,000 changes and one close, which must not cost more than writing the file."""
 import os
 import random
 import shutil
@@ -76,8 +77,34 @@ def splices(size):
     return [float(word) for word in out.split()]
 
 
+def many(bench, rand):
+    """A change for every 100 kB: about half of all chunks."""
+    native, path = bench.native + "/whole", bench.mount + "/whole"
+    tools.make_mixture(native, int((1 << 30) * bench.scale))
+    size = os.path.getsize(native)
+
+    def written():
+        start = time.monotonic_ns()
+        shutil.copyfile(native, path)
+        addr(path)
+        return time.monotonic_ns() - start
+
+    def edited():
+        def change(f):
+            for _ in range(size // 100000):
+                os.pwrite(f, rand.randbytes(100), rand.randrange(size - 100))
+        return timed(path, change)
+
+    written()
+    bench.report(f"11 {size // 100000} changes, one close / written anew",
+                 bench.both(edited, written), ("ms", 1e6), at_most=1)
+    os.unlink(path)
+    os.unlink(native)
+
+
 def run_all(bench):
     rand = random.Random(11)
+    many(bench, rand)
     sizes = [int(n * bench.scale) for n in (64 << 20, 1 << 30, 8 << 30)]
     paths = [f"{bench.mount}/noise{i}" for i in range(3)]
     for path, size in zip(paths, sizes):
