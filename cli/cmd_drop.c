@@ -10,6 +10,9 @@ static const char *why(int rc)
 	case -ENODATA:
 		return "was never computed, or failed: there is nothing to "
 		       "drop";
+	case -ENOTUNIQ:
+		return "is not reproducible (deriva verify): its bytes could "
+		       "not be made again";
 	case -EBUSY:
 		return "is pinned: deriva unpin lets go of it";
 	default:

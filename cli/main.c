@@ -11,13 +11,13 @@ static const struct command *const commands[] = {
 	&cmd_output,	&cmd_retry,  &cmd_drop,	    &cmd_log,	  &cmd_watch,
 	&cmd_put,	&cmd_cat,    &cmd_resolve,  &cmd_restore, &cmd_pin,
 	&cmd_unpin,	&cmd_pins,   &cmd_snapshot, &cmd_gc,	  &cmd_fsck,
-	&cmd_functions,
+	&cmd_functions, &cmd_graph,  &cmd_verify,
 };
 
 /* Names that are taken. */
 static const char *const later[] = {
-	"branch", "diff",  "forget", "graph",  "head",
-	"merge",  "prove", "run",    "verify", "verify-proof",
+	"branch", "diff",  "forget", "head",
+	"merge",  "prove", "run",    "verify-proof",
 };
 
 static void print_overview(void)

@@ -16,6 +16,7 @@ enum {
 	RESULT_FORGET,
 	RESULT_LET_GO,
 	RESULT_KEEP,
+	RESULT_JUDGE,
 	MACHINE_ADD,
 	MACHINE_SET,
 	MACHINE_GET,
@@ -73,6 +74,8 @@ static const char *const sql[N_STMTS] = {
 		"UPDATE result SET dropped = 1 WHERE recipe = ?1"
 		" AND error = 0 AND address IS NOT NULL RETURNING 1",
 	[RESULT_KEEP] = "UPDATE result SET keep = ?2 WHERE recipe = ?1",
+	[RESULT_JUDGE] =
+		"UPDATE result SET reproducible = ?2 WHERE recipe = ?1",
 	[MACHINE_ADD] = "INSERT OR IGNORE INTO machine(text) VALUES (?1)",
 	[MACHINE_SET] =
 		"UPDATE result SET machine = (SELECT id FROM machine"
@@ -320,6 +323,23 @@ int results_keep(struct results *r, const struct addr *recipe, int keep)
 		return rc;
 	stmt_blob(st, 1, recipe->b, ADDR_LEN);
 	stmt_int(st, 2, keep);
+	return stmt_run(st);
+}
+
+int results_judge(struct results *r, const struct addr *recipe,
+		  bool reproducible)
+{
+	struct stmt *st;
+	int rc;
+
+	rc = db_begin(r->db);
+	if (rc < 0)
+		return rc;
+	st = stmts_get(&r->stmts, RESULT_JUDGE, &rc);
+	if (!st)
+		return rc;
+	stmt_blob(st, 1, recipe->b, ADDR_LEN);
+	stmt_int(st, 2, reproducible);
 	return stmt_run(st);
 }
 

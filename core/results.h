@@ -79,6 +79,9 @@ int results_used(struct results *r, const struct addr *recipe,
 int results_let_go(struct results *r, const struct addr *recipe) MUST_USE;
 int results_keep(struct results *r, const struct addr *recipe,
 		 int keep) MUST_USE;
+/* It was made again, and came out the same or not. */
+int results_judge(struct results *r, const struct addr *recipe,
+		  bool reproducible) MUST_USE;
 /* What of the machine it was made with, as lines for people; many results share
  * a text. -ENOENT: it is not known. */
 int results_put_machine(struct results *r, const struct addr *recipe,

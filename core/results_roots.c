@@ -20,6 +20,14 @@ static const struct root_query queries[] = {
 		false,
 	},
 	{
+		"SELECT other, rowid FROM verified WHERE rowid > ?1"
+		" AND other IS NOT NULL ORDER BY rowid LIMIT ?2",
+		1,
+		{0, 0, 0, 0},
+		false,
+		false,
+	},
+	{
 		"SELECT address, seq, recipe FROM derived INDEXED BY "
 		"derived_seq"
 		" WHERE seq > ?1 AND gone = 0 AND NOT EXISTS (SELECT 1"

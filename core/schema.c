@@ -275,6 +275,14 @@ const char *const schema_migrations[] = {
 	"  OR EXISTS (SELECT 1 FROM snapshot)"
 	"  OR EXISTS (SELECT 1 FROM setting)"
 	"  OR EXISTS (SELECT 1 FROM version WHERE gone <> 0);",
+
+	/* to version 10: results that were made a second time; `other` is an
+	 * output that came out otherwise, and is kept */
+	"CREATE TABLE verified("
+	"  recipe BLOB PRIMARY KEY, times INTEGER NOT NULL,"
+	"  time INTEGER NOT NULL, other BLOB, other_time INTEGER NOT NULL,"
+	"  other_kind INTEGER NOT NULL, other_size INTEGER NOT NULL,"
+	"  message TEXT) STRICT;",
 };
 /* clang-format on */
 

@@ -1,6 +1,7 @@
 #include "core/settings.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "core/clock.h"
 #include "core/journal.h"
@@ -19,6 +20,25 @@ static int parse_collect(const char *text, int64_t *ret, struct err *err)
 	return 0;
 }
 
+static int parse_verify(const char *text, double *ret, struct err *err)
+{
+	double n = 0;
+	int used = 0;
+
+	if (strcmp(text, "never") &&
+	    (text[0] < '0' || text[0] > '9' ||
+	     sscanf(text, "%lf %%%n", &n, &used) != 1 || text[used] || !used ||
+	     !(n <= 100)))
+		return err_set(
+			err, -EINVAL,
+			"verify `%s`: it is `never` or how many of a "
+			"hundred computations are made again (as in 1%%, "
+			"0.5%%)",
+			text);
+	*ret = n / 100;
+	return 0;
+}
+
 static int parse(struct settings *s, const char *name, const char *value,
 		 struct err *err)
 {
@@ -28,9 +48,11 @@ static int parse(struct settings *s, const char *name, const char *value,
 		return budget_parse(value, &s->budget, err);
 	if (!strcmp(name, "collect"))
 		return parse_collect(value, &s->collect_ns, err);
+	if (!strcmp(name, "verify"))
+		return parse_verify(value, &s->verify, err);
 	return err_set(err, -EINVAL,
 		       "there is no setting `%s`: there are retention, budget, "
-		       "collect",
+		       "collect, verify",
 		       name);
 }
 
@@ -52,7 +74,8 @@ static void take(struct settings *s, const char *name, const char *value)
 
 int settings_load(struct db *db, struct settings *ret)
 {
-	static const char *const names[] = {"retention", "budget", "collect"};
+	static const char *const names[] = {"retention", "budget", "collect",
+					    "verify"};
 	struct settings s = {.retention = {.kind = KEEP_ALL},
 			     .collect_ns = 600 * NSEC_PER_SEC};
 	struct stmt *st;
@@ -150,5 +173,8 @@ void settings_format(const struct settings *s, struct buf *ret)
 		duration_exact(s->collect_ns, ret);
 	else
 		buf_str(ret, "never");
-	buf_str(ret, "\n");
+	if (s->verify > 0)
+		buf_fmt(ret, "\nverify: %g%%\n", s->verify * 100);
+	else
+		buf_str(ret, "\nverify: never\n");
 }

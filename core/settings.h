@@ -7,6 +7,8 @@
  *	budget		none | bytes of derived files	(core/budget.h)
  *	collect		how often a mount may collect by itself, when it pays:
  *			never | TIME
+ *	verify		how many of a hundred computations are made a second
+ *			time in the background: never | N %
  *
  * Threads: as core/db.h: db_lock() held.
  */
@@ -21,9 +23,10 @@ struct settings {
 	struct retention retention;
 	uint64_t budget;    /* 0: none */
 	int64_t collect_ns; /* 0: never */
+	double verify;	    /* of one; 0: never */
 };
 
-/* What was never set is as it is at first: all, none, 10m. */
+/* What was never set is as it is at first: all, none, 10m, never. */
 int settings_load(struct db *db, struct settings *ret) MUST_USE;
 /* A change, unless it is so already. -EINVAL with a message: no such setting,
  * or no such value. */

@@ -325,7 +325,9 @@ double entry_timeout(struct fs *fs, const struct node *n)
 	case NODE_VALUE:
 		return fs->epoch && derived_current(fs, n) ? FOREVER : 0;
 	case NODE_CONTROL:
-		return n->control == CTL_WHY || n->control == CTL_OUTPUT
+		return n->control == CTL_WHY || n->control == CTL_OUTPUT ||
+				       n->control == CTL_GRAPH ||
+				       n->control == CTL_VERIFY
 			       ? 0
 			       : FOREVER;
 	case NODE_SOURCE:

@@ -1,9 +1,11 @@
 /* .deriva, the control directory.
  *
- * why/ and output/ mirror the present's directories and hold a text for every
- * derived name; at/TIME is the whole tree at a moment, history/PATH all that a
- * path ever was, by-addr/HEX an object; run/ is what running computations see.
- * Texts are made up when they are opened.
+ * why/, output/ and graph/ mirror the present's directories and hold a text for
+ * every derived name, and so does verify/, whose texts take as long to open as
+ * it takes to run again: they are not listed; recipes/HEX is one computation;
+ * at/TIME is the whole tree at a moment, history/PATH all that a path ever was,
+ * by-addr/HEX an object; run/ is what running computations see. Texts are made
+ * up when they are opened.
  */
 #include "fs/fs.h"
 
@@ -23,17 +25,20 @@ static const struct control_entry {
 	{"by-addr", CTL_BY_ADDR, S_IFDIR},
 	{"drop", CTL_DROP, S_IFREG},
 	{"events", CTL_EVENTS, S_IFREG},
+	{"graph", CTL_GRAPH, S_IFDIR},
 	{"history", CTL_HISTORY, S_IFDIR},
 	{"jobs", CTL_JOBS, S_IFREG},
 	{"output", CTL_OUTPUT, S_IFDIR},
 	{"pin", CTL_PIN, S_IFREG},
 	{"pins", CTL_PINS, S_IFREG},
+	{"recipes", CTL_RECIPES, S_IFDIR},
 	{"retry", CTL_RETRY, S_IFREG},
 	{"run", CTL_RUN, S_IFDIR},
 	{"settings", CTL_SETTINGS, S_IFREG},
 	{"snapshot", CTL_SNAPSHOT, S_IFREG},
 	{"status", CTL_STATUS, S_IFREG},
 	{"unpin", CTL_UNPIN, S_IFREG},
+	{"verify", CTL_VERIFY, S_IFDIR},
 	{"why", CTL_WHY, S_IFDIR},
 };
 
@@ -107,8 +112,12 @@ int control_lookup(struct fs *fs, struct node *dir, const char *name, int pid,
 		return by_addr_lookup(fs, name, ret);
 	case CTL_RUN:
 		return lookup_run(fs, name, ret);
+	case CTL_RECIPES:
+		return recipes_lookup(fs, name, ret);
 	case CTL_WHY:
 	case CTL_OUTPUT:
+	case CTL_GRAPH:
+	case CTL_VERIFY:
 		return lookup_mirror(fs, dir, name, ret);
 	default:
 		return -ENOTDIR;
@@ -154,6 +163,7 @@ int control_list(struct fs *fs, struct node *dir,
 		return r;
 	case CTL_WHY:
 	case CTL_OUTPUT:
+	case CTL_GRAPH:
 		r = ns_list(fs->ns, NS_NOW, parent, "", 0, mirror_dir, &m);
 		if (r >= 0)
 			r = eval_list(fs->eval, NS_NOW, parent, mirror_text,
@@ -293,6 +303,9 @@ int control_open(struct fs *fs, struct node *n, struct handle *h)
 		if (n->control == CTL_WHY)
 			return eval_why(fs->eval, NS_NOW, n->ino, name, len,
 					&h->text);
+		if (n->control == CTL_GRAPH)
+			return eval_graph(fs->eval, n->ino, name, len,
+					  &h->text);
 		return output_text(fs, n->ino, name, len, &h->text);
 	}
 	switch (n->control) {

@@ -35,6 +35,7 @@ enum park_kind {
 	PARK_STATE,
 	PARK_CHILD,   /* a name in a DIR */
 	PARK_OPENDIR, /* the DIR itself */
+	PARK_VERIFY,  /* a TEXT: what it tells of is made again */
 };
 
 /* A request that waits for an evaluation. */
@@ -229,12 +230,42 @@ static void reply_opendir(struct fs *fs, struct parked *p,
 		reply_err(p->req, r);
 }
 
+static void reply_verify(struct fs *fs, struct parked *p, int rc,
+			 const struct eval_value *v)
+{
+	struct handle *h = calloc(1, sizeof(*h));
+	const char *name;
+	size_t len;
+
+	name = node_text_name(p->node, &len);
+	if (rc >= 0)
+		rc = h ? eval_verify_text(fs->eval, name, v, &h->text)
+		       : -ENOMEM;
+	if (rc < 0) {
+		if (h)
+			buf_done(&h->text);
+		free(h);
+		reply_err(p->req, rc == -ECANCELED ? -EIO : rc);
+		return;
+	}
+	h->node = p->node;
+	h->flags = p->fi.flags;
+	p->node->opens++;
+	p->fi.fh = (uint64_t)(uintptr_t)h;
+	p->fi.direct_io = 1;
+	reply_open(p->req, &p->fi);
+}
+
 /* The outcome of an evaluation, to a request for the node. */
 static void reply_value(struct fs *fs, struct parked *p, int rc,
 			const struct eval_value *v)
 {
 	struct node *n = p->node;
 
+	if (p->kind == PARK_VERIFY) {
+		reply_verify(fs, p, rc, v);
+		return;
+	}
 	if (p->kind == PARK_STATE && (rc >= 0 || rc == -EAGAIN)) {
 		reply_state(fs, p->req, n, rc < 0 ? NULL : v, p->size);
 		return;
@@ -254,6 +285,7 @@ static void reply_value(struct fs *fs, struct parked *p, int rc,
 		reply_opendir(fs, p, v);
 		return;
 	case PARK_STATE:
+	case PARK_VERIFY:
 		break;
 	case PARK_GETATTR:
 		/* fstat comes without a handle: who has the old value open
@@ -326,6 +358,23 @@ static void interrupted(fuse_req_t req, void *data)
 	fs_unlock(fs);
 }
 
+static int ask(struct fs *fs, struct parked *p, struct eval_value *ret)
+{
+	const struct name *nm = p->node->name;
+	const char *name;
+	size_t len;
+
+	if (p->kind == PARK_VERIFY) {
+		name = node_text_name(p->node, &len);
+		return eval_verify(fs->eval, p->node->ino, name, len, evaluated,
+				   p, ret, &p->wait);
+	}
+	return (p->kind == PARK_STATE ? eval_check
+				      : eval_want)(fs->eval, nm->at, nm->dir,
+						   nm->text, nm->len, evaluated,
+						   p, ret, &p->wait);
+}
+
 /* Answers at once, or parks the request. db_lock is not held. */
 static void evaluate(struct fs *fs, fuse_req_t req, struct node *n,
 		     enum park_kind kind, const struct fuse_file_info *fi,
@@ -378,10 +427,7 @@ static void evaluate(struct fs *fs, fuse_req_t req, struct node *n,
 		    kind == PARK_OPENDIR)
 			eval_want_bytes(fs->eval, nm->at, nm->dir, nm->text,
 					nm->len);
-		r = (kind == PARK_STATE
-			     ? eval_check
-			     : eval_want)(fs->eval, nm->at, nm->dir, nm->text,
-					  nm->len, evaluated, p, &v, &p->wait);
+		r = ask(fs, p, &v);
 		if (r)
 			evaluated(p, r < 0 ? r : 0, &v);
 	}
@@ -504,6 +550,12 @@ void derived_opendir(struct fs *fs, fuse_req_t req, struct node *n,
 		     const struct fuse_file_info *fi)
 {
 	evaluate(fs, req, n, PARK_OPENDIR, fi, 0, NULL);
+}
+
+void derived_verify(struct fs *fs, fuse_req_t req, struct node *n,
+		    const struct fuse_file_info *fi)
+{
+	evaluate(fs, req, n, PARK_VERIFY, fi, 0, NULL);
 }
 
 /* --- news --------------------------------------------------------------- */

@@ -76,6 +76,9 @@ enum control {
 	CTL_RUN,
 	CTL_HISTORY,
 	CTL_BY_ADDR,
+	CTL_VERIFY,
+	CTL_GRAPH,
+	CTL_RECIPES,
 	CTL_STATUS, /* texts */
 	CTL_JOBS,
 	CTL_PINS,
@@ -418,6 +421,9 @@ int taker_recover(struct fs *fs) MUST_USE;
 void derived_getattr(struct fs *fs, fuse_req_t req, struct node *n);
 void derived_open(struct fs *fs, fuse_req_t req, struct node *n,
 		  const struct fuse_file_info *fi);
+/* OPEN of a text of .deriva/verify. */
+void derived_verify(struct fs *fs, fuse_req_t req, struct node *n,
+		    const struct fuse_file_info *fi);
 /* Answers an xattr of one, which needs its content, now or later. */
 void derived_addr(struct fs *fs, fuse_req_t req, struct node *n, size_t size);
 /* Answers what state one is in: nothing is run, but what is known is looked
@@ -543,6 +549,10 @@ int by_addr_lookup(struct fs *fs, const char *name, struct node **ret) MUST_USE;
 /* What is read of an object that is no file. */
 int by_addr_text(struct fs *fs, const char *name, size_t len,
 		 struct buf *ret) MUST_USE;
+
+/* --- recipes.c ---------------------------------------------------------- */
+
+int recipes_lookup(struct fs *fs, const char *name, struct node **ret) MUST_USE;
 
 /* --- follow.c ----------------------------------------------------------- */
 

@@ -249,6 +249,11 @@ void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 		db_unlock(fs->db);
 		break;
 	case NODE_TEXT:
+		if (n->control == CTL_VERIFY && !for_writing(fi->flags)) {
+			derived_verify(fs, req, n, fi);
+			return;
+		}
+		/* fall through */
 	case NODE_CONTROL:
 		r = open_control(req, n, fi);
 		break;

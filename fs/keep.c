@@ -171,6 +171,7 @@ int keep_options(struct fs *fs, struct err *err)
 		{"retention", fs->opt.retention},
 		{"budget", fs->opt.budget},
 		{"collect", fs->opt.collect},
+		{"verify", fs->opt.verify},
 	};
 	struct ns_by by = mounter(fs);
 	size_t i;

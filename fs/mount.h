@@ -25,7 +25,7 @@ struct mount_options {
 	bool debug;	    /* log every kernel message */
 	unsigned jobs;	    /* computations at a time; 0: one a core */
 	char retention[64]; /* settings of the store that are made, or "" */
-	char budget[64], collect[64];
+	char budget[64], collect[64], verify[64];
 	char *fsname;	  /* what df(1) shows; NULL: the store's path */
 	char *fuse_extra; /* options handed on to the kernel, NULL: none */
 };

@@ -27,6 +27,7 @@ static bool is_lasting(struct fs *fs, const struct node *dir, const char *name)
 	case CTL_AT:
 		return past_is_fixed(fs, name);
 	case CTL_BY_ADDR:
+	case CTL_RECIPES:
 		return false;
 	default:
 		return true;

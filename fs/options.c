@@ -193,6 +193,9 @@ static int parse_option(const char *text, struct mount_options *o,
 	if (!strncmp(text, "collect=", 8))
 		return parse_setting("collect", text + 8, o->collect,
 				     sizeof(o->collect), err);
+	if (!strncmp(text, "verify=", 7))
+		return parse_setting("verify", text + 7, o->verify,
+				     sizeof(o->verify), err);
 	for (i = 0; i < ARRAY_LEN(option_rows); i++) {
 		row = &option_rows[i];
 		buf_fmt(&known, "%s, ", row->name);
@@ -204,7 +207,8 @@ static int parse_option(const char *text, struct mount_options *o,
 	}
 	return err_set(err, -EINVAL,
 		       "unknown mount option `%s`; there are: %sfsname=NAME, "
-		       "jobs=N, retention=..., budget=..., collect=...",
+		       "jobs=N, retention=..., budget=..., collect=..., "
+		       "verify=...",
 		       text, buf_cstr(&known));
 }
 

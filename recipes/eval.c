@@ -6,9 +6,12 @@
 #include "recipes/eval.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/clock.h"
+#include "core/verified.h"
 #include "recipes/define.h"
 #include "recipes/output_set.h"
 #include "recipes/schedule.h"
@@ -411,6 +414,10 @@ int eval_drop(struct eval *ev, uint64_t dir, const char *name, size_t len)
 		return r == -EEXIST ? -ENOENT : r;
 	r = results_derived(ev->results, NS_NOW, dir, name, len, &d);
 	if (r >= 0)
+		r = verified_holds(ev->db, &d.recipe);
+	if (r > 0)
+		return -ENOTUNIQ;
+	if (r >= 0)
 		r = d.error ? -ENOENT : results_let_go(ev->results, &d.recipe);
 	if (r < 0)
 		return r == -ENOENT ? -ENODATA : r;
@@ -428,7 +435,8 @@ void eval_closed(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 	if (!t || !t->drop_closed || !t->known || t->value.error ||
 	    t->dropped || t->phase != PHASE_IDLE || t->value.is_dir)
 		return;
-	if (results_let_go(ev->results, &t->value.recipe) < 0)
+	if (verified_holds(ev->db, &t->value.recipe) ||
+	    results_let_go(ev->results, &t->value.recipe) < 0)
 		return; /* it is kept: no harm */
 	ev->host.wrote(ev->host.ctx);
 	t->dropped = true;
@@ -449,17 +457,73 @@ void eval_computation(struct eval *ev, const struct addr *recipe,
 		*ret = *recipe;
 }
 
-static void job_line(const struct task *j, const char *state, struct buf *ret)
+/* What lies at a run's outputs so far. */
+static uint64_t bytes_of(const struct task *j)
 {
+	const struct recipe_def *d = j->def;
+	uint64_t sum = 0;
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < MAX(d->nouts, (size_t)1); i++) {
+		CLEANUP_FREE char *path = NULL;
+
+		if (asprintf(&path, "%s/o/%s", j->scratch,
+			     d->nouts ? j->outs[i].file : j->out_name) < 0) {
+			path = NULL;
+			continue;
+		}
+		if (!lstat(path, &st) && S_ISREG(st.st_mode))
+			sum += (uint64_t)st.st_size;
+		else if (!d->nouts) { /* then what it prints is the output */
+			free(path);
+			if (asprintf(&path, "%s/stdout", j->scratch) < 0)
+				path = NULL;
+			else if (!lstat(path, &st))
+				sum += (uint64_t)st.st_size;
+		}
+	}
+	return sum;
+}
+
+/* How long the name took the last time that it was computed. */
+static int64_t last_time(struct eval *ev, const struct target *t)
+{
+	struct result res;
+	struct derived d;
+
+	if (results_derived(ev->results, NS_NOW, t->dir, t->name, t->len, &d) <
+		    0 ||
+	    results_get(ev->results, &d.recipe, &res) < 0)
+		return 0;
+	return res.wall_ns;
+}
+
+static void job_line(struct eval *ev, const struct target *t,
+		     const struct task *j, const char *state, struct buf *ret)
+{
+	double seconds = 0, last = (double)last_time(ev, t) / 1e9;
 	char hex[ADDR_HEX];
 
 	addr_hex(&j->base, hex);
 	buf_fmt(ret, "{\"state\":\"%s\",\"path\":", state);
 	buf_json(ret, j->path, strlen(j->path));
 	buf_fmt(ret, ",\"recipe\":\"%s\"", hex);
-	if (j->start_ns)
-		buf_fmt(ret, ",\"seconds\":%.3f",
-			(double)(clock_now_ns() - j->start_ns) / 1e9);
+	if (j->verify)
+		buf_str(ret, ",\"verify\":true");
+	if (j->start_ns) {
+		seconds = (double)(clock_now_ns() - j->start_ns) / 1e9;
+		buf_fmt(ret, ",\"seconds\":%.3f", seconds);
+	}
+	if (j->scratch)
+		buf_fmt(ret, ",\"bytes\":%llu",
+			(unsigned long long)bytes_of(j));
+	if (last > 0) {
+		buf_fmt(ret, ",\"last_seconds\":%.3f", last);
+		if (j->start_ns)
+			buf_fmt(ret, ",\"progress\":%.2f",
+				MIN(seconds / last, 0.99));
+	}
 	buf_str(ret, "}\n");
 }
 
@@ -472,7 +536,7 @@ int eval_jobs(struct eval *ev, struct buf *ret)
 	while (map_next(ev->running, &it, NULL, NULL, &v)) {
 		t = v;
 		if (t->task)
-			job_line(t->task,
+			job_line(ev, t, t->task,
 				 t->phase == PHASE_RUNNING ? "running"
 							   : "waiting",
 				 ret);

@@ -178,7 +178,8 @@ void eval_damaged(struct eval *ev, const struct view_node *view,
 void eval_want_bytes(struct eval *ev, uint64_t at, uint64_t dir,
 		     const char *name, size_t len);
 /* Lets go of the bytes of what the name holds. -ENOENT when no recipe defines
- * it, -ENODATA when it was never computed, or failed. */
+ * it, -ENODATA when it was never computed, or failed, -ENOTUNIQ when it came
+ * out otherwise when it was made again. */
 int eval_drop(struct eval *ev, uint64_t dir, const char *name,
 	      size_t len) MUST_USE;
 
@@ -193,6 +194,15 @@ int eval_retry(struct eval *ev, uint64_t dir, const char *name,
 
 /* --- telling ------------------------------------------------------------ */
 
+/* Makes what a name holds a second time and compares; what it holds stays. As
+ * eval_want(), also when it was never computed, which it is first then. */
+int eval_verify(struct eval *ev, uint64_t dir, const char *name, size_t len,
+		eval_fn fn, void *ctx, struct eval_value *ret,
+		struct eval_wait **ret_wait) MUST_USE;
+/* What came of it, of the value that it gave: one line of JSON. */
+int eval_verify_text(struct eval *ev, const char *name,
+		     const struct eval_value *value, struct buf *ret) MUST_USE;
+
 /* Where a name's content comes from, and why it was computed: text. */
 int eval_why(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 	     size_t len, struct buf *ret) MUST_USE;
@@ -201,6 +211,14 @@ int eval_why(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 struct observed;
 int why_because(struct results *results, struct observed *observed,
 		const struct derived *d, struct buf *ret) MUST_USE;
+/* What it depends on, a line of JSON for the name and one for each input; runs
+ * nothing. */
+int eval_graph(struct eval *ev, uint64_t dir, const char *name, size_t len,
+	       struct buf *ret) MUST_USE;
+/* A computation as a directory object: function, params, inputs/, output. By
+ * its address, or that of a result of it. -ENOENT. */
+int eval_recipe_dir(struct eval *ev, const struct addr *recipe,
+		    struct addr *ret) MUST_USE;
 /* The run that a result is of, which several outputs share. */
 void eval_computation(struct eval *ev, const struct addr *recipe,
 		      struct addr *ret);

@@ -216,7 +216,7 @@ static void on_done(void *ctx, const struct sandbox_status *status)
 }
 
 static int run_sandboxed(struct eval *ev, struct task *j,
-			 const struct sandbox_run *run,
+			 const struct sandbox_run *run, const char *scratch,
 			 struct sandbox_status *ret)
 {
 	struct finished f = {
@@ -231,6 +231,7 @@ static int run_sandboxed(struct eval *ev, struct task *j,
 	db_lock(ev->db);
 	j->run_id = id;
 	j->started = true;
+	j->scratch = scratch;
 	if (__atomic_load_n(&j->stop, __ATOMIC_ACQUIRE))
 		sandbox_stop(ev->sandbox, id);
 	db_unlock(ev->db);
@@ -240,6 +241,7 @@ static int run_sandboxed(struct eval *ev, struct task *j,
 	pthread_mutex_unlock(&f.lock);
 	db_lock(ev->db);
 	j->started = false;
+	j->scratch = NULL;
 	db_unlock(ev->db);
 	*ret = f.status;
 	return 0;
@@ -503,7 +505,7 @@ static int run_in_scratch(struct eval *ev, struct task *j, struct scratch *s,
 	run.stderr_path = buf_cstr(&se);
 	run.argv = argv.v;
 	run.envp = env.v;
-	return run_sandboxed(ev, j, &run, ret);
+	return run_sandboxed(ev, j, &run, s->path, ret);
 }
 
 static int show_inputs(struct eval *ev, struct task *j, char **work,

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "recipes/canon.h"
 #include "recipes/observe.h"
 
 struct trace {
@@ -161,6 +162,39 @@ void trace_tell(const struct trace *t, unsigned depth, struct buf *out)
 		add_answer(&s->answer, out);
 		buf_u8(out, '\n');
 	}
+}
+
+int trace_files(const struct trace *t, unsigned depth,
+		int (*fn)(void *ctx, const char *path, bool there), void *ctx)
+{
+	const struct asked_step *s;
+	size_t i;
+	int r = 0;
+
+	for (i = t->count; r >= 0 && i-- > 0;) {
+		CLEANUP_BUF struct buf path = BUF_INIT;
+
+		s = &t->v[i];
+		if (s->question.len < 2 || s->question.data[0] != 'l' ||
+		    !s->answer.len || s->answer.data[0] == 'd')
+			continue;
+		add_path(&s->question, depth, &path);
+		r = buf_err(&path);
+		if (r >= 0)
+			r = fn(ctx, buf_cstr(&path), s->answer.data[0] != 'n');
+	}
+	return r;
+}
+
+unsigned observe_depth_of(struct eval *ev, const struct addr *key)
+{
+	CLEANUP(canon_decoded_freep) struct canon_decoded *canon = NULL;
+	CLEANUP_BUF struct buf bytes = BUF_INIT;
+
+	if (results_get_recipe(ev->results, key, &bytes) < 0 ||
+	    canon_decode(bytes.data, bytes.len, &canon) < 0)
+		return 0;
+	return canon_get(canon)->depth;
 }
 
 static void tell_change(const struct asked_step *now,

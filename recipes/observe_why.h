@@ -18,6 +18,13 @@ CLEANUP_FN(struct trace, trace_free)
 
 /* A line for each. depth: that of the recipe's directory. */
 void trace_tell(const struct trace *t, unsigned depth, struct buf *out);
+/* Each path that was looked up and was no directory, as trace_tell() writes it;
+ * there: something was. */
+int trace_files(const struct trace *t, unsigned depth,
+		int (*fn)(void *ctx, const char *path, bool there),
+		void *ctx) MUST_USE;
+/* How deep a computation with observed inputs lies. */
+unsigned observe_depth_of(struct eval *ev, const struct addr *key);
 /* A line for each question of both that has another answer now. */
 int trace_compare(const struct trace *now, const struct trace *then,
 		  unsigned depth, struct buf *out, unsigned *told) MUST_USE;

@@ -265,7 +265,7 @@ static char *path_in(struct walk *w, const char *name)
 	return strdup(*p == '/' ? p + 1 : p);
 }
 
-static int make_labels(struct walk *w, const char *file)
+int walk_label(struct walk *w, const char *file)
 {
 	struct task *j = w->task;
 
@@ -356,7 +356,7 @@ int resolve(struct eval *ev, struct target *t, bool settled,
 	defined = define_find(&finder, t->dir, t->name, t->len, NULL, &d);
 	if (defined < 0 && defined != -ENOENT && defined != -EEXIST)
 		return defined;
-	r = make_labels(&w, d.file);
+	r = walk_label(&w, d.file);
 	if (r < 0)
 		return r;
 	if (defined < 0)

@@ -265,6 +265,8 @@ static int take(struct walk *w, const struct recipe_input *in,
 	struct target *d = f->target;
 	int r;
 
+	if (w->note)
+		return w->note(w->note_ctx, buf_cstr(path), f);
 	if (f->tree)
 		return take_in_tree(w, in, p, position, path, f);
 	if (!f->derived && S_ISDIR(f->attr.mode)) {
@@ -358,8 +360,14 @@ static int take_path(struct walk *w, const struct recipe_input *in,
 	if (r < 0)
 		return r;
 	r = walk_follow(w, dir, buf_cstr(&plain), plain.len, &f);
+	if (w->note && r == -EINPROGRESS) {
+		f = (struct found){.derived = true};
+		r = 0;
+	}
 	if (r == -EINPROGRESS)
 		return 0;
+	if (w->note && r < 0 && r != -ENOMEM)
+		return w->note(w->note_ctx, buf_cstr(&seen), NULL);
 	if (r < 0)
 		return not_found(w, p, p->text, r);
 	return take(w, in, p, (*position)++, &seen, &f);

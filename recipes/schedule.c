@@ -16,6 +16,7 @@
 #include "recipes/task.h"
 #include "recipes/tools.h"
 #include "recipes/upkeep.h"
+#include "recipes/verify.h"
 
 #define RESOLVERS 2
 #define TRIES	  8 /* to read tools that are being replaced */
@@ -171,6 +172,16 @@ static void want_bytes(struct eval *ev, struct resolved *inputs)
 	}
 }
 
+/* Nobody who wants the result may take that run for one that gives it. */
+static void make_again(struct task *task, const struct result *known)
+{
+	task->verify = true;
+	task->known = *known;
+	task->known_base = task->base;
+	addr_derive("deriva verify v1", task->flight.b, ADDR_LEN,
+		    &task->flight);
+}
+
 /* The computation is known: find its result, wait for another name that has
  * the same one running, or queue it. */
 static void find_or_queue(struct eval *ev, struct target *t, struct task *task,
@@ -188,6 +199,10 @@ static void find_or_queue(struct eval *ev, struct target *t, struct task *task,
 		return;
 	}
 	r = find_result(ev, t, task, &res, &dropped);
+	if (!r && t->verify && !res.error && in_earnest(t)) {
+		make_again(task, &res);
+		r = -ENOENT;
+	}
 	if (r == -ENOENT && in_earnest(t) && inputs->ndropped) {
 		task_free(task);
 		want_bytes(ev, inputs);
@@ -282,6 +297,7 @@ static void step(struct eval *ev, struct target *t)
 	}
 	t->shaky = res.shaky;
 	if (!wanted(t)) {
+		t->verify = false;
 		target_phase(ev, t, PHASE_IDLE); /* all have left meanwhile */
 	} else if (r < 0) {
 		log_error("%s: cannot be resolved: %s", t->name, err_name(r));
@@ -550,6 +566,15 @@ static void finish_over(struct eval *ev, struct target *t, const struct task *j)
 	finish_failed(ev, t, EIO, err.msg, NULL, false, NULL);
 }
 
+/* Some of what ran in the present is made again later. */
+static void chose_again(struct eval *ev, const struct target *t,
+			const struct task *j, const struct result *res)
+{
+	if (!j->verify && !res->error && t->at == NS_NOW &&
+	    verify_chosen(ev, &j->base))
+		upkeep_verify(ev, t);
+}
+
 static void run_one(struct eval *ev, struct target *t)
 {
 	CLEANUP(task_freep) struct task *j = t->task;
@@ -576,7 +601,10 @@ static void run_one(struct eval *ev, struct target *t)
 	    (j->damaged || (j->observe && observe_is_damaged(j->observe))))
 		r = input_damaged(j, &err);
 	if (r >= 0)
-		r = keep_result(ev, j, &res);
+		r = j->verify ? verify_compare(ev, j, &res)
+			      : keep_result(ev, j, &res);
+	if (r >= 0)
+		chose_again(ev, t, j, &res);
 	if (j->taking)
 		store_leave(ev->store, j->ticket);
 	if (r < 0 && r != -ECANCELED) {
@@ -594,8 +622,14 @@ static void run_one(struct eval *ev, struct target *t)
 	} else if (r == -ECANCELED && wanted(t) && !ev->closing) {
 		finish_stopped(ev, t);
 	} else if (r < 0) {
+		t->verify = false;
 		target_message(t, err.msg);
 		finish(ev, t, reader_errno(r));
+	} else if (j->verify) {
+		t->verify = false;
+		finish_result(ev, t, &j->known, j->known.dropped, false);
+	} else if (t->verify && !res.error) {
+		finish_stopped(ev, t); /* made; now again */
 	} else if (j->observe) {
 		finish_observed(ev, t, steal(&j), &res);
 	} else {

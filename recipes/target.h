@@ -88,6 +88,7 @@ struct target {
 	bool dropped;	  /* value is known, its bytes are not kept */
 	bool need_bytes;  /* somebody wants to read them */
 	bool retry;	  /* pass over a remembered failure once */
+	bool verify;	  /* make what is known again, to compare */
 	bool eager;	  /* it is computed without being asked for */
 	bool look;	  /* it stands for a recipe file (recipes/upkeep.h) */
 	bool drop_closed; /* its bytes are dropped when nobody has it open */
@@ -167,6 +168,8 @@ struct eval {
 	struct bell ready_bell, queued_bell;
 	struct tools *tools;
 	struct upkeep *upkeep;
+	int64_t verify_look_ns; /* recipes/verify.h */
+	double verify_share;
 	pthread_t *threads;
 	size_t nthreads;
 };

@@ -36,6 +36,9 @@ struct task {
 	struct observe *observe; /* what its run sees */
 	struct result result;	 /* of a run that is asked about again */
 	bool found;		 /* what the last run gave holds */
+	bool verify;		 /* it is run to compare with: */
+	struct result known;
+	struct addr known_base;
 	struct canon_input *inputs; /* path: owned; name: def's */
 	size_t ninputs;
 	struct canon_value *params, *env;
@@ -53,6 +56,7 @@ struct task {
 	bool started;
 	uint64_t run_id;
 	int64_t start_ns;
+	const char *scratch; /* where a command writes, while it does */
 	bool taking; /* its output goes into the store: until the row is there,
 		      * store_leave() with: */
 	unsigned ticket;

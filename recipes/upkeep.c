@@ -1,5 +1,6 @@
-/* Two kinds of errands wait in one queue, each behind a settle time: to look
- * at a recipe file, and to compute a name. Looking finds out whether the file
+/* Three kinds of errands wait in one queue, each behind a settle time: to look
+ * at a recipe file, to compute a name, and to make what it holds a second time
+ * (recipes/verify.h). Looking finds out whether the file
  * says `eager`; for a pattern it lists what the pattern defines, with a watch
  * on all that would change the list. That watch, and one on the recipe file
  * itself, belong to a target with the recipe file's name, which stands for
@@ -27,10 +28,16 @@
 #define BUSY_NS	  (50 * NSEC_PER_SEC / 1000)
 #define TOOLS_NS  NSEC_PER_SEC
 
+enum errand_kind {
+	COMPUTE, /* the name */
+	LOOK,	 /* at the recipe file */
+	VERIFY,	 /* the name */
+};
+
 struct errand {
 	struct errand *prev, *next;
 	struct upkeep *u;
-	bool look; /* at the recipe file; else compute the name */
+	enum errand_kind kind;
 	uint64_t dir;
 	int64_t due_ns;
 	struct eval_wait *wait; /* being computed */
@@ -81,10 +88,10 @@ static void list_remove(struct errands *l, struct errand *e)
 		l->last = e->prev;
 }
 
-static size_t errand_key(uint8_t *key, bool look, uint64_t dir,
+static size_t errand_key(uint8_t *key, enum errand_kind kind, uint64_t dir,
 			 const char *name, size_t len)
 {
-	key[0] = look;
+	key[0] = (uint8_t)kind;
 	memcpy(key + 1, &dir, sizeof(dir));
 	memcpy(key + 1 + sizeof(dir), name, len);
 	return 1 + sizeof(dir) + len;
@@ -93,8 +100,8 @@ static size_t errand_key(uint8_t *key, bool look, uint64_t dir,
 #define KEY_MAX (1 + sizeof(uint64_t) + NS_NAME_MAX)
 
 /* Nothing to do when it is due already. */
-static void push(struct upkeep *u, bool look, uint64_t dir, const char *name,
-		 size_t len, int64_t delay_ns)
+static void push(struct upkeep *u, enum errand_kind kind, uint64_t dir,
+		 const char *name, size_t len, int64_t delay_ns)
 {
 	uint8_t key[KEY_MAX];
 	struct errand *e;
@@ -102,7 +109,7 @@ static void push(struct upkeep *u, bool look, uint64_t dir, const char *name,
 
 	if (len > NS_NAME_MAX || u->ev->closing)
 		return;
-	n = errand_key(key, look, dir, name, len);
+	n = errand_key(key, kind, dir, name, len);
 	if (map_get(u->index, key, n))
 		return;
 	e = calloc(1, sizeof(*e) + len + 1);
@@ -113,7 +120,7 @@ static void push(struct upkeep *u, bool look, uint64_t dir, const char *name,
 		return;
 	}
 	e->u = u;
-	e->look = look;
+	e->kind = kind;
 	e->dir = dir;
 	e->due_ns = clock_mono_ns() + delay_ns;
 	e->len = len;
@@ -130,19 +137,26 @@ static void take(struct upkeep *u, struct errand *e)
 
 	list_remove(&u->due, e);
 	map_del(u->index, key,
-		errand_key(key, e->look, e->dir, e->name, e->len));
+		errand_key(key, e->kind, e->dir, e->name, e->len));
 }
 
 void upkeep_recipe(struct eval *ev, uint64_t dir, const char *file, size_t len)
 {
 	if (ev->upkeep)
-		push(ev->upkeep, true, dir, file, len, SETTLE_NS);
+		push(ev->upkeep, LOOK, dir, file, len, SETTLE_NS);
 }
 
 void upkeep_target(struct eval *ev, const struct target *t)
 {
 	if (ev->upkeep)
-		push(ev->upkeep, t->look, t->dir, t->name, t->len, SETTLE_NS);
+		push(ev->upkeep, t->look ? LOOK : COMPUTE, t->dir, t->name,
+		     t->len, SETTLE_NS);
+}
+
+void upkeep_verify(struct eval *ev, const struct target *t)
+{
+	if (ev->upkeep)
+		push(ev->upkeep, VERIFY, t->dir, t->name, t->len, SETTLE_NS);
 }
 
 /* --- looking ----------------------------------------------------------------
@@ -197,7 +211,7 @@ static int push_pattern(struct upkeep *u, struct target *watcher,
 	p = buf_cstr(&l.names);
 	for (end = p + l.names.len; r >= 0 && p < end; p += strlen(p) + 1)
 		if (is_eager(u->ev, e->dir, p, strlen(p), &by) && by == recipe)
-			push(u, false, e->dir, p, strlen(p), 0);
+			push(u, COMPUTE, e->dir, p, strlen(p), 0);
 	buf_done(&l.names);
 	return r;
 }
@@ -210,7 +224,7 @@ static int push_plain(struct upkeep *u, uint64_t dir, const char *text,
 	pattern_fill(text, len, "", 0, false, &name);
 	if (buf_err(&name) < 0)
 		return -ENOMEM;
-	push(u, false, dir, buf_cstr(&name), name.len, 0);
+	push(u, COMPUTE, dir, buf_cstr(&name), name.len, 0);
 	return 0;
 }
 
@@ -305,7 +319,10 @@ static void compute(struct upkeep *u, struct errand *e)
 	/* before the wait, which may end at once */
 	list_add(&u->running, e);
 	u->nrunning++;
-	if (is_eager(u->ev, e->dir, e->name, e->len, &recipe))
+	if (e->kind == VERIFY)
+		r = eval_verify(u->ev, e->dir, e->name, e->len, computed, e,
+				&value, &e->wait);
+	else if (is_eager(u->ev, e->dir, e->name, e->len, &recipe))
 		r = eval_want(u->ev, NS_NOW, e->dir, e->name, e->len, computed,
 			      e, &value, &e->wait);
 	if (r)
@@ -323,7 +340,7 @@ static void give_way(struct upkeep *u)
 	list_remove(&u->running, e);
 	u->nrunning--;
 	eval_cancel(u->ev, e->wait);
-	push(u, false, e->dir, e->name, e->len, SETTLE_NS);
+	push(u, e->kind, e->dir, e->name, e->len, SETTLE_NS);
 	free(e);
 }
 
@@ -410,10 +427,10 @@ static int64_t turn(struct upkeep *u)
 		return next;
 	if (e->due_ns > now)
 		return MIN(next, e->due_ns);
-	if (!e->look && !slot_free(u))
+	if (e->kind != LOOK && !slot_free(u))
 		return MIN(next, now + BUSY_NS);
 	take(u, e);
-	if (!e->look) {
+	if (e->kind != LOOK) {
 		compute(u, e);
 		return 0;
 	}
@@ -427,7 +444,7 @@ static int64_t turn(struct upkeep *u)
 
 static int remembered(void *ctx, uint64_t dir, const char *name, size_t len)
 {
-	push(ctx, true, dir, name, len, SETTLE_NS);
+	push(ctx, LOOK, dir, name, len, SETTLE_NS);
 	return 0;
 }
 

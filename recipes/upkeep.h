@@ -24,6 +24,8 @@ void upkeep_ring(struct upkeep *u);
 
 /* A recipe file came, went, or is another. */
 void upkeep_recipe(struct eval *ev, uint64_t dir, const char *file, size_t len);
+/* What a target holds is to be made again, to compare, when there is time. */
+void upkeep_verify(struct eval *ev, const struct target *t);
 /* A target with t->eager or t->look changed. */
 void upkeep_target(struct eval *ev, const struct target *t);
 

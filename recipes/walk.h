@@ -12,6 +12,8 @@
 #include "recipes/define.h"
 #include "recipes/task.h"
 
+struct found;
+
 struct walk {
 	struct eval *ev;
 	struct target *t; /* who watches; NULL: nobody */
@@ -24,11 +26,17 @@ struct walk {
 	bool settled;
 	struct resolved *res;
 	struct task *task;
+	/* Told of each path and what it leads to (NULL: nothing), instead of
+	 * taking it as an input. */
+	int (*note)(void *ctx, const char *text, const struct found *f);
+	void *note_ctx;
 	gid_t *groups; /* of the owner, once they have been asked for */
 	int ngroups;   /* -1: not yet */
 };
 
 void walk_done(struct walk *w);
+/* Paths of the recipe file of that name and of what it makes. */
+int walk_label(struct walk *w, const char *file) MUST_USE;
 /* The canonical form of w->task, and its address. */
 int walk_encode(struct walk *w) MUST_USE;
 

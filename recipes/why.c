@@ -7,9 +7,10 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/verified.h"
 #include "recipes/canon.h"
 #include "recipes/observe_why.h"
-#include "recipes/target.h"
+#include "recipes/task.h"
 
 struct why {
 	struct eval *ev;
@@ -17,6 +18,8 @@ struct why {
 	struct canon_decoded *now, *before;
 	struct trace *saw, *saw_before; /* of observed inputs */
 	struct buf *out;
+	const char *word; /* that differences begin with */
+	bool stale;
 };
 
 static void add_addr(struct buf *b, const struct addr *a)
@@ -188,7 +191,7 @@ static const struct canon_input *find_input(const struct map *m,
 static void tell_input(struct why *w, const struct canon_input *in,
 		       const struct canon_input *old)
 {
-	buf_str(w->out, "because: ");
+	buf_fmt(w->out, "%s: ", w->word);
 	add_input_name(w->out, in);
 	if (!old) {
 		buf_str(w->out, " is a new input\n");
@@ -226,7 +229,7 @@ static int tell_inputs(struct why *w, const struct canon *now,
 	for (i = 0; i < then->ninputs; i++) {
 		if (find_input(news, &then->inputs[i], &key))
 			continue;
-		buf_str(w->out, "because: ");
+		buf_fmt(w->out, "%s: ", w->word);
 		add_input_name(w->out, &then->inputs[i]);
 		buf_str(w->out, " is an input no more\n");
 		++*told;
@@ -292,21 +295,45 @@ static void tell_tools(struct why *w, const struct canon *now,
 			    ? -1
 			    : strcmp(now->tools[i].name, then->tools[k].name);
 		if (c < 0)
-			buf_fmt(w->out, "because: %s is a new tool\n",
+			buf_fmt(w->out, "%s: %s is a new tool\n", w->word,
 				now->tools[i].name);
 		else if (c > 0)
-			buf_fmt(w->out, "because: %s is a tool no more\n",
+			buf_fmt(w->out, "%s: %s is a tool no more\n", w->word,
 				then->tools[k].name);
 		else if (!addr_eq(&now->tools[i].addr, &then->tools[k].addr))
-			buf_fmt(w->out,
-				"because: tool %s is another program now\n",
-				now->tools[i].name);
+			buf_fmt(w->out, "%s: tool %s is another program now\n",
+				w->word, now->tools[i].name);
 		else
 			same = true;
 		*told += !same;
 		i += c <= 0;
 		k += c >= 0;
 	}
+}
+
+/* In what two computations differ; *ret: how many lines that took. */
+static int tell_differences(struct why *w, const struct canon *now,
+			    const struct canon *then, unsigned *ret)
+{
+	unsigned told = 0;
+	int r;
+
+	if (!same_command(now, then) && ++told)
+		buf_fmt(w->out, "%s: the %s changed\n", w->word,
+			now->kind == RECIPE_FN ? "function" : "command");
+	if (!same_values(now->params, now->nparams, then->params,
+			 then->nparams) &&
+	    ++told)
+		buf_fmt(w->out, "%s: params changed\n", w->word);
+	if (!same_values(now->env, now->nenv, then->env, then->nenv) && ++told)
+		buf_fmt(w->out, "%s: the environment changed\n", w->word);
+	tell_tools(w, now, then, &told);
+	if (now->network != then->network && ++told)
+		buf_fmt(w->out, "%s: the network is %s\n", w->word,
+			now->network ? "there now" : "gone");
+	r = tell_inputs(w, now, then, &told);
+	*ret = told;
+	return r;
 }
 
 static int tell_reason(struct why *w)
@@ -320,27 +347,72 @@ static int tell_reason(struct why *w)
 		return 0;
 	}
 	then = canon_get(w->before);
-	if (!same_command(now, then) && ++told)
-		buf_str(w->out, now->kind == RECIPE_FN
-					? "because: the function changed\n"
-					: "because: the command changed\n");
-	if (!same_values(now->params, now->nparams, then->params,
-			 then->nparams) &&
-	    ++told)
-		buf_str(w->out, "because: params changed\n");
-	if (!same_values(now->env, now->nenv, then->env, then->nenv) && ++told)
-		buf_str(w->out, "because: the environment changed\n");
-	tell_tools(w, now, then, &told);
-	if (now->network != then->network && ++told)
-		buf_fmt(w->out, "because: the network is %s\n",
-			now->network ? "there now" : "gone");
-	r = tell_inputs(w, now, then, &told);
+	r = tell_differences(w, now, then, &told);
 	if (r >= 0 && now->observed && then->observed)
 		r = trace_compare(w->saw, w->saw_before, now->depth, w->out,
 				  &told);
 	if (r >= 0 && !told)
 		buf_str(w->out, "because: it was asked to run again\n");
 	return r;
+}
+
+/* What the next evaluation would find, as far as that is known without
+ * computing any input; in the past that has just begun, where nothing is
+ * watched. */
+static int tell_since(struct why *w, const char *name, size_t len)
+{
+	CLEANUP(canon_decoded_freep) struct canon_decoded *next = NULL;
+	CLEANUP(resolved_done) struct resolved res = {0};
+	struct eval *ev = w->ev;
+	struct target *t = target_get(ev, ns_last_change(ev->ns), w->d.dir,
+				      name, len, true);
+	unsigned told = 0;
+	size_t i;
+	int r;
+
+	if (!t || t->phase != PHASE_IDLE)
+		return t ? 0 : -ENOMEM;
+	r = resolve(ev, t, true, &res);
+	if (r < 0)
+		return r;
+	for (i = 0; i < res.nneeds; i++)
+		buf_fmt(w->out,
+			"since then: its input %s has to be computed "
+			"anew\n",
+			res.needs[i]->name);
+	if (res.error)
+		buf_fmt(w->out, "since then: %s\n", res.err.msg);
+	if (!res.task)
+		return buf_err(w->out);
+	r = canon_decode(res.task->canon.data, res.task->canon.len, &next);
+	if (r < 0)
+		return r;
+	w->word = "since then";
+	return tell_differences(w, canon_get(next), canon_get(w->now), &told);
+}
+
+static void tell_verified(struct why *w)
+{
+	char hex[ADDR_HEX];
+	struct verified v;
+
+	if (verified_get(w->ev->db, &w->d.recipe, &v) < 0)
+		return;
+	if (v.times)
+		buf_fmt(w->out,
+			"verified: made again %llu %s, with the same content\n",
+			(unsigned long long)v.times,
+			v.times == 1 ? "time" : "times");
+	if (v.message[0])
+		buf_fmt(w->out, "not reproducible: made again it failed: %s\n",
+			v.message);
+	if (addr_is_zero(&v.other))
+		return;
+	addr_hex(&v.other, hex);
+	buf_fmt(w->out, "not reproducible: made again, ");
+	add_time(w->out, v.other_ns);
+	buf_fmt(w->out, ", it was another content, which is kept, too: %s\n",
+		hex);
 }
 
 static void tell_result(struct why *w)
@@ -369,6 +441,7 @@ static void tell_result(struct why *w)
 		add_duration(w->out, (int64_t)res.uses * res.wall_ns);
 	}
 	buf_u8(w->out, '\n');
+	tell_verified(w);
 	if (res.keep)
 		buf_fmt(w->out, "keep: %s\n",
 			res.keep == RECIPE_KEEP_ALWAYS ? "always" : "never");
@@ -390,6 +463,7 @@ static void tell_state(struct why *w, uint64_t at, const char *name, size_t len,
 	if (eval_peek(w->ev, at, w->d.dir, name, len, &state, &value, &now,
 		      message) < 0)
 		return;
+	w->stale = state == EVAL_STALE && at == NS_NOW;
 	buf_fmt(w->out, "state: %s%s\n", eval_state_name(state),
 		state == EVAL_STALE
 			? " (not asked for since something changed, or since "
@@ -404,7 +478,7 @@ int eval_why(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 	CLEANUP(canon_decoded_freep) struct canon_decoded *before = NULL;
 	CLEANUP(trace_freep) struct trace *saw = NULL, *saw_before = NULL;
 	CLEANUP_BUF struct buf message = BUF_INIT;
-	struct why w = {.ev = ev, .out = ret};
+	struct why w = {.ev = ev, .out = ret, .word = "because"};
 	struct ns_attr recipe;
 	struct addr run;
 	int r = eval_defined(ev, at, dir, name, len, &recipe);
@@ -453,6 +527,8 @@ int eval_why(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 		return r;
 	tell_result(&w);
 	r = tell_reason(&w);
+	if (r >= 0 && w.stale)
+		r = tell_since(&w, name, len);
 	return r < 0 ? r : buf_err(ret);
 }
 
@@ -463,7 +539,7 @@ int why_because(struct results *results, struct observed *observed,
 	CLEANUP(canon_decoded_freep) struct canon_decoded *before = NULL;
 	CLEANUP(trace_freep) struct trace *saw = NULL, *saw_before = NULL;
 	struct eval ev = {.results = results, .observed = observed};
-	struct why w = {.ev = &ev, .d = *d, .out = ret};
+	struct why w = {.ev = &ev, .d = *d, .out = ret, .word = "because"};
 	int r;
 
 	if (load(&ev, &d->recipe, &now, &saw) < 0)

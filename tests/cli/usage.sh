@@ -7,8 +7,8 @@
 MOUNT=no
 
 COMMANDS="mount umount build status why output retry log put cat resolve
-	functions fsck gc drop pin unpin pins snapshot restore watch"
-LATER="graph diff branch merge run prove verify-proof head forget verify"
+	functions graph verify fsck gc drop pin unpin pins snapshot restore watch"
+LATER="diff branch merge run prove verify-proof head forget"
 
 # wrong TEXT COMMAND...: exit status 2, and that on standard error only
 wrong()

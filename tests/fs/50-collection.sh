@@ -254,7 +254,7 @@ END
 
 test_settings_are_the_stores()
 {
-	eq $'retention: all\nbudget: none\ncollect: 10m' \
+	eq $'retention: all\nbudget: none\ncollect: 10m\nverify: never' \
 		"$(cat "$M/.deriva/settings")"
 	umount_it
 	mount_it -o 'retention=last 3'
