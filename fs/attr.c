@@ -337,6 +337,35 @@ double entry_timeout(struct fs *fs, const struct node *n)
 	}
 }
 
+static uint64_t told_of(const struct stat *st)
+{
+	return (uint64_t)st->st_size * UINT64_C(0x9e3779b97f4a7c15) ^
+	       (uint64_t)st->st_mtim.tv_sec << 30 ^
+	       (uint64_t)st->st_mtim.tv_nsec;
+}
+
+/* The kernel may let go of an inode while the answer to another look-up of it
+ * is on its way to a thread there that does not get to run: two processes
+ * create one name, and what the first appends comes between. That answer then
+ * makes the inode anew, with a size that is no longer right, which under the
+ * writeback cache nothing corrects: the second process would write over what
+ * the first has written. The references that are left tell that it is so, and
+ * the node becomes an old one, so that open(2) looks the name up again. (The
+ * kernel hands out FORGET before other requests; a thread that has it and is
+ * not run until another has served that open would still be late.) */
+void node_recheck(struct fs *fs, struct node *n)
+{
+	struct stat st;
+
+	if (n->kind != NODE_SOURCE || !S_ISREG(n->mode) || n->old || n->opens ||
+	    !n->lookups || n->unlinked)
+		return;
+	if (node_attr(fs, n, &st) < 0 || told_of(&st) == n->told)
+		return;
+	node_supersede(fs, n);
+	derived_told(fs);
+}
+
 int node_entry(struct fs *fs, struct node *n, struct fuse_entry_param *ret)
 {
 	struct fuse_entry_param e = {0};
@@ -356,6 +385,8 @@ int node_entry(struct fs *fs, struct node *n, struct fuse_entry_param *ret)
 	e.ino = node_id(fs, n);
 	e.attr_timeout = attr_timeout(fs, n);
 	e.entry_timeout = entry_timeout(fs, n);
+	if (n->kind == NODE_SOURCE)
+		n->told = told_of(&e.attr);
 	n->lookups++;
 	*ret = e;
 	return 0;

@@ -137,7 +137,9 @@ struct node {
 	struct blob *blob; /* of what never changes, since it was opened */
 	union {
 		const struct view_node *view; /* VIEW */
-		char *target; /* TREE that is a link; HISTORY: its path */
+		char *target;  /* TREE that is a link; HISTORY: its path */
+		uint64_t told; /* SOURCE: hash of what the last look-up was
+				* told, see node_recheck() */
 	};
 
 	struct file *file; /* SOURCE: while opens > 0 */
@@ -280,6 +282,9 @@ void node_supersede(struct fs *fs, struct node *n);
 struct node *node_next_source(struct fs *fs, uint64_t ino,
 			      const struct node *after);
 const char *node_text_name(const struct node *n, size_t *ret_len);
+/* After the kernel let go of some of its references to a file, but not of all.
+ */
+void node_recheck(struct fs *fs, struct node *n);
 void node_forget(struct fs *fs, struct node *n, uint64_t lookups);
 /* Frees it when neither the kernel nor a handle holds it. */
 void node_drop(struct fs *fs, struct node *n);

@@ -398,6 +398,7 @@ void node_drop(struct fs *fs, struct node *n)
 void node_forget(struct fs *fs, struct node *n, uint64_t lookups)
 {
 	n->lookups -= MIN(lookups, n->lookups);
+	node_recheck(fs, n);
 	node_drop(fs, n);
 }
 

@@ -126,6 +126,13 @@ test_appends_of_several_processes_all_arrive()
 		"$(sort "$M/log" | uniq -c | awk '{ print $1 }')"
 }
 
+# Four that make one name at the same moment and append to it.
+test_appends_to_a_name_that_several_make_all_arrive()
+{
+	mkdir "$M/d"
+	eq 0 "$("$SYS" race-append "$M/d" 400)"
+}
+
 test_save_as_vim_does()
 {
 	local i

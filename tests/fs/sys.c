@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -193,6 +194,67 @@ static int do_append(char **arg)
 	return answer(0);
 }
 
+/* Four processes, all at once, open a name that is not there yet, append a
+ * line and close, a few times each. */
+static int append_line(const char *path, int who)
+{
+	char line[8];
+	int i, fd;
+
+	for (i = 0; i < 3; i++) {
+		snprintf(line, sizeof(line), "%d %d\n", who, i);
+		fd = open(path, O_WRONLY | O_APPEND | O_CREAT, 0644);
+		if (fd < 0 || write(fd, line, 4) != 4 || close(fd) < 0)
+			return 1;
+	}
+	return 0;
+}
+
+static void appender(const char *dir, long n, int who, unsigned *turn)
+{
+	char path[4096];
+	long i;
+
+	for (i = 0; i < n; i++) {
+		__atomic_add_fetch(turn, 1, __ATOMIC_ACQ_REL);
+		while (__atomic_load_n(turn, __ATOMIC_ACQUIRE) <
+		       4 * (unsigned)(i + 1))
+			sched_yield();
+		snprintf(path, sizeof(path), "%s/r%ld", dir, i);
+		if (append_line(path, who))
+			_exit(1);
+	}
+	_exit(0);
+}
+
+/* DIR COUNT: that many such files; prints how many have not all 12 lines */
+static int do_race_append(char **arg)
+{
+	long i, n = strtol(arg[1], NULL, 10), bad = 0;
+	unsigned *turn = mmap(NULL, sizeof(*turn), PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char path[4096];
+	struct stat st;
+	int k, status;
+
+	if (turn == MAP_FAILED)
+		return answer(-1);
+	for (k = 0; k < 4; k++)
+		if (!fork())
+			appender(arg[0], n, k, turn);
+	for (k = 0; k < 4; k++)
+		if (wait(&status) < 0 || status)
+			return answer(-1);
+	for (i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "%s/r%ld", arg[0], i);
+		if (stat(path, &st) < 0)
+			return answer(-1);
+		bad += st.st_size != 48;
+	}
+	printf("%ld\n", bad);
+	return 0;
+}
+
 /* DIR COUNT: files f1, f2, ... that hold their number; a line with the number
  * and the time in ns once close has returned. Ends with the first error. */
 static int do_writer(char **arg)
@@ -329,6 +391,7 @@ static const struct command {
 	{"punch", 3, do_punch},
 	{"segments", 1, do_segments},
 	{"append", 3, do_append},
+	{"race-append", 2, do_race_append},
 	{"writer", 2, do_writer},
 	{"kill", 1, do_kill},
 	{"interrupt", 2, do_interrupt},
