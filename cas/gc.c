@@ -222,9 +222,9 @@ static int tell_damage(struct gc *g, struct err *err)
 	return err_set(err, -EUCLEAN,
 		       "%s: object %.16s is damaged or missing, a part of %s: "
 		       "nobody can tell what else that needs, so nothing was "
-		       "removed; run deriva fsck --repair, or write the same "
-		       "content again; if it is lost for good, collection goes "
-		       "on when retention lets go of that version",
+		       "removed; run deriva fsck --repair, or deriva put with "
+		       "the same content; if it is lost for good, collection "
+		       "goes on when retention lets go of that version",
 		       store_path(g->s), hex, buf_cstr(&name));
 }
 

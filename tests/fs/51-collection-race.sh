@@ -1,17 +1,18 @@
 #!/bin/bash
 # Collection against everybody: writers that bring back what is just being
-# swept (the same contents come and go), commands that put them, and collections
-# that are killed at any moment. What was closed can be read, always, and fsck
-# finds nothing.
+# swept (the same contents come and go) through two mounts, commands that put
+# them, and collections that are killed, or halted for a while, at any moment.
+# What was closed can be read, always, and fsck finds nothing. RACE_SECONDS
+# (default 6) says how long.
 # shellcheck source=tests/fs/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 SECONDS_LONG=${RACE_SECONDS:-6}
 
-# writer NUMBER: until $T/stop exists; checks all it reads
+# writer NUMBER MOUNT: until $T/stop exists; checks all it reads
 writer()
 {
-	"$PYTHON" - "$M/w$1" "$1" "$T/stop" <<'END'
+	"$PYTHON" - "$2/w$1" "$1" "$T/stop" <<'END'
 import os, random, sys
 root, number, stop = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 os.mkdir(root)
@@ -69,7 +70,21 @@ assert n > 0
 END
 }
 
-# collections, of which most are killed; some with all they want to do done
+# halted PID: for a while, several times: wherever it is
+halted()
+{
+	local i
+
+	for ((i = 0; i < 3; i++)); do
+		sleep "0.0$((RANDOM % 5))$((RANDOM % 10))"
+		kill -STOP "$1" 2>/dev/null || return 0
+		sleep "0.$((RANDOM % 2))$((RANDOM % 10))"
+		kill -CONT "$1" 2>/dev/null || return 0
+	done
+}
+
+# collections, of which many are killed or halted; some with all they want to do
+# done
 collections()
 {
 	local pid done=0 killed=0
@@ -77,7 +92,9 @@ collections()
 	while [ ! -e "$T/stop" ]; do
 		"$DERIVA" gc --store "$S" >>"$T/gc" 2>&1 &
 		pid=$!
-		if [ $((RANDOM % 3)) != 0 ]; then
+		if [ $((RANDOM % 3)) = 0 ]; then
+			halted "$pid"
+		elif [ $((RANDOM % 2)) = 0 ]; then
 			sleep "0.0$((RANDOM % 9))$((RANDOM % 10))"
 			! kill -9 "$pid" 2>/dev/null || killed=$((killed + 1))
 		fi
@@ -86,12 +103,18 @@ collections()
 	echo "$done $killed" >"$T/collections"
 }
 
+# Some are halted between looking whether a content is there and saying so.
 puts()
 {
+	local pid
+
 	while [ ! -e "$T/stop" ]; do
 		"$PYTHON" -c 'import random, sys
 sys.stdout.buffer.write(random.Random('$((RANDOM % 12))').randbytes(60000))' |
-			"$DERIVA" put --store "$S" - >/dev/null
+			"$DERIVA" put --store "$S" - >/dev/null &
+		pid=$!
+		[ $((RANDOM % 2)) = 0 ] || halted "$pid"
+		wait "$pid"
 	done
 }
 
@@ -100,8 +123,13 @@ test_writers_collections_and_kills()
 	local i pids=()
 
 	echo "retention: last 1" >"$M/.deriva/settings"
-	for i in 1 2 3; do
-		writer "$i" >"$T/writer$i" 2>&1 &
+	mount_at "$S" "$T/m2" -o collect=100ms
+	for i in 1 2 3 4; do
+		if [ "$i" -gt 2 ]; then
+			writer "$i" "$T/m2" >"$T/writer$i" 2>&1 &
+		else
+			writer "$i" "$M" >"$T/writer$i" 2>&1 &
+		fi
 		pids+=($!)
 	done
 	collections 2>/dev/null &
@@ -116,6 +144,7 @@ test_writers_collections_and_kills()
 	echo "collections done and killed: $(cat "$T/collections")"
 	verify
 	"$DERIVA" gc --store "$S"
+	"$DERIVA" umount "$T/m2"
 	umount_it
 	mount_it
 	verify
