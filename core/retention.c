@@ -47,8 +47,10 @@ int retention_parse(const char *text, struct retention *ret, struct err *err)
 			return 0;
 		}
 	} else if ((rest = word_after(text, "for"))) {
+		/* a bare number would be seconds, and was meant as days */
 		if (duration_parse(rest, &r.duration_ns) >= 0 &&
-		    r.duration_ns > 0) {
+		    r.duration_ns > 0 &&
+		    !isdigit((unsigned char)rest[strlen(rest) - 1])) {
 			r.kind = KEEP_FOR;
 			*ret = r;
 			return 0;
@@ -96,7 +98,7 @@ void retention_format(const struct retention *r, struct buf *ret)
 
 /* --- what rows say ------------------------------------------------------- */
 
-enum { LAST, INODES, VERSIONS, DEATH, LATER, SNAPSHOTS, PINS, PARENT, N_STMTS };
+enum { LAST, INODES, VERSIONS, DEATH, LATER, SNAPSHOTS, PINS, BELOW, N_STMTS };
 
 /* clang-format off */
 static const char *const sql[N_STMTS] = {
@@ -118,12 +120,14 @@ static const char *const sql[N_STMTS] = {
 		" JOIN change AS c ON c.seq = e.died WHERE e.branch = 1"
 		" AND e.ino = ?1 AND e.died IS NOT NULL"
 		" ORDER BY e.died DESC LIMIT 1",
-	/* what a name held later: from when to when, how many contents */
+	/* what a name held later: from when to when, how many contents, of
+	 * which the first may be older than the name */
 	[LATER] =
 		"SELECT e.born, e.died, max(1, (SELECT count(DISTINCT v.content)"
 		" FROM version AS v WHERE v.branch = 1 AND v.ino = e.ino"
-		" AND v.born >= e.born AND (e.died IS NULL"
-		" OR v.born < e.died))) FROM (SELECT ino, born, died"
+		" AND v.born >= coalesce((SELECT max(w.born) FROM version AS w"
+		" WHERE w.branch = 1 AND w.ino = e.ino AND w.born <= e.born),"
+		" e.born) AND (e.died IS NULL OR v.born < e.died))) FROM (SELECT ino, born, died"
 		" FROM entry INDEXED BY entry_past WHERE branch = 1"
 		" AND parent = ?1 AND name = ?2 AND born >= ?3"
 		" AND died IS NOT NULL UNION ALL SELECT ino, born, died"
@@ -132,10 +136,13 @@ static const char *const sql[N_STMTS] = {
 		" AND born >= ?3 ORDER BY born) AS e ORDER BY e.born LIMIT ?4",
 	[SNAPSHOTS] = "SELECT seq FROM snapshot ORDER BY seq",
 	[PINS] = "SELECT seq, ino FROM pin WHERE ino <> 0 ORDER BY seq",
-	[PARENT] =
-		"SELECT parent FROM entry INDEXED BY entry_ino"
-		" WHERE branch = 1 AND ino = ?1 AND born <= ?2"
-		" AND (died IS NULL OR died > ?2) LIMIT 1",
+	/* a file may have names in several directories */
+	[BELOW] =
+		"WITH RECURSIVE up(ino) AS (VALUES (?1) UNION"
+		" SELECT e.parent FROM up, entry AS e INDEXED BY entry_ino"
+		" WHERE e.branch = 1 AND e.ino = up.ino AND e.born <= ?2"
+		" AND (e.died IS NULL OR e.died > ?2))"
+		" SELECT 1 FROM up WHERE ino = ?3 LIMIT 1",
 };
 /* clang-format on */
 
@@ -271,23 +278,16 @@ static int find_death(struct expiry *x, uint64_t ino, struct death *ret)
 static int is_below(struct expiry *x, uint64_t ino, const struct moment *m)
 {
 	struct stmt *st;
-	int64_t parent;
-	int rc, depth;
+	int64_t one;
+	int rc;
 
-	for (depth = 0; depth < 4096; depth++) {
-		if (ino == m->ino)
-			return 1;
-		st = stmts_get(&x->stmts, PARENT, &rc);
-		if (!st)
-			return rc;
-		stmt_int(st, 1, (int64_t)ino);
-		stmt_int(st, 2, (int64_t)m->seq);
-		rc = stmts_int(st, &parent);
-		if (rc <= 0)
-			return rc;
-		ino = (uint64_t)parent;
-	}
-	return 0;
+	st = stmts_get(&x->stmts, BELOW, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)ino);
+	stmt_int(st, 2, (int64_t)m->seq);
+	stmt_int(st, 3, (int64_t)m->ino);
+	return stmts_int(st, &one);
 }
 
 /* Whether a snapshot or a pin shows what it was from one change to another
