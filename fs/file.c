@@ -48,16 +48,20 @@ int file_open(struct fs *fs, struct node *n, bool write, const struct ns_by *by)
 	}
 	/* it counts as changing from now on: what is written may lie in the
 	 * kernel's cache without anybody telling */
-	if (write && n->writers++ == 0)
+	if (write && n->writers++ == 0) {
+		saver_add(fs, n);
 		eval_inode_changed(fs->eval, n->ino);
+	}
 	return 0;
 }
 
 /* db_lock held, the file's not. The last one takes the file along. */
 void file_release(struct fs *fs, struct node *n, bool write)
 {
-	if (write && --n->writers == 0)
+	if (write && --n->writers == 0) {
+		saver_drop(n);
 		eval_inode_changed(fs->eval, n->ino);
+	}
 	if (--n->opens)
 		return;
 	file_free(n->file);
@@ -590,6 +594,17 @@ int file_commit(struct fs *fs, struct node *n, bool finish)
 out:
 	pthread_rwlock_unlock(&f->lock);
 	return r;
+}
+
+uint64_t file_changed(struct node *n)
+{
+	struct file *f = n->file;
+	uint64_t changed;
+
+	pthread_rwlock_rdlock(&f->lock);
+	changed = f->draft ? draft_changed(f->draft) : 0;
+	pthread_rwlock_unlock(&f->lock);
+	return changed;
 }
 
 /* One at a time, as nodes may come and go while no lock is held. */

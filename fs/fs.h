@@ -108,6 +108,8 @@ struct file {
 			    * ends under db_lock() */
 	uint32_t uid, pid; /* who opened it for writing last */
 	char program[32];
+	int64_t open_ns; /* for writing, since then; save_ns: see saver.c */
+	int64_t save_ns; /* both under db_lock() */
 };
 
 struct node {
@@ -142,8 +144,9 @@ struct node {
 				* told, see node_recheck() */
 	};
 
-	struct file *file; /* SOURCE: while opens > 0 */
-	struct name *name; /* PLACE, VALUE, DIR */
+	struct file *file;		       /* SOURCE: while opens > 0 */
+	struct name *name;		       /* PLACE, VALUE, DIR */
+	struct node *write_next, **write_link; /* in fs->writers */
 	struct node *next; /* of the same name; old: of the same inode */
 
 	uint8_t key[];
@@ -224,7 +227,9 @@ struct fs {
 
 	struct seals *seals;
 	struct taker *taker;
-	struct crew *crew; /* while it is served */
+	struct saver *saver;
+	struct node *writers; /* nodes that are open for writing */
+	struct crew *crew;    /* while it is served */
 
 	unsigned lost;	   /* batches that could not be committed; atomic */
 	uint64_t promised; /* bytes on their way to the disk; atomic */
@@ -402,6 +407,8 @@ int file_take_in(struct fs *fs, struct node *n, bool give_up) MUST_USE;
 void file_hold(struct fs *fs, struct node *n);
 /* Takes in all drafts, when the mount ends with files open. */
 void files_commit(struct fs *fs);
+/* Bytes that keeping it now would have to take in. */
+uint64_t file_changed(struct node *n);
 /* Times from the kernel, 0 where it said none; true: kept with the draft. */
 bool file_keep_times(struct node *n, int64_t mtime_ns, int64_t ctime_ns);
 int file_seek(struct fs *fs, struct node *n, uint64_t off, bool hole,
@@ -620,6 +627,18 @@ void fs_unlock(struct fs *fs);
 void fs_wrote(void *fs);
 /* What was just done is durable within a second. */
 void fs_sync_soon(struct fs *fs);
+
+/* --- saver.c ------------------------------------------------------------- */
+
+/* Before there are threads, and a connection to the kernel. */
+int saver_open(struct fs *fs) MUST_USE;
+int saver_start(struct fs *fs) MUST_USE;
+void saver_stop(struct fs *fs);
+/* When the connection is closed. */
+void saver_close(struct fs *fs);
+/* db_lock held: from the first handle for writing to the end of the last. */
+void saver_add(struct fs *fs, struct node *n);
+void saver_drop(struct node *n);
 
 /* --- keeper.c ----------------------------------------------------------- */
 

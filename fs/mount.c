@@ -409,6 +409,7 @@ static int close_all(struct mount *m)
 	fs->closing = true;
 	if (fs->db)
 		db_unlock(fs->db);
+	saver_stop(fs);
 	taker_stop(fs);
 	/* waiters are answered while there still is a session */
 	eval_close(fs->eval);
@@ -426,6 +427,7 @@ static int close_all(struct mount *m)
 		db_unlock(fs->db);
 	if (fs->se)
 		fuse_session_destroy(fs->se);
+	saver_close(fs);
 	if (fs->nodes)
 		nodes_free(fs);
 	parked_free(fs);
@@ -479,6 +481,8 @@ static int start(struct mount *m, const char *store, const char *dir,
 	if (r >= 0)
 		r = sandbox_open(&fs->sandbox, err);
 	if (r >= 0)
+		r = saver_open(fs);
+	if (r >= 0)
 		r = prepare_dir(dir, &fs->mountpoint, &m->made_dir, err);
 	if (r >= 0)
 		r = store_open(store, STORE_CREATE, &fs->store, err);
@@ -512,6 +516,8 @@ static int start(struct mount *m, const char *store, const char *dir,
 		r = committer_start(fs);
 	if (r >= 0)
 		r = taker_start(fs);
+	if (r >= 0)
+		r = saver_start(fs);
 	if (r >= 0)
 		r = keeper_start(fs);
 	if (r >= 0)

@@ -171,7 +171,8 @@ int taker_add(struct fs *fs, struct node *n)
 	j->bytes = n->file->sealed;
 	db_lock(fs->db);
 	n->opens++;
-	n->writers++;
+	if (n->writers++ == 0)
+		saver_add(fs, n);
 	db_unlock(fs->db);
 	pthread_mutex_lock(&t->lock);
 	*t->last = j;

@@ -225,4 +225,24 @@ test_umount_of_a_dead_mount()
 	mount_it
 }
 
+kept()
+{
+	grep -q "$1" "$M/.deriva/history/log/"*
+}
+
+# Nobody closes it, nobody calls fsync, and the kernel would keep what is
+# written for half a minute.
+test_what_is_written_to_a_file_that_stays_open_is_kept_now_and_then()
+{
+	exec 8>"$M/log"
+	echo one >&8
+	wait_for kept one
+	echo two >&8
+	wait_for kept two
+	kill_daemon
+	exec 8>&-
+	mount_it
+	eq "$(printf 'one\ntwo')" "$(cat "$M/log")"
+}
+
 run_tests "$@"
