@@ -168,6 +168,8 @@ static int take_pieces(struct blob_writer *w, const uint8_t *p, size_t n,
 	size_t used = 0, len;
 	int rc = 1;
 
+	if (!p)
+		p = (const uint8_t *)""; /* nothing was written */
 	while (rc > 0 && (w->hole || last || n - used >= CHUNKER_SIGHT)) {
 		rc = take_piece(w, p + used, n - used, last, &len);
 		used += len;

@@ -89,7 +89,7 @@ static int end_record(struct csv *c)
 	size_t i, end;
 	int rc;
 
-	if (buf_err(&c->text) < 0)
+	if (!buf_room(&c->text, 1)) /* no field need have a byte */
 		return -ENOMEM;
 	for (i = 0; i < c->n; i++) {
 		end = i + 1 < c->n ? c->starts[i + 1] : c->text.len;
