@@ -19,32 +19,55 @@ static void name_it(struct redo *r, struct stmt *s)
 	r->named = s;
 }
 
-static void add_bound(struct buf *b, const struct bound *v)
+static bool has_bytes(const struct bound *v)
 {
-	buf_u8(b, v->type);
-	if (v->type == BOUND_NULL)
-		return;
-	buf_add(b, &v->v, sizeof(v->v));
-	if (v->type != BOUND_INT)
-		buf_add(b, v->p, (size_t)v->v);
+	return v->type == BOUND_TEXT || v->type == BOUND_BLOB;
+}
+
+static size_t length_of(const struct stmt *s)
+{
+	size_t n = sizeof(s);
+	int i;
+
+	for (i = 0; i < s->n_bound; i++) {
+		n += 1 + sizeof(s->bound[i].v);
+		if (has_bytes(&s->bound[i]))
+			n += (size_t)s->bound[i].v;
+	}
+	return n;
+}
+
+static uint8_t *add_bound(uint8_t *p, const struct bound *v)
+{
+	*p++ = v->type;
+	memcpy(p, &v->v, sizeof(v->v));
+	p += sizeof(v->v);
+	if (has_bytes(v) && v->v) {
+		memcpy(p, v->p, (size_t)v->v);
+		p += v->v;
+	}
+	return p;
 }
 
 void redo_note(struct redo *r, struct stmt *s)
 {
-	size_t len = r->log.len;
+	size_t n = length_of(s);
+	uint8_t *p = NULL;
 	int i;
 
 	if (r->incomplete)
 		return;
-	buf_add(&r->log, &s, sizeof(s));
-	for (i = 0; i < s->n_bound; i++)
-		add_bound(&r->log, &s->bound[i]);
-	if (buf_err(&r->log) < 0 || r->log.len > TOO_LONG ||
-	    r->dead > TOO_MANY) {
-		r->log.len = len;
+	if (r->log.len + n <= TOO_LONG && r->dead <= TOO_MANY)
+		p = buf_room(&r->log, n);
+	if (!p) {
 		r->incomplete = true;
 		return;
 	}
+	memcpy(p, &s, sizeof(s));
+	p += sizeof(s);
+	for (i = 0; i < s->n_bound; i++)
+		p = add_bound(p, &s->bound[i]);
+	r->log.len += n;
 	name_it(r, s);
 }
 
@@ -61,13 +84,12 @@ bool redo_is_long(const struct redo *r)
 static int bind_again(struct stmt *s, int i, struct cur *c)
 {
 	enum bound_type type = (enum bound_type)cur_u8(c);
-	const void *p;
+	const void *p = cur_bytes(c, sizeof(int64_t));
 	int64_t v;
 
+	memcpy(&v, p, sizeof(v));
 	if (type == BOUND_NULL)
 		return sqlite3_bind_null(s->st, i);
-	p = cur_bytes(c, sizeof(v));
-	memcpy(&v, p, sizeof(v));
 	if (type == BOUND_INT)
 		return sqlite3_bind_int64(s->st, i, v);
 	p = cur_bytes(c, (size_t)v);

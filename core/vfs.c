@@ -1,6 +1,7 @@
 #include "core/vfs.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "core/err.h"
@@ -360,11 +361,21 @@ static int register_new(void)
 	return 0;
 }
 
+/* SQLite counts its memory under a lock, fifty times for each file that is
+ * made; nobody asks. Too late where it is at work already. */
+static void count_nothing(void)
+{
+	if (sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) != SQLITE_OK)
+		log_debug("SQLite counts its memory");
+}
+
 int vfs_register(const char **ret_name)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	sqlite3_mutex *one;
 	int rc = 0;
 
+	pthread_once(&once, count_nothing);
 	if (sqlite3_initialize() != SQLITE_OK)
 		return -ENOMEM;
 	one = sqlite3_mutex_alloc(SQLITE_MUTEX_STATIC_VFS1);
