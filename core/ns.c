@@ -87,9 +87,10 @@ void ns_keep(struct ns *ns, const struct ns_attr *a)
 
 void ns_unkeep(struct ns *ns, uint64_t ino)
 {
-	if (!ino)
+	if (!ino) {
 		memset(ns->kept, 0, sizeof(ns->kept));
-	else if (kept(ns, ino)->ino == ino)
+		memset(ns->absent, 0, sizeof(ns->absent));
+	} else if (kept(ns, ino)->ino == ino)
 		kept(ns, ino)->ino = 0;
 }
 
@@ -113,6 +114,9 @@ int ns_inode(struct ns *ns, uint64_t ino, struct ns_attr *ret)
 		*ret = *kept(ns, ino);
 		return 0;
 	}
+	rc = ns->late.dir == ino ? ns_settle_dir(ns) : 0;
+	if (rc < 0)
+		return rc;
 	st = stmts_get(&ns->stmts, NS_INODE_GET, &rc);
 	if (!st)
 		return rc;
@@ -144,18 +148,61 @@ int ns_dir(struct ns *ns, uint64_t ino, struct ns_attr *ret)
 	return 0;
 }
 
+/* NULL: too long to be kept. */
+static struct ns_absent *absent(struct ns *ns, uint64_t dir, const char *name,
+				size_t len)
+{
+	size_t hash = (size_t)dir * 31 + len, i;
+
+	if (!len || len > NS_ABSENT_LEN)
+		return NULL;
+	for (i = 0; i < len; i++)
+		hash = hash * 33 + (unsigned char)name[i];
+	return &ns->absent[(hash ^ hash >> 16) % NS_ABSENT];
+}
+
+static bool is_absent(struct ns *ns, uint64_t dir, const char *name, size_t len)
+{
+	const struct ns_absent *a = absent(ns, dir, name, len);
+
+	return ns->fresh && a && a->dir == dir && a->len == len &&
+	       !memcmp(a->name, name, len);
+}
+
+static void keep_absent(struct ns *ns, uint64_t dir, const char *name,
+			size_t len)
+{
+	struct ns_absent *a = absent(ns, dir, name, len);
+
+	if (!ns->fresh || !a)
+		return;
+	a->dir = dir;
+	a->len = len;
+	memcpy(a->name, name, len);
+}
+
+void ns_unkeep_absent(struct ns *ns, uint64_t dir, const char *name, size_t len)
+{
+	if (is_absent(ns, dir, name, len))
+		absent(ns, dir, name, len)->dir = 0;
+}
+
 int ns_find(struct ns *ns, uint64_t dir, const char *name, size_t len,
 	    struct ns_name *ret)
 {
 	struct stmt *st;
 	int rc;
 
+	if (is_absent(ns, dir, name, len))
+		return -ENOENT;
 	st = stmts_get(&ns->stmts, NS_ENTRY_GET, &rc);
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)dir);
 	stmt_blob(st, 2, name, len);
 	rc = stmt_step(st);
+	if (!rc)
+		keep_absent(ns, dir, name, len);
 	if (rc <= 0)
 		return rc < 0 ? rc : -ENOENT;
 	ret->id = (uint64_t)stmt_col_int(st, 0);

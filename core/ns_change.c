@@ -66,10 +66,11 @@ static int put_change(struct ns *ns, const struct ns_work *w, uint64_t dir,
 	return stmt_run(st);
 }
 
-static void revert(struct ns *ns)
+static void revert(struct ns *ns, const struct ns_late *late)
 {
 	db_revert(ns->db);
 	ns_unkeep(ns, 0);
+	ns->late = *late;
 }
 
 int ns_begin(struct ns *ns, const struct ns_by *by, enum ns_op op, uint64_t dir,
@@ -79,6 +80,7 @@ int ns_begin(struct ns *ns, const struct ns_by *by, enum ns_op op, uint64_t dir,
 
 	if (rc < 0)
 		return rc;
+	ret->late = ns->late;
 	ret->seq = ns->next_seq++;
 	ret->time_ns = ns_time(ns);
 	ret->stamp_ns = ns_stamp(ns, ret->time_ns);
@@ -90,14 +92,14 @@ int ns_begin(struct ns *ns, const struct ns_by *by, enum ns_op op, uint64_t dir,
 	ret->totals.changes++;
 	rc = put_change(ns, ret, dir, dir2);
 	if (rc < 0)
-		revert(ns);
+		revert(ns, &ret->late);
 	return rc;
 }
 
 int ns_end(struct ns *ns, const struct ns_work *w, int rc)
 {
 	if (rc < 0)
-		revert(ns);
+		revert(ns, &w->late);
 	else
 		rc = db_release(ns->db);
 	if (rc < 0)
@@ -139,6 +141,7 @@ void ns_undo_change(struct ns *ns)
 int ns_change_rows(struct ns *ns, const struct ns_by *by, enum ns_op op,
 		   int (*fn)(void *ctx, uint64_t seq), void *ctx)
 {
+	struct ns_late late;
 	uint64_t seq;
 	int rc, end;
 
@@ -147,9 +150,10 @@ int ns_change_rows(struct ns *ns, const struct ns_by *by, enum ns_op op,
 		rc = db_savepoint(ns->db);
 	if (rc < 0)
 		return rc;
+	late = ns->late;
 	rc = ns_begin_change(ns, by, op, &seq, NULL);
 	if (rc < 0) {
-		revert(ns);
+		revert(ns, &late);
 		return rc;
 	}
 	rc = fn(ctx, seq);
@@ -157,7 +161,7 @@ int ns_change_rows(struct ns *ns, const struct ns_by *by, enum ns_op op,
 		end = db_release(ns->db);
 		rc = end < 0 ? end : 1;
 	} else {
-		revert(ns);
+		revert(ns, &late);
 	}
 	if (rc <= 0)
 		ns_undo_change(ns);
@@ -345,17 +349,34 @@ int ns_unlink(struct ns *ns, const struct ns_by *by, uint64_t dir,
 	return 0;
 }
 
-static int delete_inode(struct ns *ns, uint64_t ino)
+/* To find that there are none takes a fifth of what the update takes, which
+ * makes a table for what it finds. */
+static int kill_xattrs(struct ns *ns, uint64_t ino)
 {
 	struct stmt *st;
+	int64_t one;
 	int rc;
 
+	st = stmts_get(&ns->stmts, NS_XATTR_ANY, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)ino);
+	rc = stmts_int(st, &one);
+	if (rc <= 0)
+		return rc;
 	st = stmts_get(&ns->stmts, NS_XATTR_KILL_ALL, &rc);
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)ino);
 	stmt_int(st, 2, (int64_t)ns->last_seq);
-	rc = stmt_run(st);
+	return stmt_run(st);
+}
+
+static int delete_inode(struct ns *ns, uint64_t ino)
+{
+	struct stmt *st;
+	int rc = kill_xattrs(ns, ino);
+
 	if (rc < 0)
 		return rc;
 	st = stmts_get(&ns->stmts, NS_INODE_DEL, &rc);
@@ -369,6 +390,7 @@ static int delete_inode(struct ns *ns, uint64_t ino)
 
 int ns_reap(struct ns *ns, uint64_t ino)
 {
+	struct ns_late late;
 	struct ns_attr a;
 	int rc;
 
@@ -377,6 +399,9 @@ int ns_reap(struct ns *ns, uint64_t ino)
 		rc = ns_inode(ns, ino, &a);
 	if (rc == 0 && a.nlink)
 		rc = -EBUSY;
+	if (rc == 0 && ns->late.dir == ino)
+		rc = ns_settle_dir(ns);
+	late = ns->late;
 	if (rc == 0)
 		rc = db_savepoint(ns->db);
 	if (rc < 0)
@@ -384,6 +409,6 @@ int ns_reap(struct ns *ns, uint64_t ino)
 	rc = delete_inode(ns, ino);
 	if (rc == 0)
 		return db_release(ns->db);
-	revert(ns);
+	revert(ns, &late);
 	return ns_orphan_add(ns, ino) < 0 ? -ENOMEM : rc;
 }

@@ -73,6 +73,7 @@ enum ns_stmt {
 
 	NS_XATTR_GET,
 	NS_XATTR_LIST,
+	NS_XATTR_ANY,
 	NS_XATTR_AT,
 	NS_XATTR_NEXT,
 	NS_XATTR_ADD,
@@ -111,6 +112,8 @@ struct ns_counters {
 struct past_list;
 #define NS_PAST_LISTS 4
 #define NS_KEPT	      64
+#define NS_ABSENT     16
+#define NS_ABSENT_LEN 48
 
 struct ns {
 	struct db *db;
@@ -140,6 +143,20 @@ struct ns {
 	/* Rows of inodes that the open batch has read or written, by number;
 	 * ino 0: none. Outside of it nothing is kept, as others may write. */
 	struct ns_attr kept[NS_KEPT];
+	/* The directory whose names changed last: what its row has yet to be
+	 * told. dir 0: nothing. */
+	struct ns_late {
+		uint64_t dir;
+		int64_t time_ns;
+		int64_t nlink_by;
+	} late;
+	/* The same of names that are not there: who makes a file asks for its
+	 * name, and that of its recipe, several times. dir 0: none. */
+	struct ns_absent {
+		uint64_t dir;
+		size_t len;
+		char name[NS_ABSENT_LEN];
+	} absent[NS_ABSENT];
 };
 
 /* --- rows ---------------------------------------------------------------- */
@@ -158,6 +175,9 @@ int ns_inode(struct ns *ns, uint64_t ino, struct ns_attr *ret) MUST_USE;
 void ns_keep(struct ns *ns, const struct ns_attr *a);
 void ns_kept_dir(struct ns *ns, uint64_t dir, int64_t time_ns, int nlink_by);
 void ns_unkeep(struct ns *ns, uint64_t ino);
+/* A name comes. */
+void ns_unkeep_absent(struct ns *ns, uint64_t dir, const char *name,
+		      size_t len);
 /* A present inode that is a directory and has a name: -ENOENT, -ENOTDIR. */
 int ns_dir(struct ns *ns, uint64_t ino, struct ns_attr *ret) MUST_USE;
 /* -EINVAL, -ENAMETOOLONG: no name that a file may have. */
@@ -222,6 +242,7 @@ struct ns_work {
 	char program[64];
 	char message[256];
 	struct totals totals; /* as they will be */
+	struct ns_late late;  /* as it was */
 };
 int ns_begin(struct ns *ns, const struct ns_by *by, enum ns_op op, uint64_t dir,
 	     uint64_t dir2, struct ns_work *ret) MUST_USE;
@@ -240,6 +261,8 @@ int ns_kill_name(struct ns *ns, const struct ns_work *w,
 /* Times of a directory in which names came or went, and its link count. */
 int ns_touch_dir(struct ns *ns, const struct ns_work *w, uint64_t dir,
 		 int nlink_by) MUST_USE;
+/* Its row is written when it is another's turn, or somebody wants it. */
+int ns_settle_dir(struct ns *ns) MUST_USE;
 /* ctime, and the link count as *a says. */
 int ns_touch_inode(struct ns *ns, const struct ns_work *w,
 		   const struct ns_attr *a) MUST_USE;

@@ -86,6 +86,7 @@ int ns_enter(struct ns *ns)
 	ns->next_ino = MAX(ns->next_ino, ns->counters.next_ino);
 	ns->fresh = true;
 	ns->dirty = false;
+	ns->late.dir = 0;
 	ns_unkeep(ns, 0);
 	return 0;
 }
@@ -108,8 +109,10 @@ int64_t ns_stamp(const struct ns *ns, int64_t time_ns)
 static int before_commit(void *ctx)
 {
 	struct ns *ns = ctx;
-	int rc = ns_orphans_write(ns);
+	int rc = ns_settle_dir(ns);
 
+	if (rc == 0)
+		rc = ns_orphans_write(ns);
 	if (rc == 0 && ns->fresh && ns->dirty) {
 		rc = write_counters(ns);
 		db_reach(ns->db, ns->next_seq);
@@ -123,6 +126,7 @@ static void after_commit(void *ctx, bool committed)
 	struct map *none;
 
 	ns->fresh = ns->dirty = false;
+	ns->late.dir = 0;
 	ns_unkeep(ns, 0);
 	if (!committed)
 		ns_past_forget(ns);

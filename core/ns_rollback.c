@@ -205,6 +205,8 @@ int ns_rollback(struct ns *ns, uint64_t to)
 
 	rc = ns_enter(ns);
 	if (rc == 0)
+		rc = ns_settle_dir(ns);
+	if (rc == 0)
 		rc = db_savepoint(ns->db);
 	if (rc < 0)
 		return rc;

@@ -16,12 +16,39 @@ static int64_t stored_size(const struct ns_attr *a)
 	return S_ISDIR(a->mode) ? 0 : (int64_t)a->size;
 }
 
+int ns_settle_dir(struct ns *ns)
+{
+	const struct ns_late *late = &ns->late;
+	struct stmt *st;
+	int rc;
+
+	if (!late->dir)
+		return 0;
+	st = stmts_get(&ns->stmts, NS_DIR_TOUCH, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)late->dir);
+	stmt_int(st, 2, late->time_ns);
+	stmt_int(st, 3, late->nlink_by);
+	rc = stmt_run(st);
+	if (rc == 0)
+		ns->late.dir = 0;
+	return rc;
+}
+
+static int settle_ino(struct ns *ns, uint64_t ino)
+{
+	return ns->late.dir == ino ? ns_settle_dir(ns) : 0;
+}
+
 int ns_put_inode(struct ns *ns, enum ns_stmt add_or_put,
 		 const struct ns_attr *a)
 {
 	struct stmt *st;
-	int rc;
+	int rc = settle_ino(ns, a->ino);
 
+	if (rc < 0)
+		return rc;
 	st = stmts_get(&ns->stmts, add_or_put, &rc);
 	if (!st)
 		return rc;
@@ -78,6 +105,7 @@ int ns_put_name(struct ns *ns, const struct ns_work *w, uint64_t dir,
 	struct stmt *st;
 	int rc;
 
+	ns_unkeep_absent(ns, dir, name, len);
 	st = stmts_get(&ns->stmts, NS_ENTRY_ADD, &rc);
 	if (!st)
 		return rc;
@@ -108,27 +136,26 @@ int ns_kill_name(struct ns *ns, const struct ns_work *w,
 int ns_touch_dir(struct ns *ns, const struct ns_work *w, uint64_t dir,
 		 int nlink_by)
 {
-	struct stmt *st;
-	int rc;
+	int rc = ns->late.dir != dir ? ns_settle_dir(ns) : 0;
 
-	st = stmts_get(&ns->stmts, NS_DIR_TOUCH, &rc);
-	if (!st)
+	if (rc < 0)
 		return rc;
-	stmt_int(st, 1, (int64_t)dir);
-	stmt_int(st, 2, w->stamp_ns);
-	stmt_int(st, 3, nlink_by);
-	rc = stmt_run(st);
-	if (rc == 0)
-		ns_kept_dir(ns, dir, w->stamp_ns, nlink_by);
-	return rc;
+	if (!ns->late.dir)
+		ns->late = (struct ns_late){.dir = dir};
+	ns->late.time_ns = w->stamp_ns;
+	ns->late.nlink_by += nlink_by;
+	ns_kept_dir(ns, dir, w->stamp_ns, nlink_by);
+	return 0;
 }
 
 int ns_touch_inode(struct ns *ns, const struct ns_work *w,
 		   const struct ns_attr *a)
 {
 	struct stmt *st;
-	int rc;
+	int rc = settle_ino(ns, a->ino);
 
+	if (rc < 0)
+		return rc;
 	st = stmts_get(&ns->stmts, NS_INODE_TOUCH, &rc);
 	if (!st)
 		return rc;

@@ -190,6 +190,9 @@ const char *const ns_sql[NS_STMTS] = {
 	[NS_XATTR_LIST] =
 		"SELECT name FROM xattr INDEXED BY xattr_present"
 		" WHERE branch = 1 AND ino = ?1 AND died IS NULL ORDER BY name",
+	[NS_XATTR_ANY] =
+		"SELECT 1 FROM xattr INDEXED BY xattr_present"
+		" WHERE branch = 1 AND ino = ?1 AND died IS NULL LIMIT 1",
 	/* The primary key, up to the newest that was set by then. */
 	[NS_XATTR_AT] =
 		"SELECT value, died FROM xattr WHERE branch = 1 AND ino = ?1"
