@@ -23,6 +23,7 @@ struct query {
 	unsigned files;
 	bool loading; /* what is done here, not what the query says */
 	bool registered;
+	bool refused;	    /* by allow(), anything else */
 	char forbidden[64]; /* what the query may not use */
 	char vfs_name[40];
 	sqlite3_vfs vfs;
@@ -134,6 +135,7 @@ static int allow(void *ctx, int action, const char *a, const char *b,
 			}
 		return SQLITE_OK;
 	default:
+		q->refused = true;
 		return SQLITE_DENY;
 	}
 }
@@ -168,6 +170,19 @@ static int failed(const struct query *q, int rc, struct err *err)
 	default:
 		return err_set(err, rc, "%s", why);
 	}
+}
+
+/* Said when the statement is prepared or, of what a table-valued function
+ * prepares in its turn, when it runs: that depends on the library's version. */
+static int not_allowed(const struct query *q, struct err *err)
+{
+	if (q->forbidden[0])
+		return err_set(err, -EINVAL,
+			       "%s is not for recipes: what it gives is not "
+			       "the same each time",
+			       q->forbidden);
+	return err_set(err, -EINVAL, "the query may only read its tables (%s)",
+		       sqlite3_errmsg(q->sq));
 }
 
 /* --- opening
@@ -325,15 +340,8 @@ static int prepare(struct query *q, const char *sql, sqlite3_stmt **ret,
 	int rc;
 
 	rc = sqlite3_prepare_v2(q->sq, sql, -1, ret, &tail);
-	if (rc != SQLITE_OK && q->forbidden[0])
-		return err_set(err, -EINVAL,
-			       "%s is not for recipes: what it gives is not "
-			       "the same each time",
-			       q->forbidden);
-	if (rc == SQLITE_AUTH)
-		return err_set(err, -EINVAL,
-			       "the query may only read its tables (%s)",
-			       sqlite3_errmsg(q->sq));
+	if (rc != SQLITE_OK && (q->forbidden[0] || q->refused))
+		return not_allowed(q, err);
 	if (rc != SQLITE_OK)
 		return failed(q, -EINVAL, err);
 	if (!*ret)
@@ -405,7 +413,10 @@ static int give_rows(struct query *q, sqlite3_stmt *s, size_t n,
 		if (rc < 0)
 			return rc;
 	}
-	return code == SQLITE_DONE ? 0 : failed(q, -EILSEQ, err);
+	if (code == SQLITE_DONE)
+		return 0;
+	return q->forbidden[0] || q->refused ? not_allowed(q, err)
+					     : failed(q, -EILSEQ, err);
 }
 
 int query_run(struct query *q, const char *sql,

@@ -459,6 +459,18 @@ END_TEST
 /* --- join ------------------------------------------------------------------
  */
 
+/* Whether a blank at the end of a line begins one more field, an empty one,
+ * depends on the version of the tool. */
+static void no_blank_ends(struct buf *b)
+{
+	size_t i;
+
+	for (i = b->len; i-- > 0;)
+		if ((b->data[i] == ' ' || b->data[i] == '\t') &&
+		    (i + 1 == b->len || b->data[i + 1] == '\n'))
+			b->data[i] = 'e';
+}
+
 /* Both functions and tool on two inputs; the tool reads $1 and $2. */
 static void check_join(struct bench *b, const char *const *params,
 		       const char *options, size_t size, uint64_t seed)
@@ -472,6 +484,8 @@ static void check_join(struct bench *b, const char *const *params,
 
 	fill(&x, WORDS, size, seed);
 	fill(&y, WORDS, size / 2, seed + 1);
+	no_blank_ends(&x);
+	no_blank_ends(&y);
 	put(b, x.data, x.len, &in[0]);
 	put(b, y.data, y.len, &in[1]);
 	ck_assert_msg(call_fn(b, "join", in, 2, params, &out, &err) == 0, "%s",
