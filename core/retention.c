@@ -443,7 +443,7 @@ static int let_go_rows(void *ctx, uint64_t seq)
 {
 	struct letting_go *l = ctx;
 	struct stmt *st;
-	int rc, any = 0;
+	int rc = 0, any = 0;
 	size_t i;
 
 	st = db_prepare(l->db,

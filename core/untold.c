@@ -42,7 +42,7 @@ static int number_versions(void *ctx, uint64_t seq)
 {
 	const struct telling *t = ctx;
 	struct stmt *st;
-	int rc, i;
+	int rc = 0, i;
 
 	st = db_prepare(t->db,
 			"UPDATE version SET gone = ?3 WHERE branch = 1"

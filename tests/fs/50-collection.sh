@@ -370,7 +370,7 @@ END
 	mount_it
 	eq "$before" "$("$DERIVA" log --json "$M/f")"
 	eq $'retention: last 1\nbudget: 1G\ncollect: never' \
-		"$(cat "$M/.deriva/settings")"
+		"$(head -3 "$M/.deriva/settings")"
 	has '"path":"d"' "$("$DERIVA" pins --json --store "$S")"
 	not grep -q '"path":"r"' <<<"$("$DERIVA" pins --json --store "$S")"
 	eq first "$(ls "$M/.deriva/at")"
