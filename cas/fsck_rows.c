@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "cas/mlog.h"
 #include "core/check.h"
 #include "core/journal.h"
 
@@ -147,6 +148,17 @@ static int check_chain(struct fsck *f, const struct check *c)
 	return rc < 0 || f->journal_bad ? rc : journal_check_end(j);
 }
 
+/* What is remembered of the log, and the heads that were signed. */
+static int check_log(struct fsck *f)
+{
+	CLEANUP(peek_closep) struct peek *p = NULL;
+	struct err err = {{0}};
+	int rc = peek_open(f->path, &p, &err);
+
+	fsck_progress(f, "the log", 0, 0);
+	return rc < 0 ? rc : mlog_check(p, found_row, f);
+}
+
 int fsck_check_rows(struct fsck *f)
 {
 	struct check c = {.db = f->db,
@@ -167,6 +179,8 @@ int fsck_check_rows(struct fsck *f)
 		if (rc >= 0 && !f->rows_bad)
 			rc = check_chain(f, &c);
 		check_end(&c);
+		if (rc >= 0 && !f->rows_bad && !f->journal_bad)
+			rc = check_log(f);
 	}
 	db_unlock(f->db);
 	return fsck_unreadable(f, rc);

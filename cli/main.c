@@ -7,17 +7,17 @@
 #include "cli/output.h"
 
 static const struct command *const commands[] = {
-	&cmd_mount,	&cmd_umount, &cmd_build,    &cmd_status,  &cmd_why,
-	&cmd_output,	&cmd_retry,  &cmd_drop,	    &cmd_log,	  &cmd_watch,
-	&cmd_put,	&cmd_cat,    &cmd_resolve,  &cmd_restore, &cmd_pin,
-	&cmd_unpin,	&cmd_pins,   &cmd_snapshot, &cmd_gc,	  &cmd_fsck,
-	&cmd_functions, &cmd_graph,  &cmd_verify,
+	&cmd_mount,	   &cmd_umount, &cmd_build,    &cmd_status,  &cmd_why,
+	&cmd_output,	   &cmd_retry,	&cmd_drop,     &cmd_log,     &cmd_watch,
+	&cmd_put,	   &cmd_cat,	&cmd_resolve,  &cmd_restore, &cmd_pin,
+	&cmd_unpin,	   &cmd_pins,	&cmd_snapshot, &cmd_gc,	     &cmd_fsck,
+	&cmd_functions,	   &cmd_graph,	&cmd_verify,   &cmd_head,    &cmd_prove,
+	&cmd_verify_proof,
 };
 
 /* Names that are taken. */
 static const char *const later[] = {
-	"branch", "diff",  "forget", "head",
-	"merge",  "prove", "run",    "verify-proof",
+	"branch", "diff", "forget", "merge", "run",
 };
 
 static void print_overview(void)
@@ -27,7 +27,7 @@ static void print_overview(void)
 	printf("usage: deriva [--store DIR] COMMAND [ARGUMENT...]\n\n"
 	       "A file system of computed files. Commands:\n\n");
 	for (i = 0; i < ARRAY_LEN(commands); i++)
-		printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
+		printf("  %-12s %s\n", commands[i]->name, commands[i]->summary);
 	printf("\nderiva COMMAND --help says more, deriva(1) everything; "
 	       "deriva --version.\n\n"
 	       "First steps:\n\n"

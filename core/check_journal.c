@@ -26,7 +26,8 @@ enum {
 /* clang-format off */
 static const char *const sql[N_STMTS] = {
 	[CHANGE] =
-		"SELECT time, op, uid, pid FROM change WHERE seq = ?1",
+		"SELECT time, op, uid, pid, program, message FROM change"
+		" WHERE seq = ?1",
 	[BORN_LIVING] =
 		"SELECT ino FROM entry INDEXED BY entry_present"
 		" WHERE branch = 1 AND parent = ?1 AND name = ?2"
@@ -242,7 +243,8 @@ static int check_result(struct journal_check *j, uint64_t seq,
 	same = rc && stmt_col_int(st, 0) == e->error &&
 	       stmt_col_int(st, 1) ==
 		       output_kind(e->executable, e->output_dir) &&
-	       same_value(st, 3, &e->value);
+	       (uint64_t)stmt_col_int(st, 2) == e->size &&
+	       same_value(st, 4, &e->recipe) && same_value(st, 3, &e->value);
 	stmt_reset(st);
 	return same ? 0 : differs(j, seq, "the results");
 }
@@ -315,7 +317,8 @@ static int check_change(struct journal_check *j, const struct journal_record *r)
 	same = rc && stmt_col_int(st, 0) == r->time_ns &&
 	       stmt_col_int(st, 1) == r->op &&
 	       (uint32_t)stmt_col_int(st, 2) == r->uid &&
-	       (uint32_t)stmt_col_int(st, 3) == r->pid;
+	       (uint32_t)stmt_col_int(st, 3) == r->pid &&
+	       same_value(st, 4, &r->program) && same_value(st, 5, &r->message);
 	stmt_reset(st);
 	return same ? 0 : differs(j, r->seq, "its time and maker");
 }

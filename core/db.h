@@ -25,7 +25,7 @@
 
 #include <stdbool.h>
 
-#define DB_VERSION 10 /* user_version of the newest schema */
+#define DB_VERSION 11 /* user_version of the newest schema */
 
 struct db;
 struct stmt;

@@ -283,6 +283,18 @@ const char *const schema_migrations[] = {
 	"  time INTEGER NOT NULL, other BLOB, other_time INTEGER NOT NULL,"
 	"  other_kind INTEGER NOT NULL, other_size INTEGER NOT NULL,"
 	"  message TEXT) STRICT;",
+
+	/* to version 11: what is remembered of the Merkle log, and the heads
+	 * of it that were signed (core/tiles.h) */
+	"CREATE TABLE tile("
+	"  level INTEGER NOT NULL, pos INTEGER NOT NULL, hash BLOB NOT NULL,"
+	"  seq INTEGER NOT NULL, journal BLOB NOT NULL, leaf INTEGER NOT NULL,"
+	"  PRIMARY KEY(level, pos)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX tile_seq ON tile(seq, pos) WHERE level = 1;"
+	"CREATE TABLE head("
+	"  size INTEGER PRIMARY KEY, root BLOB NOT NULL, seq INTEGER NOT NULL,"
+	"  time INTEGER NOT NULL, key BLOB NOT NULL,"
+	"  signature BLOB NOT NULL) STRICT;",
 };
 /* clang-format on */
 
