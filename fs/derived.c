@@ -234,13 +234,9 @@ static void reply_verify(struct fs *fs, struct parked *p, int rc,
 			 const struct eval_value *v)
 {
 	struct handle *h = calloc(1, sizeof(*h));
-	const char *name;
-	size_t len;
 
-	name = node_text_name(p->node, &len);
 	if (rc >= 0)
-		rc = h ? eval_verify_text(fs->eval, name, v, &h->text)
-		       : -ENOMEM;
+		rc = h ? eval_verify_text(fs->eval, v, &h->text) : -ENOMEM;
 	if (rc < 0) {
 		if (h)
 			buf_done(&h->text);

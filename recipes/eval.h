@@ -200,8 +200,8 @@ int eval_verify(struct eval *ev, uint64_t dir, const char *name, size_t len,
 		eval_fn fn, void *ctx, struct eval_value *ret,
 		struct eval_wait **ret_wait) MUST_USE;
 /* What came of it, of the value that it gave: one line of JSON. */
-int eval_verify_text(struct eval *ev, const char *name,
-		     const struct eval_value *value, struct buf *ret) MUST_USE;
+int eval_verify_text(struct eval *ev, const struct eval_value *value,
+		     struct buf *ret) MUST_USE;
 
 /* Where a name's content comes from, and why it was computed: text. */
 int eval_why(struct eval *ev, uint64_t at, uint64_t dir, const char *name,

@@ -140,17 +140,15 @@ static void add_address(struct buf *b, const char *key, const struct addr *a)
 	buf_fmt(b, ",\"%s\":\"%s\"", key, hex);
 }
 
-int eval_verify_text(struct eval *ev, const char *name,
-		     const struct eval_value *value, struct buf *ret)
+int eval_verify_text(struct eval *ev, const struct eval_value *value,
+		     struct buf *ret)
 {
 	struct verified v;
 	struct result res;
 	int r;
 
-	buf_str(ret, "{\"name\":");
-	buf_json(ret, name, strlen(name));
 	if (value->error || addr_is_zero(&value->recipe)) {
-		buf_str(ret, ",\"verdict\":\"unusable\"}\n");
+		buf_str(ret, "{\"verdict\":\"unusable\"}\n");
 		return buf_err(ret);
 	}
 	r = results_get(ev->results, &value->recipe, &res);
@@ -158,7 +156,7 @@ int eval_verify_text(struct eval *ev, const char *name,
 		r = verified_get(ev->db, &value->recipe, &v);
 	if (r < 0)
 		return r;
-	buf_fmt(ret, ",\"verdict\":\"%s\",\"reproducible\":%s,\"times\":%llu",
+	buf_fmt(ret, "{\"verdict\":\"%s\",\"reproducible\":%s,\"times\":%llu",
 		verdict(&v), res.reproducible ? "true" : "false",
 		(unsigned long long)v.times);
 	add_address(ret, "address", &res.addr);
