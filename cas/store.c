@@ -541,6 +541,7 @@ int store_sync(struct store *s)
 		return rc;
 	if (s->before_sync)
 		rc = s->before_sync(s->before_ctx);
+	db_sync_soon(s->db);
 	if (!rc)
 		rc = packset_sync(s->packs);
 	if (!rc)

@@ -400,6 +400,18 @@ static int sync_log(struct db *db)
 	return rc >= 0 ? keep_reached(db, n) : rc;
 }
 
+void db_sync_soon(struct db *db)
+{
+	/* who syncs just now has begun already */
+	if (db->readonly || pthread_mutex_trylock(&db->sync_mutex))
+		return;
+	if (open_log(db) >= 0 &&
+	    sync_file_range(db->log_fd, 0, 0, SYNC_FILE_RANGE_WRITE) < 0)
+		log_debug("%s-wal: sync_file_range: %s", db->path,
+			  err_name(errno));
+	pthread_mutex_unlock(&db->sync_mutex);
+}
+
 int db_sync(struct db *db)
 {
 	int rc;

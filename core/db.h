@@ -8,7 +8,8 @@
  *          processes get their turn: who waits goes before who has just been
  *          (10 s, then -EBUSY). What a batch changed is in memory until then.
  * Threads: db_lock() is recursive and the outermost lock of a process. All
- *          functions but db_open, db_close, db_sync want it held.
+ *          functions but db_open, db_close, db_sync, db_sync_soon want it
+ *          held.
  * Files:   the database, -wal, -shm (SQLite's), and -mark (core/pages.h),
  *          which also is what waiting writers queue for. Pages carry sums:
  *          open it with this module alone.
@@ -88,6 +89,9 @@ void db_revert(struct db *db); /* back to the savepoint, and release it */
  * failed it keeps failing: what the system could not write it may have dropped.
  */
 int db_sync(struct db *db) MUST_USE;
+/* The disk begins to write what db_sync() will have to wait for, while its
+ * caller waits for something else. No promise lies in it. */
+void db_sync_soon(struct db *db);
 /* A number that only rises with what rows say, from a hook before the commit.
  * db_sync() keeps it beside the database. */
 void db_reach(struct db *db, uint64_t n);
