@@ -238,7 +238,8 @@ START_TEST(budget_and_settings_are_read_back_as_written)
 	buf_reset(&b);
 	settings_format(&s, &b);
 	ck_assert_str_eq(buf_cstr(&b),
-			 "retention: for 90d\nbudget: 2K\ncollect: never\n");
+			 "retention: for 90d\nbudget: 2K\ncollect: never\n"
+			 "verify: never\n");
 	teardown();
 }
 END_TEST

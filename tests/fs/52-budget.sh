@@ -226,7 +226,7 @@ test_a_budget_that_cannot_be_is_refused()
 	not set_to "collect: 1ms"
 	set_to "budget: 10G"
 	set_to "collect: never"
-	eq $'budget: 10G\ncollect: never' "$(tail -n +2 "$M/.deriva/settings")"
+	eq $'budget: 10G\ncollect: never' "$(sed -n 2,3p "$M/.deriva/settings")"
 	set_to "budget: none"
 	eq "budget: none" "$(sed -n 2p "$M/.deriva/settings")"
 	not "$DERIVA" mount -o budget=some "$T/s2" "$T/m2"
