@@ -1,9 +1,11 @@
 /* Access control lists of files: kept as the extended attributes that they are,
  * and what else goes with them.
  *
- * Who enforces them: the kernel where it checks rights, which with lists it
- * does (FUSE_POSIX_ACL comes with default_permissions); rights.c for the one
- * user of an ordinary mount; nobody for root. Keeping list and mode in step,
+ * They can be had where the kernel checks rights, and then enforces them
+ * (FUSE_POSIX_ACL comes with default_permissions). Where nobody else may enter
+ * they are refused, unless asked for: `ls -l` asks after the list of each file,
+ * and the kernel only remembers the answer where it checks. What a list says
+ * still counts there (rights.c). Keeping list and mode in step,
  * and giving new files what their directory says, is ours in any case; that is
  * why the kernel leaves the umask to us (FUSE_DONT_MASK).
  *

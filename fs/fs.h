@@ -195,7 +195,8 @@ struct fs {
 	int64_t started_ns;
 	bool greeted; /* the kernel has been told what we can do; atomic */
 	bool epoch;   /* the kernel can forget all names at once */
-	bool kernel_checks; /* by modes and lists, also what it has cached */
+	bool kernel_checks; /* also what it has cached */
+	bool lists;	    /* by ACLs, too, which can be had: acl.c */
 	bool checks; /* rights are checked here, not by the kernel: rights.c */
 
 	struct store *store;

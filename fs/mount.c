@@ -251,10 +251,11 @@ static int new_session(struct mount *m, struct err *err)
 	/* Where root alone may be there is nothing to check; one other user is
 	 * checked in rights.c; more by the kernel, from modes it has cached. */
 	if (fs->opt.allow_other || fs->opt.default_permissions ||
-	    fs->opt.allow_root || (geteuid() != 0 && !fs->epoch))
+	    fs->opt.allow_root || fs->opt.acl || (geteuid() != 0 && !fs->epoch))
 		fs->kernel_checks = true;
 	else
 		fs->checks = geteuid() != 0;
+	fs->lists = fs->kernel_checks && !fs->opt.no_acl;
 	if (fs->kernel_checks)
 		buf_str(&o, ",default_permissions");
 	if (fs->opt.allow_root)

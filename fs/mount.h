@@ -19,6 +19,8 @@ struct mount_options {
 	bool allow_other;
 	bool allow_root; /* root, beside who mounted */
 	bool auto_unmount;
+	bool acl,
+		no_acl; /* lists beyond modes; acl: also where nobody else is */
 	bool default_permissions;
 	bool stat_lazy;	    /* stat=lazy: a never computed file shows size 0 */
 	bool no_sandbox;    /* unsafe-no-sandbox */

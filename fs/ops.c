@@ -656,7 +656,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 			  FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_ASYNC_DIO |
 			  FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_DONT_MASK;
 
-	if (fs->kernel_checks)
+	if (fs->lists)
 		wanted |= FUSE_CAP_POSIX_ACL;
 	conn->want |= conn->capable & wanted;
 	conn->want &=

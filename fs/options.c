@@ -23,6 +23,8 @@ static const struct option_row option_rows[] = {
 	{"allow_other", FLAG(allow_other), true, true},
 	{"allow_root", FLAG(allow_root), true, false},
 	{"auto_unmount", FLAG(auto_unmount), true, true},
+	{"acl", FLAG(acl), true, false},
+	{"noacl", FLAG(no_acl), true, false},
 	{"default_permissions", FLAG(default_permissions), true, false},
 	{"unsafe-no-sandbox", FLAG(no_sandbox), true, false},
 	{"debug", FLAG(debug), true, false},

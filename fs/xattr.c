@@ -29,7 +29,7 @@ static bool derived(const struct node *n)
 }
 
 /* What other file systems know, too; of system.* ACLs only. */
-static int check_name(const char *name)
+static int check_name(const struct fs *fs, const char *name)
 {
 	static const char *const known[] = {"user.", "trusted.", "security."};
 	size_t i, n;
@@ -39,7 +39,7 @@ static int check_name(const char *name)
 		if (!strncmp(name, known[i], n))
 			return name[n] ? 0 : -EINVAL;
 	}
-	return acl_is_name(name) ? 0 : -EOPNOTSUPP;
+	return acl_is_name(name) && fs->lists ? 0 : -EOPNOTSUPP;
 }
 
 static uint64_t moment_of(const struct node *n)
@@ -206,7 +206,7 @@ void op_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
 	CLEANUP_BUF struct buf b = BUF_INIT;
 	struct fs *fs = fs_of(req);
 	struct node *n = node_of(fs, id);
-	int r = check_name(name);
+	int r = check_name(fs, name);
 
 	if (ours(name)) {
 		get_ours(req, n, name + strlen(OURS), size);
@@ -228,15 +228,15 @@ void op_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
 		reply_bytes(req, b.len ? (void *)b.data : "", b.len, size);
 }
 
-/* trusted.* is for root alone, its names as well. */
-static void hide_trusted(struct buf *b)
+/* Names that begin like that. */
+static void hide(struct buf *b, const char *prefix)
 {
 	char *p = (char *)b->data, *end = p + b->len, *to = p;
 	size_t n;
 
 	for (; p < end; p += n) {
 		n = strlen(p) + 1;
-		if (!strncmp(p, "trusted.", 8))
+		if (!strncmp(p, prefix, strlen(prefix)))
 			continue;
 		memmove(to, p, n);
 		to += n;
@@ -256,7 +256,9 @@ void op_listxattr(fuse_req_t req, fuse_ino_t id, size_t size)
 		r = ns_xattr_list_at(fs->ns, moment_of(n), n->ino, &b);
 		db_unlock(fs->db);
 		if (r >= 0 && b.len && fuse_req_ctx(req)->uid)
-			hide_trusted(&b);
+			hide(&b, "trusted."); /* for root alone */
+		if (r >= 0 && b.len && !fs->lists)
+			hide(&b, "system.");
 	}
 	if (r < 0)
 		reply_err(req, r);
@@ -271,7 +273,7 @@ static void change(fuse_req_t req, fuse_ino_t id, const char *name,
 	struct node *n = node_of(fs, id);
 	char program[32];
 	struct ns_by by = by_of(req, program);
-	int r = check_name(name);
+	int r = check_name(fs, name);
 
 	if (r < 0) {
 		reply_err(req, r);

@@ -5,6 +5,8 @@
 # answers is compared with ext4 in 38-posix.sh.
 # shellcheck source=tests/fs/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck disable=SC2034 # read by lib.sh
+MOUNT=no
 
 acl()
 {
@@ -13,6 +15,7 @@ acl()
 
 test_a_list_and_the_mode_are_one()
 {
+	mount_it -o acl
 	echo x >"$M/f"
 	chmod 640 "$M/f"
 	setfacl -m u:12345:rw,g:23456:r "$M/f"
@@ -30,6 +33,7 @@ test_a_list_and_the_mode_are_one()
 
 test_a_directory_says_what_is_made_in_it()
 {
+	mount_it -o acl
 	mkdir "$M/d"
 	setfacl -d -m u::rwx,u:12345:rwx,g::rx,o::- "$M/d"
 	(
@@ -55,6 +59,7 @@ test_it_is_kept_and_has_a_past()
 {
 	local before now
 
+	mount_it -o acl
 	echo x >"$M/f"
 	before=$(moment)
 	setfacl -m u:12345:r "$M/f"
@@ -62,9 +67,9 @@ test_it_is_kept_and_has_a_past()
 	eq "user::rw- group::r-- other::r--" "$(acl "$M/.deriva/at/$before/f")"
 	eq "$now" "$(acl "$M/.deriva/at/now/f")"
 	umount_it
-	mount_it
+	mount_it -o acl
 	eq "$now" "$(acl "$M/f")"
-	mount_at "$S" "$T/m2"
+	mount_at "$S" "$T/m2" -o acl
 	eq "$now" "$(acl "$T/m2/f")"
 	setfacl -m u:12345:- "$M/f"
 	sleep 0.3
@@ -78,6 +83,7 @@ test_copies_have_it_and_nobody_complains()
 {
 	local said
 
+	mount_it -o acl
 	mkdir "$M/a"
 	echo x >"$M/a/f"
 	echo y >"$M/a/plain"
@@ -100,6 +106,7 @@ test_copies_have_it_and_nobody_complains()
 # Of the recipe's owner, who is not who mounted.
 test_a_recipe_reads_what_its_owner_may()
 {
+	mount_it -o acl
 	[ "$(id -u)" = 0 ] || return 0
 	echo x >"$M/f"
 	recipe d <<<'{in: [f], run: "cat f"}'
@@ -112,6 +119,29 @@ test_a_recipe_reads_what_its_owner_may()
 	content x d
 	setfacl -b "$M/f"
 	not cat "$M/d"
+}
+
+# Nobody else may enter: what is there is followed, and not shown.
+test_a_mount_without_lists()
+{
+	mount_it -o acl
+	mkdir "$M/d"
+	setfacl -d -m u::rwx,u:12345:rw,g::r,o::- "$M/d"
+	umount_it
+	mount_it
+	refused "not supported" setfacl -m u:12345:r "$M/d"
+	eq "" "$(getfattr -m- "$M/d" 2>&1)"
+	echo x >"$M/d/f"
+	eq 660 "$(stat -c %a "$M/d/f")"
+	chmod 640 "$M/d/f"
+	eq "" "$(cp -a "$M/d" "$M/e" 2>&1)"
+	umount_it
+	mount_it -o allow_other,noacl
+	refused "not supported" setfacl -m u:12345:r "$M/d"
+	umount_it
+	mount_it -o acl
+	eq "user::rw- user:12345:rw- group::r-- mask::r-- other::---" \
+		"$(acl "$M/d/f")"
 }
 
 run_tests "$@"
