@@ -193,6 +193,7 @@ struct fs {
 	uid_t uid;
 	gid_t gid;
 	int64_t started_ns;
+	bool selinux; /* the kernel has it */
 	bool greeted; /* the kernel has been told what we can do; atomic */
 	bool epoch;   /* the kernel can forget all names at once */
 	bool kernel_checks; /* also what it has cached */

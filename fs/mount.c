@@ -567,6 +567,7 @@ int mount_start(const char *store, const char *dir,
 	m->fs.gid = getegid();
 	m->fs.started_ns = clock_now_ns();
 	m->fs.epoch = kernel_has_epoch();
+	m->fs.selinux = access("/sys/fs/selinux/enforce", F_OK) == 0;
 	r = start(m, store, dir, &why);
 	if (r < 0) {
 		made = m->made_dir;

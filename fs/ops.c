@@ -653,15 +653,16 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	struct fs *fs = userdata;
 	unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_WRITEBACK_CACHE |
 			  FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS |
-			  FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_ASYNC_DIO |
-			  FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_DONT_MASK;
+			  FUSE_CAP_ASYNC_DIO | FUSE_CAP_CACHE_SYMLINKS |
+			  FUSE_CAP_DONT_MASK;
 
 	if (fs->lists)
 		wanted |= FUSE_CAP_POSIX_ACL;
 	conn->want |= conn->capable & wanted;
 	conn->want &=
 		~(unsigned)(FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_SPLICE_READ |
-			    FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+			    FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
+			    FUSE_CAP_READDIRPLUS_AUTO);
 	conn->max_write = MIB(1);
 	conn->max_readahead = MIB(1);
 	conn->max_background = 64;
