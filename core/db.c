@@ -146,6 +146,22 @@ void db_drop_hooks(struct db *db, const void *ctx)
 	db->n_begun = m;
 }
 
+void db_read_begin(struct db *db)
+{
+	if (!db->batch && !db->reading)
+		db->reading = stmt_run(db->read) >= 0;
+}
+
+void db_read_end(struct db *db)
+{
+	if (!db->reading)
+		return;
+	db->reading = false;
+	if (stmt_run(db->commit) < 0)
+		log_error("%s: the end of reading: %s", db->path,
+			  sqlite3_errmsg(db->sq));
+}
+
 int db_begin(struct db *db)
 {
 	size_t i;
@@ -155,6 +171,7 @@ int db_begin(struct db *db)
 		return -EROFS;
 	if (db->batch)
 		return db->broken;
+	db_read_end(db);
 	rc = db_turn_take(db);
 	if (rc < 0)
 		return rc;

@@ -71,6 +71,12 @@ void db_drop_hooks(struct db *db, const void *ctx); /* all with that ctx */
 /* Opens the batch when none is open. Every mutator of core calls it. */
 int db_begin(struct db *db) MUST_USE;
 bool db_in_batch(const struct db *db);
+/* Many look-ups under one db_lock(): rows are as of one moment, and the locks
+ * of the database's files are taken once and not for each. Ends at
+ * db_read_end(), or when a batch begins; in a batch it does nothing. No more
+ * than a help: it cannot fail. */
+void db_read_begin(struct db *db);
+void db_read_end(struct db *db);
 /* A failure such as a full disk may undo the whole batch at once. Then every
  * later write fails with it, until db_commit (which returns it) or db_rollback
  * ends the batch.

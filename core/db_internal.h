@@ -31,6 +31,7 @@ struct db {
 	} * begun;
 	size_t n_begun;
 	bool batch;
+	bool reading;		    /* db_read_begin() */
 	bool ending;		    /* hooks run: no commit from there */
 	uint64_t reaching, reached; /* db_reach(): in the batch; committed,
 				     * atomic */
@@ -39,7 +40,7 @@ struct db {
 	struct redo redo;
 	size_t marks[DEPTH_MAX]; /* where each mutator began */
 	unsigned depth;
-	struct stmt *begin, *commit, *rollback;
+	struct stmt *begin, *read, *commit, *rollback;
 	struct stmt *save, *release, *revert;
 	struct stmt *data_version;
 

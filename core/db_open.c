@@ -241,6 +241,7 @@ static int prepare_own(struct db *db)
 		const char *sql;
 	} own[] = {
 		{&db->begin, "BEGIN IMMEDIATE"},
+		{&db->read, "BEGIN"},
 		{&db->commit, "COMMIT"},
 		{&db->rollback, "ROLLBACK"},
 		{&db->save, "SAVEPOINT mutator"},
@@ -395,6 +396,7 @@ void db_close(struct db *db)
 	redo_done(&db->redo);
 	db_close(db->side);
 	stmt_free(db->begin);
+	stmt_free(db->read);
 	stmt_free(db->commit);
 	stmt_free(db->rollback);
 	stmt_free(db->save);

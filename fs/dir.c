@@ -62,21 +62,23 @@ static int add_source(void *ctx, const struct ns_entry *x)
 }
 
 /* What a step below a directory leads to, without asking for the name where the
- * listing says it. */
+ * listing says it; of the present when it was taken just now (fresh). */
 static int child(struct fs *fs, struct handle *h, const struct dirent_row *row,
-		 const char *name, struct node **ret)
+		 const char *name, bool fresh, struct node **ret)
 {
 	struct node *dir = h->node;
 	int r;
 
 	if (h->tree)
 		return tree_child(fs, h->tree, name, ret);
-	if (dir->kind != NODE_PAST || row->derived)
+	if ((dir->kind != NODE_PAST && !(fresh && dir->kind == NODE_SOURCE)) ||
+	    row->derived)
 		return lookup_child(fs, dir, name, 0, ret);
 	r = may(fs, dir, X_OK);
 	if (r < 0)
 		return r;
-	*ret = node_past(fs, dir->at, row->ino);
+	*ret = dir->kind == NODE_PAST ? node_past(fs, dir->at, row->ino)
+				      : node_source(fs, row->ino);
 	return *ret ? 0 : -ENOMEM;
 }
 
@@ -273,7 +275,7 @@ static uint64_t shown_ino(const struct node *dir, const struct dirent_row *row)
  * name: what is to be looked up before it is believed (a PLACE), or gone. */
 static size_t add_plus(fuse_req_t req, struct handle *h, char *p, size_t room,
 		       const struct dirent_row *row, const char *name,
-		       off_t next)
+		       bool fresh, off_t next)
 {
 	struct fs *fs = fs_of(req);
 	struct fuse_entry_param e = {0};
@@ -286,7 +288,7 @@ static size_t add_plus(fuse_req_t req, struct handle *h, char *p, size_t room,
 	/* what a run looks up is noted, and only that */
 	if (!dots && h->node->kind != NODE_CONTROL &&
 	    h->node->kind != NODE_LIVE && h->node->kind != NODE_VIEW &&
-	    child(fs, h, row, name, &n) >= 0) {
+	    child(fs, h, row, name, fresh, &n) >= 0) {
 		if (n->kind == NODE_PLACE || n->kind == NODE_DIR)
 			node_drop(fs, n);
 		else if (node_entry(fs, n, &e) < 0)
@@ -306,9 +308,12 @@ static void read_dir(fuse_req_t req, size_t size, off_t off,
 	char *buf = malloc(size);
 	size_t len = 0, used;
 	int r = buf ? 0 : -ENOMEM;
+	bool fresh;
 
 	db_lock(fs->db);
-	if (r >= 0 && (!h->entries || !off))
+	db_read_begin(fs->db);
+	fresh = !h->entries || !off;
+	if (r >= 0 && fresh)
 		r = refill(fs, h);
 	if (r >= 0 && !off && h->node->kind == NODE_SOURCE &&
 	    h->entries->derived) {
@@ -323,7 +328,7 @@ static void read_dir(fuse_req_t req, size_t size, off_t off,
 
 		if (plus)
 			used = add_plus(req, h, buf + len, size - len, row,
-					name, off + 1);
+					name, fresh, off + 1);
 		else
 			used = fuse_add_direntry(req, buf + len, size - len,
 						 name, &st, off + 1);
@@ -331,6 +336,7 @@ static void read_dir(fuse_req_t req, size_t size, off_t off,
 			break;
 		len += used;
 	}
+	db_read_end(fs->db);
 	db_unlock(fs->db);
 	if (r < 0)
 		reply_err(req, r);

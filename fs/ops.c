@@ -50,8 +50,10 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	int r;
 
 	db_lock(fs->db);
+	db_read_begin(fs->db);
 	r = lookup_child(fs, dir, name, pid_of(req), &n);
 	if (r == -EAGAIN && dir->kind == NODE_DIR) {
+		db_read_end(fs->db);
 		db_unlock(fs->db);
 		derived_child(fs, req, dir, name);
 		return;
@@ -62,6 +64,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		n->ghost = false;
 	if (r >= 0 && dir->kind == NODE_CONTROL && !is_lasting(fs, dir, name))
 		e.entry_timeout = 0;
+	db_read_end(fs->db);
 	db_unlock(fs->db);
 	if (r == -ENOENT && dir->kind == NODE_PAST)
 		reply_never(req);
