@@ -324,8 +324,9 @@ int may_set(struct fs *fs, struct node *n, const struct stat *st,
 	    int valid) MUST_USE;
 
 /* The kernel leaves it to us (init.c): who writes to a file, or gives it away,
- * takes its setuid and setgid bits. chowned: whoever does it. */
-void privileges_drop(fuse_req_t req, struct node *n, bool chowned);
+ * takes its setuid and setgid bits. chowned: whoever does it; -EPERM when that
+ * is not theirs to do. */
+int privileges_drop(fuse_req_t req, struct node *n, bool chowned);
 
 /* Whether who asks is in the group, as the kernel would look. */
 bool member(fuse_req_t req, gid_t gid);

@@ -323,7 +323,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *st,
 		privileges_drop(req, n, false);
 	/* members of the group that it has until now may keep its setgid bit */
 	if (r >= 0 && is_chown(valid))
-		privileges_drop(req, n, true);
+		r = privileges_drop(req, n, true);
 	db_lock(fs->db);
 	if (r >= 0)
 		r = set_attrs(req, n, st, valid);

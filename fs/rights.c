@@ -104,24 +104,31 @@ bool member(fuse_req_t req, gid_t gid)
 	return false;
 }
 
-void privileges_drop(fuse_req_t req, struct node *n, bool chowned)
+int privileges_drop(fuse_req_t req, struct node *n, bool chowned)
 {
+	uint32_t uid = fuse_req_ctx(req)->uid;
 	struct fs *fs = fs_of(req);
-	struct ns_attr a, set, got;
+	struct ns_attr a = {0}, set, got;
 	char program[32];
 	struct ns_by by;
 	int r;
 
-	if (n->kind != NODE_SOURCE || (!chowned && !fuse_req_ctx(req)->uid))
-		return;
+	if (n->kind != NODE_SOURCE || (!chowned && !uid))
+		return 0;
 	db_lock(fs->db);
 	r = ns_getattr(fs->ns, NS_NOW, n->ino, &a);
 	set.mode = a.mode & ~(uint32_t)S_ISUID;
 	if (r >= 0 && (a.mode & S_ISGID) &&
 	    ((a.mode & S_IXGRP) || !member(req, a.gid)))
 		set.mode &= ~(uint32_t)S_ISGID;
-	if (r >= 0 && (S_ISREG(a.mode) || (chowned && !S_ISDIR(a.mode))) &&
-	    set.mode != a.mode) {
+	if (r < 0 || !(S_ISREG(a.mode) || (chowned && !S_ISDIR(a.mode))))
+		set.mode = a.mode;
+	/* chown(2) of nothing is anybody's, unless it takes away something */
+	if (set.mode != a.mode && chowned && uid && uid != a.uid) {
+		fs_unlock(fs);
+		return -EPERM;
+	}
+	if (r >= 0 && set.mode != a.mode) {
 		by = by_of(req, program);
 		r = ns_setattr(fs->ns, &by, n->ino, NS_SET_MODE, &set, &got);
 		if (r >= 0)
@@ -132,4 +139,5 @@ void privileges_drop(fuse_req_t req, struct node *n, bool chowned)
 		log_error("setuid and setgid bits cannot be taken away: %s",
 			  err_name(r));
 	fs_unlock(fs);
+	return 0;
 }
