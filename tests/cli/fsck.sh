@@ -196,7 +196,7 @@ END
 	status_is 1 fsck
 	has "deriva.db" "$(cat "$T/said")"
 	status_is 0 fsck --repair
-	has "settings, pins, names of snapshots" "$(cat "$T/said")"
+	has "what commands printed" "$(cat "$T/said")"
 	status_is 0 fsck
 	mount_it
 	has random/uuid "$("$DERIVA" cat --store "$S" "$(attr recipe "$M/r")" | tr -d '\0')"
