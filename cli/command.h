@@ -43,7 +43,7 @@ struct command {
 		NULL, 0, NULL, 0          \
 	}
 
-extern const struct command cmd_build, cmd_cat, cmd_drop, cmd_fsck,
+extern const struct command cmd_build, cmd_cat, cmd_diff, cmd_drop, cmd_fsck,
 	cmd_functions, cmd_gc, cmd_graph, cmd_head, cmd_log, cmd_mount,
 	cmd_output, cmd_pin, cmd_pins, cmd_prove, cmd_put, cmd_resolve,
 	cmd_restore, cmd_retry, cmd_snapshot, cmd_status, cmd_umount, cmd_unpin,

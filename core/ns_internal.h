@@ -5,6 +5,7 @@
  *   ns.c          the present
  *   ns_past.c     the tree at a change number
  *   ns_history.c  changes, versions, intervals
+ *   ns_diff.c     in what two moments differ (core/tree_diff.h)
  *   ns_trail.c    all that a path ever led to (core/trail.h)
  *   ns_change.c   the frame of a change; names that come and go
  *   ns_rows.c     the rows that a change writes
@@ -70,6 +71,11 @@ enum ns_stmt {
 	NS_TRAIL_LIVING,
 	NS_TRAIL_DEAD,
 	NS_TRAIL_OF_INO,
+
+	NS_DIFF_DIRS,
+	NS_DIFF_DIED,
+	NS_DIFF_LIVING,
+	NS_DIFF_BORN,
 
 	NS_XATTR_GET,
 	NS_XATTR_LIST,

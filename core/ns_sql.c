@@ -183,6 +183,24 @@ const char *const ns_sql[NS_STMTS] = {
 		"SELECT born, died FROM entry INDEXED BY entry_ino"
 		" WHERE branch = 1 AND ino = ?1",
 
+	[NS_DIFF_DIRS] =
+		"SELECT coalesce(dir, 0), coalesce(dir2, 0) FROM change"
+		" WHERE seq > ?1 AND seq <= ?2"
+		" AND (dir IS NOT NULL OR dir2 IS NOT NULL)",
+	[NS_DIFF_DIED] =
+		"SELECT name, ino FROM entry INDEXED BY entry_died"
+		" WHERE branch = 1 AND parent = ?1 AND node = ?2"
+		" AND died IS NOT NULL AND died > ?3 AND died <= ?4"
+		" AND born <= ?3",
+	[NS_DIFF_LIVING] =
+		"SELECT name, ino FROM entry INDEXED BY entry_born"
+		" WHERE branch = 1 AND parent = ?1 AND node = ?2"
+		" AND born > ?3 AND born <= ?4",
+	[NS_DIFF_BORN] =
+		"SELECT name, ino FROM entry INDEXED BY entry_born"
+		" WHERE branch = 1 AND parent = ?1 AND node = ?2"
+		" AND born > ?3 AND born <= ?4 AND died > ?4",
+
 	[NS_XATTR_GET] =
 		"SELECT value, born FROM xattr INDEXED BY xattr_present"
 		" WHERE branch = 1 AND ino = ?1 AND name = ?2"

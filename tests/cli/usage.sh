@@ -7,9 +7,9 @@
 MOUNT=no
 
 COMMANDS="mount umount build status why output retry log put cat resolve
-	functions graph verify fsck gc drop pin unpin pins snapshot restore watch
+	functions graph verify fsck gc drop pin unpin pins snapshot diff restore watch
 	head prove verify-proof"
-LATER="diff branch merge run forget"
+LATER="branch merge run forget"
 
 # wrong TEXT COMMAND...: exit status 2, and that on standard error only
 wrong()
