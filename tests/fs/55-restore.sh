@@ -144,10 +144,10 @@ test_a_large_file_is_shared()
 {
 	local n size
 
-	"$SYS" noise 3 40000000 >"$M/f"
+	"$SYS" noise 16 3 >"$M/f"
 	n=@$(status changes)
-	"$SYS" noise 4 40000000 >"$M/f"
-	"$SYS" noise 3 40000000 >"$T/want"
+	"$SYS" noise 16 4 >"$M/f"
+	"$SYS" noise 16 3 >"$T/want"
 	sync "$M/f"
 	size=$(du -s "$S" | cut -f1)
 	restore "$M/f" --at "$n"
