@@ -142,9 +142,10 @@ int ns_touch_dir(struct ns *ns, const struct ns_work *w, uint64_t dir,
 		return rc;
 	if (!ns->late.dir)
 		ns->late = (struct ns_late){.dir = dir};
-	ns->late.time_ns = w->stamp_ns;
+	/* the change's own time, which is what the past has of it */
+	ns->late.time_ns = w->time_ns;
 	ns->late.nlink_by += nlink_by;
-	ns_kept_dir(ns, dir, w->stamp_ns, nlink_by);
+	ns_kept_dir(ns, dir, w->time_ns, nlink_by);
 	return 0;
 }
 
