@@ -57,7 +57,7 @@ static void part_key(const struct part *p, uint8_t key[PART_KEY])
 	memcpy(key + ADDR_LEN, &p->size, sizeof(p->size));
 }
 
-/* How many of each there are, up to the number of b's that are like it. */
+/* How many of each there are. */
 static int count(struct map *m, const struct parts *p)
 {
 	uint8_t key[PART_KEY];
@@ -73,8 +73,7 @@ static int count(struct map *m, const struct parts *p)
 	return rc;
 }
 
-/* Takes what it can of the counted; what it took is left in the map's place of
- * the other side by taking as many there. */
+/* Marks as many of each as are left of it, and counts those that were. */
 static int strike(struct map *left, struct map *taken, struct parts *p)
 {
 	uint8_t key[PART_KEY];
@@ -115,19 +114,15 @@ static int strike_common(struct parts *a, struct parts *b)
 /* --- a level down -----------------------------------------------------------
  */
 
-static int open_part(struct store *s, const struct part *p, struct parts *ret)
+static int add_children(const struct part *p, const struct node *n,
+			struct parts *ret)
 {
-	CLEANUP(blob_closep) struct blob *b = NULL;
-	const struct node *n;
 	struct part child;
 	uint32_t i;
-	int rc = blob_open(s, &p->addr, &b);
+	int rc = 0;
 
-	if (rc < 0)
-		return rc;
-	if (!b->node)
-		return -EBADMSG; /* a chunk where a node should be */
-	n = b->node->data;
+	if (n->height != p->height || n->size != p->size)
+		return -EBADMSG; /* not what its parent means */
 	for (i = 0; rc == 0 && i < n->count; i++) {
 		child = (struct part){
 			.addr = n->e[i].addr,
@@ -137,6 +132,18 @@ static int open_part(struct store *s, const struct part *p, struct parts *ret)
 		};
 		rc = parts_add(ret, &child);
 	}
+	return rc;
+}
+
+static int open_part(struct store *s, const struct part *p, struct parts *ret)
+{
+	const struct cached *c;
+	int rc = blob_node(s, &p->addr, &c);
+
+	if (rc < 0)
+		return rc;
+	rc = add_children(p, c->data, ret);
+	blob_put_node(s, c);
 	return rc;
 }
 

@@ -62,6 +62,11 @@ static int get_node(struct store *s, const struct addr *a,
 	return cache_get(store_node_cache(s), a, load_node, s, ret);
 }
 
+int blob_node(struct store *s, const struct addr *a, const struct cached **ret)
+{
+	return get_node(s, a, ret);
+}
+
 void blob_put_node(struct store *s, const struct cached *n)
 {
 	cache_put(store_node_cache(s), n);

@@ -19,6 +19,9 @@ struct blob {
 /* The node that is the i-th child, to be given back with blob_put_node(). */
 int blob_child(struct store *s, const struct node *parent, uint32_t i,
 	       const struct cached **ret) MUST_USE;
+/* Any node, of which the caller checks what it has to be. */
+int blob_node(struct store *s, const struct addr *a,
+	      const struct cached **ret) MUST_USE;
 void blob_put_node(struct store *s, const struct cached *n);
 
 #endif

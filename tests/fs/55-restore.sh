@@ -145,6 +145,7 @@ test_a_large_file_is_shared()
 	local n size
 
 	"$SYS" noise 16 3 >"$M/f"
+	sync "$M/f"
 	n=@$(status changes)
 	"$SYS" noise 16 4 >"$M/f"
 	"$SYS" noise 16 3 >"$T/want"
