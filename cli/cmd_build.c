@@ -87,6 +87,30 @@ static const struct item *next_item(struct build *b)
 	return b->next < b->items.count ? &b->items.list[b->next++] : NULL;
 }
 
+/* What it took the last time, in seconds; 0: it is not known. */
+static double cost_of(const struct item *it)
+{
+	double cost;
+
+	return attr_cost(it->path, &cost) < 0 ? 0 : cost;
+}
+
+static void sum_costs(struct build *b)
+{
+	double cost;
+	size_t i;
+
+	if (!b->progress.terminal)
+		return;
+	for (i = 0; i < b->items.count; i++) {
+		if (!to_do(&b->items.list[i]))
+			continue;
+		cost = cost_of(&b->items.list[i]);
+		b->progress.rest_s += cost;
+		b->progress.known += cost > 0;
+	}
+}
+
 static int compute(const struct item *it)
 {
 	int fd = open(it->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -101,6 +125,7 @@ static void *opener(void *ctx)
 {
 	struct build *b = ctx;
 	const struct item *it;
+	double cost;
 	int error;
 
 	pthread_mutex_lock(&b->lock);
@@ -112,8 +137,10 @@ static void *opener(void *ctx)
 		}
 		b->progress.running++;
 		pthread_mutex_unlock(&b->lock);
+		cost = b->progress.terminal ? cost_of(it) : 0;
 		error = compute(it);
 		pthread_mutex_lock(&b->lock);
+		b->progress.rest_s = MAX(b->progress.rest_s - cost, 0);
 		b->progress.running--;
 		b->progress.done++;
 		if (error)
@@ -204,8 +231,11 @@ static int build_all(struct build *b, unsigned jobs)
 	int rc = 0;
 
 	progress_init(&b->progress, total);
+	if (total)
+		b->progress.jobs = mount_jobs(b->items.list[0].root);
 	if (!count && total)
-		count = 2 * mount_jobs(b->items.list[0].root);
+		count = 2 * (unsigned)b->progress.jobs;
+	sum_costs(b);
 	count = MIN(count, (unsigned)OPENERS_MAX);
 	if (count > total)
 		count = (unsigned)total;

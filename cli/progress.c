@@ -19,33 +19,42 @@ void progress_init(struct progress *p, size_t total)
 	};
 }
 
-/* What is left takes as long, on average, as what is done. */
+/* What is left takes as long as the last time, by as many at a time as there
+ * are jobs; or, where that is known of too few, as what is done did on
+ * average. */
 static void format_left(const struct progress *p, int64_t elapsed_ns, char *ret,
 			size_t size)
 {
+	size_t left = p->total - p->done;
 	char time[32];
-	double each;
+	double ns;
 
 	*ret = '\0';
-	if (!p->done || p->done >= p->total)
+	if (p->done >= p->total)
 		return;
-	each = (double)elapsed_ns / (double)p->done;
-	duration_format((int64_t)(each * (double)(p->total - p->done)), time,
-			sizeof(time));
+	if (p->known > p->total / 2 && p->jobs)
+		ns = p->rest_s * 1e9 / (double)p->jobs;
+	else if (p->done)
+		ns = (double)elapsed_ns / (double)p->done * (double)left;
+	else
+		return;
+	duration_format((int64_t)ns, time, sizeof(time));
 	snprintf(ret, size, ", about %s left", time);
 }
 
 void progress_format(const struct progress *p, int64_t elapsed_ns,
 		     unsigned columns, char *ret, size_t size)
 {
-	char text[160], left[64], failed[32] = "", bar[BAR_MAX + 4] = "";
-	size_t width, fill;
+	char text[192], left[64], failed[32] = "", bar[BAR_MAX + 4] = "";
+	size_t width, fill, busy = p->done + p->running;
 
 	format_left(p, elapsed_ns, left, sizeof(left));
 	if (p->failed)
 		snprintf(failed, sizeof(failed), ", %zu failed", p->failed);
-	snprintf(text, sizeof(text), "%zu/%zu done%s, %zu running%s", p->done,
-		 p->total, failed, p->running, left);
+	snprintf(text, sizeof(text),
+		 "%zu/%zu done%s, %zu running, %zu waiting%s", p->done,
+		 p->total, failed, p->running,
+		 p->total > busy ? p->total - busy : 0, left);
 	if (columns > strlen(text) + 14 && p->total) {
 		width = MIN((size_t)columns - strlen(text) - 4,
 			    (size_t)BAR_MAX);

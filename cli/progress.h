@@ -15,6 +15,10 @@ struct progress {
 	bool terminal, shown;
 	int64_t started_ns, drawn_ns;
 	size_t total, done, failed, running;
+	/* What the rest took the last time, of which `known` of all parts are
+	 * known; 0: the average of what is done counts. */
+	double rest_s;
+	size_t known, jobs;
 };
 
 void progress_init(struct progress *p, size_t total);

@@ -11,9 +11,28 @@ START_TEST(progress_says_what_is_left)
 	char line[256];
 
 	progress_format(&p, 10 * NSEC_PER_SEC, 100, line, sizeof(line));
-	ck_assert_ptr_nonnull(strstr(line, "10/40 done, 1 failed, 2 running"));
+	ck_assert_ptr_nonnull(
+		strstr(line, "10/40 done, 1 failed, 2 running, 28 waiting"));
 	ck_assert_ptr_nonnull(strstr(line, "about 30"));
 	ck_assert_int_eq(line[0], '[');
+}
+END_TEST
+
+START_TEST(progress_knows_what_things_took_the_last_time)
+{
+	struct progress p = {.total = 40,
+			     .done = 10,
+			     .running = 2,
+			     .rest_s = 600,
+			     .known = 30,
+			     .jobs = 2};
+	char line[256];
+
+	progress_format(&p, 10 * NSEC_PER_SEC, 100, line, sizeof(line));
+	ck_assert_ptr_nonnull(strstr(line, "about 5"));
+	p.known = 3; /* too few to tell */
+	progress_format(&p, 10 * NSEC_PER_SEC, 100, line, sizeof(line));
+	ck_assert_ptr_nonnull(strstr(line, "about 30"));
 }
 END_TEST
 
@@ -38,9 +57,10 @@ START_TEST(progress_of_nothing_is_no_division_by_zero)
 	char line[256];
 
 	progress_format(&p, 0, 80, line, sizeof(line));
-	ck_assert_str_eq(line, "0/0 done, 0 running");
+	ck_assert_str_eq(line, "0/0 done, 0 running, 0 waiting");
 }
 END_TEST
 
-TESTS("progress", progress_says_what_is_left, progress_fits_any_terminal,
+TESTS("progress", progress_says_what_is_left,
+      progress_knows_what_things_took_the_last_time, progress_fits_any_terminal,
       progress_of_nothing_is_no_division_by_zero)
