@@ -103,6 +103,28 @@ test_what_was_unmounted_opens_and_goes_on()
 	each unmounted
 }
 
+# Pins and names of moments were rows alone before version 9: whoever mounts
+# the store first puts them into the journals.
+rebuilt()
+{
+	with clean
+	[ -s "$T/old/pinned" ] || return 0
+	mount_it
+	umount_it
+	rm "$S"/deriva.db*
+	"$DERIVA" fsck --store "$S" --repair >"$T/said" 2>&1 || true
+	clean
+	mount_it
+	has d/text "$("$DERIVA" pins --store "$S")"
+	diff <(old_portrait "$T/before") <(old_portrait "$M/.deriva/at/before")
+	umount_it
+}
+
+test_what_was_mounted_once_has_its_pins_without_its_database()
+{
+	each rebuilt
+}
+
 killed()
 {
 	with killed
