@@ -188,6 +188,8 @@ int gc_copy_pack(struct gc_copy *c, int fd, const uint8_t id[PACK_ID_LEN],
 		if (!(++c->looked & 63) && c->stop && c->stop(c->ctx))
 			return -ECANCELED;
 		rc = objects_find(store_objects(c->s), &r.addr, &loc);
+		if (rc == -EDOM)
+			rc = -EUCLEAN;
 		if (rc == -ENOENT ||
 		    (!rc && (loc.pack != number || loc.offset != offset))) {
 			rc = 0; /* dead, or lives elsewhere */

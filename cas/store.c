@@ -132,12 +132,15 @@ static void after_commit(void *ctx, bool committed)
 
 int store_find(struct store *s, const struct addr *a, struct object_loc *ret)
 {
+	int rc;
+
 	/* in this order: an object leaves pending when its row is committed */
 	if (pending_find(s->pending, a, ret)) {
 		ret->pack |= PACK_LOCAL;
 		return 0;
 	}
-	return objects_find(s->objects, a, ret);
+	rc = objects_find(s->objects, a, ret);
+	return rc == -EDOM ? -EUCLEAN : rc;
 }
 
 /* The same for who is about to put it: what the open batch did to it counts,
@@ -207,9 +210,9 @@ static int look_up(struct store *s, const struct addr *a, bool checked,
 	*ret_replace = false;
 	holds_hit(s->holds, a);
 	rc = find_to_put(s, a, &loc);
-	if (rc)
+	if (rc < 0 && rc != -EDOM)
 		return rc == -ENOENT ? 0 : rc;
-	if (loc.doomed) {
+	if (rc == -EDOM || loc.doomed) { /* a damaged row */
 		*ret_replace = true;
 		return 0;
 	}

@@ -61,6 +61,15 @@ static int put_file(struct store *s, const char *path, struct addr *ret)
 	return fd < 0 ? -errno : put_fd(s, fd, ret);
 }
 
+/* Objects are healed by being put, tables are not. */
+static const char *remedy(int rc)
+{
+	return rc == -EBADMSG || rc == -EUCLEAN
+		       ? ": the tables of the store are damaged: run deriva "
+			 "fsck --repair, then put it again"
+		       : "";
+}
+
 /* The addresses come out when all of it is durable, and not before. */
 static int put_all(struct store *s, char **paths, int count, struct buf *out)
 {
@@ -71,7 +80,8 @@ static int put_all(struct store *s, char **paths, int count, struct buf *out)
 	for (i = 0; i < count; i++) {
 		rc = put_file(s, paths[i], &a);
 		if (rc < 0) {
-			status = fail("%s: %s", paths[i], err_name(rc));
+			status = fail("%s: %s%s", paths[i], err_name(rc),
+				      remedy(rc));
 			continue;
 		}
 		addr_hex(&a, hex);
@@ -99,7 +109,7 @@ static int run(struct cli *cli, int argc, char **argv)
 	status = put_all(s, argv + optind, n, &out);
 	rc = store_close(s);
 	if (rc < 0)
-		return fail("%s: %s", store, err_name(rc));
+		return fail("%s: %s%s", store, err_name(rc), remedy(rc));
 	print_buf(&out);
 	return status;
 }

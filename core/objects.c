@@ -95,7 +95,7 @@ static int find(struct stmt *s, const struct addr *a, struct object_loc *ret)
 	rc = stmt_step(s);
 	if (rc <= 0)
 		return rc < 0 ? rc : -ENOENT;
-	rc = object_loc_of(s, ret);
+	rc = object_loc_of(s, ret) < 0 ? -EDOM : 0;
 	stmt_reset(s);
 	return rc;
 }

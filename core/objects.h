@@ -33,8 +33,9 @@ int objects_open(struct db *db, const char *path, struct objects **ret,
 void objects_close(struct objects *o);
 CLEANUP_FN(struct objects, objects_close)
 
+/* -ENOENT; -EDOM: there is a row, of numbers that cannot be. */
 int objects_find(struct objects *o, const struct addr *a,
-		 struct object_loc *ret) MUST_USE; /* -ENOENT */
+		 struct object_loc *ret) MUST_USE;
 /* The same with what the open batch has done so far; under db_lock(). */
 int objects_seen(struct objects *o, const struct addr *a,
 		 struct object_loc *ret) MUST_USE;

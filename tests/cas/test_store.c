@@ -255,6 +255,60 @@ START_TEST(store_put_checked_heals_what_is_damaged)
 }
 END_TEST
 
+static void run_sql(struct store *s, const char *sql)
+{
+	struct stmt *st;
+	int rc;
+
+	db_lock(store_db(s));
+	ck_assert_int_eq(db_begin(store_db(s)), 0);
+	st = db_prepare(store_db(s), sql, &rc);
+	ck_assert_int_eq(st ? stmt_run(st) : rc, 0);
+	stmt_free(st);
+	ck_assert_int_eq(db_commit(store_db(s)), 0);
+	db_unlock(store_db(s));
+}
+
+/* The bytes are good, and what leads to them is not. */
+START_TEST(store_put_heals_a_damaged_row)
+{
+	static const char *const damage[] = {
+		"UPDATE object SET kind = 77",
+		"UPDATE object SET offset = -5",
+		"UPDATE object SET offset = offset + 1",
+		"UPDATE object SET pack = 4711",
+		"UPDATE object SET pack = -1",
+		"UPDATE object SET stored = stored + 7",
+		"UPDATE object SET raw = raw + 1",
+		"UPDATE object SET codec = 9",
+	};
+	char *dir;
+	struct store *s = new_store(&dir);
+	uint8_t *p = random_bytes(1000, 1);
+	struct addr a = put(s, p, 1000);
+	struct buf b = BUF_INIT;
+	size_t i;
+	int rc;
+
+	quiet();
+	for (i = 0; i < ARRAY_LEN(damage); i++) {
+		ck_assert_int_eq(store_sync(s), 0);
+		run_sql(s, damage[i]);
+		s = reopen_store(s, dir);
+		rc = store_get(s, &a, NULL, &b);
+		ck_assert_msg(rc == -EBADMSG || rc == -EUCLEAN, "%s: %d",
+			      damage[i], rc);
+		put(s, p, 1000);
+		assert_there(s, &a, p, 1000);
+		s = reopen_store(s, dir);
+		assert_there(s, &a, p, 1000);
+	}
+	free(p);
+	buf_done(&b);
+	drop_store(s, dir);
+}
+END_TEST
+
 START_TEST(store_put_reads_back_what_it_finds_there)
 {
 	char *dir;
@@ -450,7 +504,7 @@ TESTS("store", store_get_gives_what_was_put_before_and_after_commit,
       store_same_bytes_of_two_kinds_are_two_objects,
       store_put_too_long_is_efbig, store_get_corrupt_is_ebadmsg,
       store_get_cut_off_or_missing_pack_is_ebadmsg,
-      store_put_checked_heals_what_is_damaged,
+      store_put_checked_heals_what_is_damaged, store_put_heals_a_damaged_row,
       store_put_reads_back_what_it_finds_there,
       store_rolled_back_batch_keeps_objects_for_the_next,
       store_failed_commit_keeps_objects_for_the_next,
