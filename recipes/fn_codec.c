@@ -76,7 +76,7 @@ static int run_codec(struct fn_call *call, const struct codec *codec, int level,
 	if (!r.off && !level)
 		return err_set(err, -EILSEQ, "%s: is empty, and so no %s file",
 			       c.path, codec->format);
-	rc = convert(&c, NULL, 0, true, err);
+	rc = convert(&c, (const uint8_t *)"", 0, true, err);
 	if (rc < 0)
 		return rc;
 	return c.complete ? 0

@@ -97,6 +97,13 @@ class Deriva(Peer):
     def give(self, version, to):
         return self.run("cp", "-a", self.mount + "/tree", to)
 
+    def disk(self):
+        """At rest: while it is mounted there is a log, too."""
+        self.stop()
+        used = super().disk()
+        self.start()
+        return used
+
     def check(self):
         return self.run(self.deriva, "fsck", "--store", self.repo)
 
