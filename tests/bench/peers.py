@@ -8,6 +8,7 @@ and its greatest memory are kept; of Deriva the daemon's memory, too.
 import os
 import shutil
 import subprocess
+import sys
 import time
 
 
@@ -16,6 +17,19 @@ def disk_used(path):
     out = subprocess.run(["du", "-s", "-B1", path], check=True,
                          stdout=subprocess.PIPE, text=True).stdout
     return int(out.split()[0])
+
+
+SMALL = """
+import os, sys, time
+start = time.monotonic()
+pid = os.fork()
+if not pid:
+    os.dup2(os.open('/dev/null', os.O_WRONLY), 1)
+    os.execvp(sys.argv[1], sys.argv[1:])
+_, status, usage = os.wait4(pid, 0)
+print(time.monotonic() - start, usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status) != 0)
+"""
 
 
 class Peer:
@@ -34,17 +48,16 @@ class Peer:
         return shutil.which(cls.program)
 
     def run(self, *command, cwd=None):
-        """Seconds; the memory of the process and of what it waited for."""
-        start = time.monotonic()
-        child = subprocess.Popen(command, env=dict(os.environ, **self.env),
-                                 cwd=cwd, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        taken = time.monotonic() - start
-        if child.returncode:
-            raise SystemExit(f"{' '.join(command)}: {child.returncode}")
-        self.peak = max(self.peak, usage.ru_maxrss)
-        return taken
+        """Seconds; the memory of the process and of what it waited for. A
+        process counts what the one that started it had, so a small one does."""
+        done = subprocess.run([sys.executable, "-I", "-S", "-c", SMALL,
+                               *command], env=dict(os.environ, **self.env),
+                              cwd=cwd, stdout=subprocess.PIPE, text=True)
+        if done.returncode:
+            raise SystemExit(f"{' '.join(command)}: failed")
+        taken, memory = done.stdout.split()
+        self.peak = max(self.peak, int(memory))
+        return float(taken)
 
     def disk(self):
         return disk_used(self.repo)

@@ -18,7 +18,7 @@ static void check_inputs(const struct recipe_def *d)
 		REQUIRE(in->list || in->count == 1);
 		REQUIRE(!i || strcmp(in[-1].name, in->name) < 0);
 		for (k = 0; k < in->count; k++) {
-			REQUIRE(*in->paths[k].text && !in->paths[k].dir);
+			REQUIRE(*in->paths[k].text);
 			REQUIRE(in->paths[k].line > 0);
 			REQUIRE(in->paths[k].glob ==
 				(strpbrk(in->paths[k].text, "*?[") != NULL));
@@ -41,7 +41,8 @@ static void check_def(const struct recipe_def *d)
 		REQUIRE(strcmp(d->env[i - 1], d->env[i]) < 0);
 	REQUIRE(d->timeout_ns > 0);
 	REQUIRE(!d->memory || d->memory >= RECIPE_MEMORY_MIN);
-	REQUIRE(!d->ntools);
+	for (i = 0; i < d->ntools; i++)
+		REQUIRE(*d->tools[i]);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
