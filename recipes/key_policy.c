@@ -108,6 +108,6 @@ int key_tools(struct recipe_reader *r, const struct ynode *n)
 		if (!strcmp(d->tools[i - 1], d->tools[i]))
 			return err_set(r->err, -EINVAL,
 				       "line %u: `tools` names `%s` twice",
-				       n->line, d->tools[i]);
+				       n->line, word_show(d->tools[i]).s);
 	return 0;
 }
