@@ -52,10 +52,15 @@ status()
 	status_of "$M" "$1"
 }
 
-# dead PID: it has ended, whether or not its parent has taken note
+# dead PID: it has ended, whether or not its parent has taken note. One whose
+# first thread is done while another still waits for the disk has not: it holds
+# what it has open.
 dead()
 {
-	[ ! -d "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"
+	local tasks
+
+	tasks=$(ls "/proc/$1/task" 2>/dev/null) || return 0
+	[ "$tasks" = "$1" ] && grep -q '^State:.Z' "/proc/$1/status"
 }
 
 kill_daemon()

@@ -193,6 +193,8 @@ def commands(end, queue):
 
 def lives(pid):
     try:
+        if len(os.listdir(f"/proc/{pid}/task")) > 1:
+            return True  # a thread still waits for the disk
         with open(f"/proc/{pid}/stat") as f:
             return f.read().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
