@@ -51,6 +51,9 @@ def stat_of(pid):
     try:
         with open(f"/proc/{pid}/stat") as f:
             fields = f.read().rsplit(")", 1)[1].split()
+        # the first thread is done, another still waits for the disk
+        if fields[0] == "Z" and len(os.listdir(f"/proc/{pid}/task")) > 1:
+            fields[0] = "D"
         return fields[0], int(fields[1]), fields[19]
     except (FileNotFoundError, ProcessLookupError):
         return None
