@@ -241,6 +241,7 @@ static void killed_helper_leaves_nothing_how(struct fixture *f)
 	killed_helper_is_replaced(f);
 }
 
+#ifndef __SANITIZE_THREAD__
 /* Within some seconds, without any help. */
 static bool no_child_is_left(void)
 {
@@ -254,6 +255,7 @@ static bool no_child_is_left(void)
 	}
 	return pid < 0;
 }
+#endif
 
 /* In the middle of a start too, when bubblewrap's inner process waits for a
  * word from the outer one, and is tied to nobody. What nobody ended would be
