@@ -19,6 +19,19 @@ status_is()
 	eq "$want" "$rc" || { cat "$T/said"; return 1; }
 }
 
+# flip FILE AT: another byte than what is there
+flip()
+{
+	"$PYTHON" - "$1" "$2" <<'END'
+import sys
+with open(sys.argv[1], "r+b") as f:
+    f.seek(int(sys.argv[2]))
+    b = f.read(1) or b"\0"
+    f.seek(int(sys.argv[2]))
+    f.write(bytes([b[0] ^ 0x58]))
+END
+}
+
 # damage FILE: a byte of its content, wherever it lies in a pack
 damage()
 {
@@ -284,8 +297,7 @@ test_damaged_marks_are_found_and_begun_anew()
 	echo 1 >"$M/f"
 	umount_it
 	for at in 5 40 70 101 140 200; do
-		printf X | dd of="$S/deriva.db-mark" bs=1 seek="$at" conv=notrunc \
-			status=none
+		flip "$S/deriva.db-mark" "$at"
 		status_is 1 fsck
 		has "deriva.db-mark" "$(cat "$T/said")"
 		status_is 0 fsck --repair
@@ -298,7 +310,7 @@ test_damaged_marks_are_found_and_begun_anew()
 		status_is 0 fsck
 	done
 	# and a mount goes on without them, and makes them good
-	printf XXXX | dd of="$S/deriva.db-mark" bs=1 seek=66 conv=notrunc status=none
+	flip "$S/deriva.db-mark" 66
 	mount_it
 	echo 3 >"$M/g"
 	sync "$M/g"
