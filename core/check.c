@@ -4,27 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
-static int run(struct db *db, const char *sql)
-{
-	struct stmt *st;
-	int rc;
-
-	st = db_prepare(db, sql, &rc);
-	if (!st)
-		return rc;
-	rc = stmt_run(st);
-	stmt_free(st);
-	return rc;
-}
-
 int check_begin(const struct check *c)
 {
-	return run(c->db, "BEGIN");
+	return db_run(c->db, "BEGIN");
 }
 
 void check_end(const struct check *c)
 {
-	int rc = run(c->db, "COMMIT");
+	int rc = db_run(c->db, "COMMIT");
 
 	if (rc < 0)
 		log_error("the check of the rows cannot be ended: %s",

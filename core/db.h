@@ -122,6 +122,8 @@ int db_data_version(struct db *db, uint64_t *ret) MUST_USE;
  * module. Parameters and columns count from 1 and 0, as in SQLite. A bound
  * blob or text must stay until the statement is reset; then all are NULL. */
 struct stmt *db_prepare(struct db *db, const char *sql, int *ret_rc) MUST_USE;
+/* A statement without parameters, this once. */
+int db_run(struct db *db, const char *sql) MUST_USE;
 void stmt_free(struct stmt *s);
 void stmt_int(struct stmt *s, int i, int64_t v);
 void stmt_blob(struct stmt *s, int i, const void *p, size_t n);

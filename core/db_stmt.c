@@ -208,6 +208,19 @@ int stmt_run(struct stmt *s)
 	return rc;
 }
 
+int db_run(struct db *db, const char *sql)
+{
+	struct stmt *st;
+	int rc;
+
+	st = db_prepare(db, sql, &rc);
+	if (!st)
+		return rc;
+	rc = stmt_run(st);
+	stmt_free(st);
+	return rc;
+}
+
 int64_t db_changes(struct db *db)
 {
 	return sqlite3_changes64(db->sq);

@@ -68,19 +68,6 @@ const char *const rebuild_sql[RB_STMTS] = {
 };
 /* clang-format on */
 
-int rebuild_exec(struct db *db, const char *sql)
-{
-	struct stmt *st;
-	int rc;
-
-	st = db_prepare(db, sql, &rc);
-	if (!st)
-		return rc;
-	rc = stmt_run(st);
-	stmt_free(st);
-	return rc;
-}
-
 int rebuild_new(struct db *db, struct rebuild **ret)
 {
 	CLEANUP(rebuild_freep) struct rebuild *r = calloc(1, sizeof(*r));

@@ -73,7 +73,7 @@ static int exec_all(struct db *db, const char *const *sql, size_t n)
 	int rc = 0;
 
 	for (i = 0; rc >= 0 && i < n; i++)
-		rc = rebuild_exec(db, sql[i]);
+		rc = db_run(db, sql[i]);
 	return rc;
 }
 
@@ -188,14 +188,13 @@ static int make_root(struct rebuild *r)
 		 " gid, rdev, size, mtime) SELECT 1, 1, seq, seq, 16877, %u,"
 		 " %u, 0, 0, time FROM change ORDER BY seq LIMIT 1",
 		 (unsigned)geteuid(), (unsigned)getegid());
-	rc = rebuild_exec(r->db, sql);
+	rc = db_run(r->db, sql);
 	if (rc < 0)
 		return rc;
-	return rebuild_exec(r->db,
-			    "INSERT INTO inode(branch, ino, mode, nlink, uid,"
-			    " gid, rdev, size, atime, mtime, ctime, version)"
-			    " SELECT 1, 1, mode, 2, uid, gid, 0, 0, mtime,"
-			    " mtime, mtime, born FROM version WHERE ino = 1");
+	return db_run(r->db, "INSERT INTO inode(branch, ino, mode, nlink, uid,"
+			     " gid, rdev, size, atime, mtime, ctime, version)"
+			     " SELECT 1, 1, mode, 2, uid, gid, 0, 0, mtime,"
+			     " mtime, mtime, born FROM version WHERE ino = 1");
 }
 
 /* --- the end ---------------------------------------------------------------

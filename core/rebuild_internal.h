@@ -38,6 +38,4 @@ struct rebuild {
 	uint64_t dir, dir2; /* whose names the change touches */
 };
 
-int rebuild_exec(struct db *db, const char *sql) MUST_USE;
-
 #endif

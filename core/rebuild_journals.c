@@ -286,14 +286,14 @@ int rebuild_journals(struct db *db, struct journal *j,
 	if (rc == 0)
 		rc = db_begin(db);
 	if (rc == 0)
-		rc = rebuild_exec(db, "DELETE FROM journal");
+		rc = db_run(db, "DELETE FROM journal");
 	if (rc == 0)
-		rc = rebuild_exec(db, "DELETE FROM batch");
+		rc = db_run(db, "DELETE FROM batch");
 	/* it is another log from here on */
 	if (rc == 0)
-		rc = rebuild_exec(db, "DELETE FROM tile");
+		rc = db_run(db, "DELETE FROM tile");
 	if (rc == 0)
-		rc = rebuild_exec(db, "DELETE FROM head");
+		rc = db_run(db, "DELETE FROM head");
 	while (rc == 0 && (rc = write_some(&w, changes, &seq)) > 0) {
 		if (progress)
 			progress(ctx, seq);

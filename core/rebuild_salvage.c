@@ -203,7 +203,7 @@ int rebuild_salvage(struct db *db, const char *path, uint64_t *ret_rows,
 			failures += copy_table(db, old, p, &rows) < 0;
 	db_unlock(old);
 	for (i = 0; rc >= 0 && i < ARRAY_LEN(totals); i++)
-		rc = rebuild_exec(db, totals[i]);
+		rc = db_run(db, totals[i]);
 	if (rc >= 0)
 		rc = db_commit(db);
 	*ret_rows = rows;

@@ -136,19 +136,6 @@ int untold_keeps(struct db *db, struct journal *j)
 
 /* --- once ---------------------------------------------------------------- */
 
-static int run(struct db *db, const char *sql)
-{
-	struct stmt *st;
-	int rc;
-
-	st = db_prepare(db, sql, &rc);
-	if (!st)
-		return rc;
-	rc = stmt_run(st);
-	stmt_free(st);
-	return rc;
-}
-
 static int is_untold(struct db *db)
 {
 	struct stmt *st;
@@ -165,7 +152,7 @@ static int is_untold(struct db *db)
 
 static int end_rows(void *ctx, uint64_t seq)
 {
-	int rc = run(ctx, "DELETE FROM untold");
+	int rc = db_run(ctx, "DELETE FROM untold");
 
 	(void)seq;
 	return rc < 0 ? rc : 1;
