@@ -232,8 +232,12 @@ tear_down()
 			rc=1
 		fi
 	done < <(sort -u "$T/pids")
+	# The leak check says of a thread that ended (or was killed) while it
+	# looked that its registers cannot be had: no finding.
 	for m in "$T"/sanitizer.*; do
-		[ ! -e "$m" ] || { cat "$m"; rc=1; }
+		[ ! -e "$m" ] ||
+			! grep -v 'Unable to get registers from thread' "$m" ||
+			rc=1
 	done
 	return "$rc"
 }
