@@ -6,10 +6,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cas/lines.h"
 #include "cas/blob_diff.h"
 #include "cli/gone.h"
 #include "cli/history.h"
-#include "cli/lines.h"
 #include "cli/moment.h"
 #include "cli/output.h"
 #include "cli/where.h"

@@ -26,7 +26,7 @@
 
 #include <stdbool.h>
 
-#define DB_VERSION 11 /* user_version of the newest schema */
+#define DB_VERSION 12 /* user_version of the newest schema */
 
 struct db;
 struct stmt;

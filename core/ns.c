@@ -21,10 +21,13 @@ const char *ns_op_name(int op)
 		[NS_OP_UNLINK] = "unlink",     [NS_OP_RENAME] = "rename",
 		[NS_OP_XATTR] = "xattr",       [NS_OP_RESULT] = "result",
 		[NS_OP_ROLLBACK] = "rollback", [NS_OP_FORGET] = "forget",
-		[NS_OP_KEEP] = "keep",
+		[NS_OP_KEEP] = "keep",	       [NS_OP_MERGE] = "merge",
+		[NS_OP_RUN] = "run",
 	};
 
-	return op >= NS_OP_CREATE && op <= NS_OP_KEEP ? names[op] : "unknown";
+	return op >= NS_OP_CREATE && op < (int)ARRAY_LEN(names) && names[op]
+		       ? names[op]
+		       : "unknown";
 }
 
 /* --- rows ---------------------------------------------------------------- */

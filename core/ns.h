@@ -62,6 +62,9 @@ enum ns_op {
 	NS_OP_ROLLBACK, /* what followed the last durable change is undone */
 	NS_OP_FORGET,	/* old versions are not kept any more */
 	NS_OP_KEEP,	/* a snapshot, a pin or a setting */
+	/* 12 is taken by a line of work that began or ended */
+	NS_OP_MERGE = 13, /* another line of work came in */
+	NS_OP_RUN,	  /* all that a command did */
 };
 const char *ns_op_name(int op);
 

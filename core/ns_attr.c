@@ -356,3 +356,17 @@ int ns_xattr_set(struct ns *ns, const struct ns_by *by, uint64_t ino,
 	journal_xattr(ns->journal, ino, name, value, len);
 	return 0;
 }
+
+int ns_put_xattr(struct ns *ns, const struct ns_work *w, uint64_t ino,
+		 const char *name, const void *value, size_t len)
+{
+	uint64_t born = 0;
+	int rc, had;
+
+	rc = had = find_xattr(ns, ino, name, NULL, &born);
+	if (had > 0)
+		rc = kill_xattr(ns, w, ino, name, born);
+	if (rc >= 0 && value)
+		rc = add_xattr(ns, w, ino, name, value, len);
+	return MIN(rc, 0);
+}

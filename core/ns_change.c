@@ -66,6 +66,19 @@ static int put_change(struct ns *ns, const struct ns_work *w, uint64_t dir,
 	return stmt_run(st);
 }
 
+int ns_put_more(struct ns *ns, const struct ns_work *w, uint64_t dir)
+{
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&ns->stmts, NS_CHANGE_MORE, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)dir);
+	stmt_int(st, 2, (int64_t)w->seq);
+	return stmt_run(st);
+}
+
 static void revert(struct ns *ns, const struct ns_late *late)
 {
 	db_revert(ns->db);
@@ -170,7 +183,7 @@ int ns_change_rows(struct ns *ns, const struct ns_by *by, enum ns_op op,
 
 /* --- names come ---------------------------------------------------------- */
 
-static int check_kind(uint32_t mode, const char *target)
+int ns_kind_check(uint32_t mode, const char *target)
 {
 	switch (mode & S_IFMT) {
 	case S_IFREG:
@@ -233,7 +246,7 @@ int ns_create(struct ns *ns, const struct ns_by *by, uint64_t dir,
 	struct ns_work w;
 	int rc;
 
-	rc = check_kind(mode, target);
+	rc = ns_kind_check(mode, target);
 	if (rc == 0)
 		rc = ns_enter(ns);
 	if (rc == 0)

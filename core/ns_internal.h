@@ -11,6 +11,7 @@
  *   ns_rows.c     the rows that a change writes
  *   ns_rename.c   names that move
  *   ns_attr.c     attributes, content, extended attributes
+ *   ns_apply.c    many edits as one change (core/ns_apply.h)
  *   ns_orphan.c   inodes without a name, and whose they are
  *   ns_rollback.c back to an earlier change, after a power cut
  */
@@ -59,6 +60,7 @@ enum ns_stmt {
 	NS_CHANGED_AFTER,
 
 	NS_CHANGE_ADD,
+	NS_CHANGE_MORE,
 	NS_CHANGE_GET,
 	NS_CHANGE_FLOOR,
 	NS_VERSION_ADD,
@@ -100,6 +102,8 @@ enum ns_stmt {
 	NS_BACK_XATTR_KILL,
 	NS_BACK_VERSION_DEL,
 	NS_BACK_CHANGE_DEL,
+	NS_BACK_MORE_DEL,
+	NS_BACK_MERGED_DEL,
 	NS_BACK_GONE,
 	NS_BACK_LINKS,
 	NS_BACK_SUBDIRS,
@@ -275,6 +279,13 @@ int ns_touch_inode(struct ns *ns, const struct ns_work *w,
 /* *gone has lost a name: the link count, and what follows from none left. */
 int ns_drop_link(struct ns *ns, struct ns_work *w,
 		 struct ns_attr *gone) MUST_USE;
+/* One more directory whose names the change touches, from the third on. */
+int ns_put_more(struct ns *ns, const struct ns_work *w, uint64_t dir) MUST_USE;
+/* An extended attribute takes another value, or (NULL) goes, or is none. */
+int ns_put_xattr(struct ns *ns, const struct ns_work *w, uint64_t ino,
+		 const char *name, const void *value, size_t len) MUST_USE;
+/* -EINVAL and so on: what no inode can be. */
+int ns_kind_check(uint32_t mode, const char *target) MUST_USE;
 
 /* --- orphans ------------------------------------------------------------- */
 

@@ -123,18 +123,27 @@ const char *const ns_sql[NS_STMTS] = {
 		" AND dir = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1)"
 		" UNION ALL SELECT * FROM (SELECT seq, time"
 		" FROM change INDEXED BY change_dir2 WHERE branch = 1"
-		" AND dir2 = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1))"
+		" AND dir2 = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1)"
+		" UNION ALL SELECT * FROM (SELECT m.seq, c.time"
+		" FROM change_more AS m JOIN change AS c ON c.seq = m.seq"
+		" WHERE m.branch = 1 AND m.dir = ?1 AND m.seq <= ?2"
+		" ORDER BY m.seq DESC LIMIT 1))"
 		" ORDER BY seq DESC LIMIT 1",
 	[NS_CHANGED_AFTER] =
 		"SELECT EXISTS (SELECT 1 FROM change INDEXED BY change_dir"
 		" WHERE branch = 1 AND dir = ?1 AND seq > ?2)"
 		" OR EXISTS (SELECT 1 FROM change INDEXED BY change_dir2"
-		" WHERE branch = 1 AND dir2 = ?1 AND seq > ?2)",
+		" WHERE branch = 1 AND dir2 = ?1 AND seq > ?2)"
+		" OR EXISTS (SELECT 1 FROM change_more"
+		" WHERE branch = 1 AND dir = ?1 AND seq > ?2)",
 
 	[NS_CHANGE_ADD] =
 		"INSERT INTO change(seq, branch, time, op, uid, pid, program,"
 		" message, dir, dir2)"
 		" VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+	[NS_CHANGE_MORE] =
+		"INSERT OR IGNORE INTO change_more(branch, dir, seq)"
+		" VALUES (1, ?1, ?2)",
 	[NS_CHANGE_GET] =
 		"SELECT seq, time, op, uid, pid, program, message"
 		" FROM change WHERE seq = ?1",
@@ -186,7 +195,10 @@ const char *const ns_sql[NS_STMTS] = {
 	[NS_DIFF_DIRS] =
 		"SELECT coalesce(dir, 0), coalesce(dir2, 0) FROM change"
 		" WHERE seq > ?1 AND seq <= ?2"
-		" AND (dir IS NOT NULL OR dir2 IS NOT NULL)",
+		" AND (dir IS NOT NULL OR dir2 IS NOT NULL)"
+		" UNION ALL SELECT dir, 0"
+		" FROM change_more INDEXED BY change_more_seq"
+		" WHERE seq > ?1 AND seq <= ?2",
 	[NS_DIFF_DIED] =
 		"SELECT name, ino FROM entry INDEXED BY entry_died"
 		" WHERE branch = 1 AND parent = ?1 AND node = ?2"
@@ -260,6 +272,8 @@ const char *const ns_sql[NS_STMTS] = {
 	[NS_BACK_VERSION_DEL] =
 		"DELETE FROM version WHERE branch = 1 AND born > ?1",
 	[NS_BACK_CHANGE_DEL] = "DELETE FROM change WHERE seq > ?1",
+	[NS_BACK_MORE_DEL] = "DELETE FROM change_more WHERE seq > ?1",
+	[NS_BACK_MERGED_DEL] = "DELETE FROM merged WHERE seq > ?1",
 	[NS_BACK_GONE] = "UPDATE version SET gone = 0 WHERE gone > ?1",
 	[NS_BACK_LINKS] =
 		"SELECT count(*) FROM entry INDEXED BY entry_ino"

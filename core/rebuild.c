@@ -22,8 +22,10 @@ const char *const rebuild_sql[RB_STMTS] = {
 		"INSERT OR IGNORE INTO change(seq, branch, time, op, uid, pid,"
 		" program, message) VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[RB_CHANGE_DIRS] =
-		"UPDATE change SET dir = ?2, dir2 = ?3 WHERE seq = ?1"
-		" AND dir IS NULL",
+		"UPDATE change SET dir = ?2, dir2 = ?3 WHERE seq = ?1",
+	[RB_CHANGE_MORE] =
+		"INSERT OR IGNORE INTO change_more(branch, dir, seq)"
+		" VALUES (1, ?1, ?2)",
 	[RB_ENTRY_FIND] =
 		"SELECT id, born FROM entry INDEXED BY entry_present"
 		" WHERE branch = 1 AND parent = ?1 AND name = ?2"
@@ -199,6 +201,26 @@ static int add_entry(struct rebuild *r, const struct journal_effect *e)
 	return once(r, stmt_run(st)); /* a made-up name, twice */
 }
 
+/* A directory whose names the change touches; its row has room for two. */
+static int note_dir(struct rebuild *r, uint64_t dir)
+{
+	struct stmt *st;
+	int rc;
+
+	if (!r->dir)
+		r->dir = dir;
+	else if (dir != r->dir && !r->dir2)
+		r->dir2 = dir;
+	if (dir == r->dir || dir == r->dir2)
+		return 0;
+	st = stmts_get(&r->stmts, RB_CHANGE_MORE, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)dir);
+	stmt_int(st, 2, (int64_t)r->seq);
+	return stmt_run(st);
+}
+
 static int do_name(struct rebuild *r, const struct journal_effect *effect)
 {
 	struct journal_effect copy = *effect, *e = &copy;
@@ -219,10 +241,8 @@ static int do_name(struct rebuild *r, const struct journal_effect *effect)
 		rc = touch(r, RB_TOUCH_DIR, e->dir);
 	if (rc == 0)
 		rc = touch(r, RB_TOUCH_INODE, e->ino);
-	if (!r->dir)
-		r->dir = e->dir;
-	else if (e->dir != r->dir && !r->dir2)
-		r->dir2 = e->dir;
+	if (rc == 0)
+		rc = note_dir(r, e->dir);
 	r->ino = MAX(r->ino, e->ino);
 	r->ino = MAX(r->ino, e->dir);
 	return rc;
@@ -470,6 +490,9 @@ static int do_effect(void *ctx, const struct journal_record *rec,
 {
 	struct rebuild *r = ctx;
 
+	if (r->dirs_of != rec->seq) /* else the record before goes on */
+		r->dir = r->dir2 = 0;
+	r->dirs_of = rec->seq;
 	r->seq = rec->seq;
 	r->time_ns = rec->time_ns;
 	r->effects++;
@@ -519,7 +542,7 @@ static int put_change(struct rebuild *r, const struct journal_record *rec)
 	bind_text(st, 6, &rec->program);
 	bind_text(st, 7, &rec->message);
 	rc = stmt_run(st);
-	if (rc < 0 || !r->dir)
+	if (rc < 0 || !r->dir || r->dirs_of != rec->seq)
 		return rc;
 	st = stmts_get(&r->stmts, RB_CHANGE_DIRS, &rc);
 	if (!st)
@@ -540,7 +563,6 @@ static int do_record(void *ctx, const void *p, size_t n)
 	uint64_t before = r->seq;
 	int rc;
 
-	r->dir = r->dir2 = 0;
 	rc = journal_record(p, n, r->values, &rec, do_effect, r);
 	if (rc < 0)
 		return rc;

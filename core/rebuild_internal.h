@@ -9,6 +9,7 @@
 enum rebuild_stmt {
 	RB_CHANGE,
 	RB_CHANGE_DIRS,
+	RB_CHANGE_MORE,
 	RB_ENTRY_FIND,
 	RB_ENTRY_OF_INO,
 	RB_ENTRY_ADD,
@@ -36,6 +37,7 @@ struct rebuild {
 	uint64_t seq, ino;	       /* the highest seen */
 	int64_t time_ns;
 	uint64_t dir, dir2; /* whose names the change touches */
+	uint64_t dirs_of;   /* which change that is */
 };
 
 #endif

@@ -8,8 +8,9 @@
  *
  * entry.node with its two indexes is a relational interval tree, explained in
  * core/ns_past.c. change.dir and dir2 are the directories whose names a change
- * touched: the modification time of a directory in the past. orphan holds
- * inodes without a name that a living process may have open. */
+ * touched: the modification time of a directory in the past; where it touched
+ * more, change_more has the others. orphan holds inodes without a name that a
+ * living process may have open. */
 
 /* clang-format off */
 const char *const schema_migrations[] = {
@@ -295,6 +296,17 @@ const char *const schema_migrations[] = {
 	"  size INTEGER PRIMARY KEY, root BLOB NOT NULL, seq INTEGER NOT NULL,"
 	"  time INTEGER NOT NULL, key BLOB NOT NULL,"
 	"  signature BLOB NOT NULL) STRICT;",
+
+	/* to version 12: the directories that a change touches, from the third
+	 * on; and up to where one line of work was merged into another */
+	"CREATE TABLE change_more("
+	"  branch INTEGER NOT NULL, dir INTEGER NOT NULL,"
+	"  seq INTEGER NOT NULL,"
+	"  PRIMARY KEY(branch, dir, seq)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX change_more_seq ON change_more(seq, dir);"
+	"CREATE TABLE merged("
+	"  seq INTEGER PRIMARY KEY, branch INTEGER NOT NULL,"
+	"  source INTEGER NOT NULL, upto INTEGER NOT NULL) STRICT;",
 };
 /* clang-format on */
 

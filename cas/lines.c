@@ -1,4 +1,4 @@
-#include "cli/lines.h"
+#include "cas/lines.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -280,27 +280,73 @@ static void put_hunks(const struct compare *c, struct buf *out)
 	}
 }
 
-int lines_diff(const struct text *a, const struct text *b, struct buf *ret)
+static int compare(const struct text *a, const struct text *b,
+		   struct compare *c)
 {
 	CLEANUP(map_freep) struct map *numbers = map_new();
-	CLEANUP(compare_done) struct compare c = {0};
 	size_t diagonals = 2 * (PATIENCE + 2) + 1;
 	long *forward, *backward;
-	int rc = numbers ? split(a, numbers, &c.a) : -ENOMEM;
+	int rc = numbers ? split(a, numbers, &c->a) : -ENOMEM;
 
 	if (rc == 0)
-		rc = split(b, numbers, &c.b);
+		rc = split(b, numbers, &c->b);
 	if (rc < 0)
 		return rc;
-	c.forward = forward = calloc(diagonals, sizeof(*forward));
-	c.backward = backward = calloc(diagonals, sizeof(*backward));
+	c->forward = forward = calloc(diagonals, sizeof(*forward));
+	c->backward = backward = calloc(diagonals, sizeof(*backward));
 	if (!forward || !backward)
 		return -ENOMEM;
-	c.forward += PATIENCE + 2;
-	c.backward += PATIENCE + 2;
-	mark(&c, (struct box){0, c.a.n, 0, c.b.n});
-	c.forward = forward;
-	c.backward = backward;
+	c->forward += PATIENCE + 2;
+	c->backward += PATIENCE + 2;
+	mark(c, (struct box){0, c->a.n, 0, c->b.n});
+	c->forward = forward;
+	c->backward = backward;
+	return 0;
+}
+
+int lines_diff(const struct text *a, const struct text *b, struct buf *ret)
+{
+	CLEANUP(compare_done) struct compare c = {0};
+	int rc = compare(a, b, &c);
+
+	if (rc < 0)
+		return rc;
 	put_hunks(&c, ret);
 	return buf_err(ret);
+}
+
+/* --- lines that are the same --------------------------------------------- */
+
+int lines_match(const struct text *a, const struct text *b, struct lines *ret)
+{
+	CLEANUP(compare_done) struct compare c = {0};
+	long x, y = 0, *match;
+	int rc = compare(a, b, &c);
+
+	if (rc < 0)
+		return rc;
+	match = calloc((size_t)c.a.n + 1, sizeof(*match));
+	if (!match)
+		return -ENOMEM;
+	for (x = 0; x < c.a.n; x++) {
+		match[x] = -1;
+		if (c.a.changed[x])
+			continue;
+		while (c.b.changed[y])
+			y++;
+		match[x] = y++;
+	}
+	*ret = (struct lines){.a_n = c.a.n,
+			      .b_n = c.b.n,
+			      .a_start = steal(&c.a.start),
+			      .b_start = steal(&c.b.start),
+			      .match = match};
+	return 0;
+}
+
+void lines_done(struct lines *l)
+{
+	free(l->a_start);
+	free(l->b_start);
+	free(l->match);
 }

@@ -1,4 +1,4 @@
-/* cli/lines.h - two texts as the lines in which they differ.
+/* cas/lines.h - two texts as the lines in which they differ.
  *
  * Method: Myers, "An O(ND) Difference Algorithm and Its Variations",
  * Algorithmica 1986, section 4b (linear space). Where two stretches have so
@@ -7,8 +7,8 @@
  *
  * Threads: one. Borrows: both texts.
  */
-#ifndef CLI_LINES_H
-#define CLI_LINES_H
+#ifndef CAS_LINES_H
+#define CAS_LINES_H
 
 #include "core/buf.h"
 
@@ -21,5 +21,16 @@ struct text {
  * where the texts are alike. */
 int lines_diff(const struct text *a, const struct text *b,
 	       struct buf *ret) MUST_USE;
+
+/* Which line of b each line of a is, in order. */
+struct lines {
+	long a_n, b_n;	 /* lines */
+	size_t *a_start; /* where each begins, and behind the last its end */
+	size_t *b_start;
+	long *match; /* of a's lines: which one of b's, or -1 */
+};
+int lines_match(const struct text *a, const struct text *b,
+		struct lines *ret) MUST_USE;
+void lines_done(struct lines *l);
 
 #endif
