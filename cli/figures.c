@@ -9,6 +9,7 @@
 #include "cli/output.h"
 #include "cli/where.h"
 #include "core/clock.h"
+#include "core/settings.h"
 
 static void add_u64(struct buf *b, const char *name, uint64_t v)
 {
@@ -22,8 +23,10 @@ static void add_seconds(struct buf *b, const char *name, int64_t ns)
 
 static void encode(struct buf *b, const char *store, const struct totals *ns,
 		   const struct object_totals *o, const struct result_totals *r,
-		   const struct usage *u)
+		   const struct usage *u, const struct settings *keep)
 {
+	CLEANUP_BUF struct buf text = BUF_INIT;
+
 	buf_str(b, "{\"version\":\"" DERIVA_VERSION "\",\"store\":");
 	buf_json(b, store, strlen(store));
 	add_u64(b, "disk_bytes", u->disk);
@@ -45,6 +48,9 @@ static void encode(struct buf *b, const char *store, const struct totals *ns,
 	add_u64(b, "uses", r->uses);
 	add_seconds(b, "cost_s", r->wall_ns);
 	add_seconds(b, "saved_s", r->saved_ns);
+	retention_format(&keep->retention, &text);
+	buf_str(b, ",\"retention\":");
+	buf_json(b, buf_cstr(&text), text.len);
 	buf_str(b, "}\n");
 }
 
@@ -53,6 +59,7 @@ static int read_rows(const char *store, struct buf *ret)
 	CLEANUP(history_close) struct history h = {0};
 	struct object_totals objects;
 	struct result_totals results;
+	struct settings settings;
 	struct totals names;
 	struct usage usage;
 	int rc;
@@ -66,6 +73,8 @@ static int read_rows(const char *store, struct buf *ret)
 		rc = results_totals(h.results, &results);
 	if (rc >= 0)
 		rc = objects_totals(h.objects, &objects);
+	if (rc >= 0)
+		rc = settings_load(h.db, &settings);
 	db_unlock(h.db);
 	if (rc >= 0)
 		rc = usage_read(store, &usage);
@@ -73,7 +82,7 @@ static int read_rows(const char *store, struct buf *ret)
 		complain("%s: %s", store, err_name(rc));
 		return rc;
 	}
-	encode(ret, store, &names, &objects, &results, &usage);
+	encode(ret, store, &names, &objects, &results, &usage, &settings);
 	return buf_err(ret);
 }
 
@@ -128,6 +137,17 @@ static const char *count(const char *json, const char *key, const char *one,
 	return text;
 }
 
+static void print_retention(const char *json)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+
+	if (json_string(json, "retention", &text) < 0)
+		return;
+	printf("keeps     ");
+	print_name(buf_cstr(&text));
+	putchar('\n');
+}
+
 static void print_mount(const char *json)
 {
 	CLEANUP_BUF struct buf dir = BUF_INIT;
@@ -165,6 +185,7 @@ int figures_print(const char *json)
 	printf("history   %s, ",
 	       count(json, "changes", "change", "changes", c));
 	printf("%s\n", count(json, "versions", "version", "versions", c));
+	print_retention(json);
 	printf("objects   %" PRIu64 ", %s, kept in %s in %s\n",
 	       number(json, "objects"), bytes(json, "object_bytes", a),
 	       bytes(json, "stored_bytes", b),

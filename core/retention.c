@@ -5,100 +5,28 @@
  */
 #include "core/retention.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <stdio.h>
 
-#include "core/clock.h"
 #include "core/journal.h"
 #include "core/stmts.h"
 
 #define PAGE 256
 
-/* --- the setting --------------------------------------------------------- */
-
-static const char *word_after(const char *text, const char *word)
-{
-	size_t n = strlen(word);
-
-	if (strncmp(text, word, n) || !text[n] || !strchr(" _:", text[n]))
-		return NULL;
-	return text + n + strspn(text + n, " _:");
-}
-
-int retention_parse(const char *text, struct retention *ret, struct err *err)
-{
-	struct retention r = {.kind = KEEP_ALL};
-	unsigned long long n;
-	const char *rest;
-	char *end;
-
-	if (!strcmp(text, "all")) {
-		*ret = r;
-		return 0;
-	}
-	if ((rest = word_after(text, "last"))) {
-		n = strtoull(rest, &end, 10);
-		if (isdigit((unsigned char)*rest) && !*end && n &&
-		    n <= INT32_MAX) {
-			r.kind = KEEP_LAST;
-			r.count = n;
-			*ret = r;
-			return 0;
-		}
-	} else if ((rest = word_after(text, "for"))) {
-		/* a bare number would be seconds, and was meant as days */
-		if (duration_parse(rest, &r.duration_ns) >= 0 &&
-		    r.duration_ns > 0 &&
-		    !isdigit((unsigned char)rest[strlen(rest) - 1])) {
-			r.kind = KEEP_FOR;
-			*ret = r;
-			return 0;
-		}
-	}
-	return err_set(err, -EINVAL,
-		       "retention `%s`: it is `all`, `last N` (versions of "
-		       "each file, from 1) or `for TIME` (as in 90d, 12h)",
-		       text);
-}
-
-/* As it is read back. */
-void duration_exact(int64_t ns, struct buf *ret)
-{
-	static const struct unit {
-		const char *name;
-		int64_t ns;
-	} units[] = {
-		{"d", 86400 * NSEC_PER_SEC}, {"h", 3600 * NSEC_PER_SEC},
-		{"m", 60 * NSEC_PER_SEC},    {"s", NSEC_PER_SEC},
-		{"ms", NSEC_PER_SEC / 1000},
-	};
-	size_t i;
-
-	for (i = 0; i + 1 < ARRAY_LEN(units); i++)
-		if (!(ns % units[i].ns))
-			break;
-	buf_fmt(ret, "%lld%s", (long long)(ns / units[i].ns), units[i].name);
-}
-
-void retention_format(const struct retention *r, struct buf *ret)
-{
-	switch (r->kind) {
-	case KEEP_ALL:
-		buf_str(ret, "all");
-		return;
-	case KEEP_LAST:
-		buf_fmt(ret, "last %llu", (unsigned long long)r->count);
-		return;
-	case KEEP_FOR:
-		buf_str(ret, "for ");
-		duration_exact(r->duration_ns, ret);
-	}
-}
-
 /* --- what rows say ------------------------------------------------------- */
 
-enum { LAST, INODES, VERSIONS, DEATH, LATER, SNAPSHOTS, PINS, BELOW, N_STMTS };
+enum {
+	LAST,
+	INODES,
+	VERSIONS,
+	DEATH,
+	LATER,
+	NAMES,
+	ABOVE,
+	SNAPSHOTS,
+	PINS,
+	BELOW,
+	N_STMTS,
+};
 
 /* clang-format off */
 static const char *const sql[N_STMTS] = {
@@ -134,6 +62,14 @@ static const char *const sql[N_STMTS] = {
 		" FROM entry INDEXED BY entry_present WHERE branch = 1"
 		" AND parent = ?1 AND name = ?2 AND died IS NULL"
 		" AND born >= ?3 ORDER BY born) AS e ORDER BY e.born LIMIT ?4",
+	[NAMES] =
+		"SELECT parent, name FROM entry INDEXED BY entry_ino"
+		" WHERE branch = 1 AND ino = ?1 AND died IS NULL",
+	/* what a directory was called at a moment */
+	[ABOVE] =
+		"SELECT parent, name FROM entry INDEXED BY entry_ino"
+		" WHERE branch = 1 AND ino = ?1 AND (died IS NULL OR died > ?2)"
+		" AND born <= ?2 LIMIT 1",
 	[SNAPSHOTS] = "SELECT seq FROM snapshot ORDER BY seq",
 	[PINS] = "SELECT seq, ino FROM pin WHERE ino <> 0 ORDER BY seq",
 	/* a file may have names in several directories */
@@ -158,7 +94,10 @@ struct version {
 
 struct expiry {
 	struct stmts stmts;
-	struct retention r;
+	const struct retention *r;
+	bool paths;	  /* rules are told apart by them */
+	uint64_t longest; /* count of any rule */
+	uint64_t rules;	  /* a bit for each one that the file is under */
 	int64_t now_ns;
 	int64_t last;	    /* change: what came later is not judged, since a
 			     * snapshot may have come in between */
@@ -230,7 +169,7 @@ static int count_later(struct expiry *x, uint64_t parent,
 	stmt_int(st, 1, (int64_t)parent);
 	stmt_blob(st, 2, name->data, name->len);
 	stmt_int(st, 3, (int64_t)d->seq);
-	stmt_int(st, 4, (int64_t)x->r.count);
+	stmt_int(st, 4, (int64_t)x->longest);
 	while ((rc = stmt_step(st)) > 0) {
 		d->later += (uint64_t)stmt_col_int(st, 2);
 		d->later += (uint64_t)stmt_col_int(st, 0) > at; /* absent */
@@ -239,6 +178,113 @@ static int count_later(struct expiry *x, uint64_t parent,
 	}
 	d->later += !alive;
 	return rc;
+}
+
+/* --- which rules a file is under ------------------------------------------ */
+
+/* In front of the path come the names of the directories above. */
+static int add_above(struct expiry *x, uint64_t dir, uint64_t at,
+		     struct buf *path)
+{
+	struct stmt *st;
+	const void *p;
+	size_t n;
+	int rc = 0;
+
+	while (dir != NS_ROOT) {
+		CLEANUP_BUF struct buf longer = BUF_INIT;
+
+		st = stmts_get(&x->stmts, ABOVE, &rc);
+		if (!st)
+			return rc;
+		stmt_int(st, 1, (int64_t)dir);
+		stmt_int(st, 2, (int64_t)at);
+		rc = stmt_step(st);
+		if (rc <= 0)
+			return rc; /* it had none: as far as it is known */
+		dir = (uint64_t)stmt_col_int(st, 0);
+		p = stmt_col_blob(st, 1, &n);
+		buf_add(&longer, p, n);
+		buf_u8(&longer, '/');
+		buf_add(&longer, path->data, path->len);
+		stmt_reset(st);
+		if (buf_err(&longer) < 0 || longer.len > MIB(1))
+			return buf_err(&longer) < 0 ? -ENOMEM : -EUCLEAN;
+		buf_done(path);
+		*path = longer;
+		longer = (struct buf)BUF_INIT;
+	}
+	return 0;
+}
+
+static int add_rule(struct expiry *x, uint64_t dir, uint64_t at,
+		    struct buf *name)
+{
+	int rc = buf_err(name), rule;
+
+	if (!rc && retention_needs_path(x->r))
+		rc = add_above(x, dir, at, name);
+	if (rc < 0)
+		return rc;
+	rule = retention_rule(x->r, buf_cstr(name));
+	/* none: all of it is kept */
+	x->rules |= rule < 0 ? UINT64_MAX : UINT64_C(1) << rule;
+	return 0;
+}
+
+/* Of an inode that has names. */
+static int find_rules(struct expiry *x, uint64_t ino)
+{
+	CLEANUP_BUF struct buf list = BUF_INIT;
+	struct stmt *st;
+	struct cur c;
+	const void *p;
+	size_t n;
+	int rc;
+
+	st = stmts_get(&x->stmts, NAMES, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)ino);
+	while ((rc = stmt_step(st)) > 0) {
+		p = stmt_col_blob(st, 1, &n);
+		buf_u64(&list, (uint64_t)stmt_col_int(st, 0));
+		buf_u32(&list, (uint32_t)n);
+		buf_add(&list, p, n);
+	}
+	if (!rc)
+		rc = buf_err(&list);
+	for (c = cur_of(list.data, list.len); !rc && cur_left(&c);) {
+		CLEANUP_BUF struct buf name = BUF_INIT;
+		uint64_t dir = cur_u64(&c);
+
+		n = cur_u32(&c);
+		buf_add(&name, cur_bytes(&c, n), n);
+		rc = add_rule(x, dir, (uint64_t)x->last, &name);
+	}
+	return rc;
+}
+
+/* Whether one of its rules keeps it. */
+static bool is_kept(const struct expiry *x, uint64_t rank, int64_t ended_ns)
+{
+	const struct retention_rule *rule;
+	unsigned i;
+
+	/* under none, or without a name that is known */
+	if (!x->rules || (x->rules == UINT64_MAX && x->paths))
+		return true;
+	for (i = 0; i < x->r->n; i++) {
+		rule = &x->r->rules[i];
+		if (!(x->rules & UINT64_C(1) << i))
+			continue;
+		if (rule->kind == KEEP_ALL ||
+		    (rule->kind == KEEP_LAST && rank < rule->count) ||
+		    (rule->kind == KEEP_FOR &&
+		     ended_ns >= x->now_ns - rule->duration_ns))
+			return true;
+	}
+	return false;
 }
 
 static int find_death(struct expiry *x, uint64_t ino, struct death *ret)
@@ -267,8 +313,10 @@ static int find_death(struct expiry *x, uint64_t ino, struct death *ret)
 	buf_add(&name, p, n);
 	stmt_reset(st);
 	rc = buf_err(&name);
-	if (!rc && x->r.kind == KEEP_LAST)
+	if (!rc && x->longest)
 		rc = count_later(x, parent, &name, &d);
+	if (!rc && x->paths)
+		rc = add_rule(x, parent, d.seq - 1, &name);
 	if (!rc)
 		*ret = d;
 	return rc;
@@ -338,9 +386,7 @@ static int expire(struct expiry *x, uint64_t ino, bool alive,
 		for (k = i + 1; k < n && v[k].content == v[i].content; k++)
 			;
 		kept = (alive && !i) || until > (uint64_t)x->last ||
-		       (x->r.kind == KEEP_LAST
-				? rank < x->r.count
-				: ended_ns >= x->now_ns - x->r.duration_ns);
+		       is_kept(x, rank, ended_ns);
 		rank++;
 		if (!kept) {
 			rc = is_shown(x, ino, v[k - 1].born, until);
@@ -379,8 +425,13 @@ static int inodes_page(struct expiry *x, uint64_t after, struct inode_row *ret)
 static int expire_inode(struct expiry *x, const struct inode_row *row)
 {
 	struct death d = {0};
-	int rc = row->alive ? 0 : find_death(x, row->ino, &d);
+	int rc = 0;
 
+	x->rules = x->paths ? 0 : 1;
+	if (!row->alive)
+		rc = find_death(x, row->ino, &d);
+	else if (x->paths)
+		rc = find_rules(x, row->ino);
 	if (!rc)
 		rc = load_versions(x, row->ino);
 	return rc ? rc : expire(x, row->ino, row->alive, &d);
@@ -414,11 +465,16 @@ static int expire_all(struct expiry *x)
 int retention_each(struct db *reader, const struct retention *r, int64_t now_ns,
 		   int (*fn)(void *ctx, uint64_t ino, uint64_t born), void *ctx)
 {
-	struct expiry x = {.r = *r, .now_ns = now_ns, .fn = fn, .ctx = ctx};
+	struct expiry x = {.r = r, .now_ns = now_ns, .fn = fn, .ctx = ctx};
+	unsigned i;
 	int rc;
 
-	if (r->kind == KEEP_ALL)
+	if (retention_keeps_all(r))
 		return 0;
+	x.paths = !r->rules[0].any;
+	for (i = 0; i < r->n; i++)
+		if (r->rules[i].kind == KEEP_LAST)
+			x.longest = MAX(x.longest, r->rules[i].count);
 	db_lock(reader);
 	rc = stmts_init(&x.stmts, reader, sql, N_STMTS);
 	if (!rc)

@@ -5,6 +5,12 @@
  * name had (what it holds now is one, and so is that it is gone); `for TIME`,
  * what it held at some moment since then.
  *
+ * A setting may be a list of rules with patterns, "*.o: last 1; lib/: for 7d;
+ * all": the first whose pattern matches a file's path says it, and where
+ * none does all is kept. A file is called what it is called now, or what it was
+ * called last; of several names each is asked, and what one keeps is kept.
+ * Patterns are read and matched in retention_rules.c, and told of there.
+ *
  * A version that is let go of stays as a row: its time, size and address are
  * known, its bytes are not kept. version.gone is the change that let go of it,
  * or 1 when that was before changes had it (core/untold.h).
@@ -20,17 +26,35 @@
 
 #include <stdbool.h>
 
-struct retention {
+#define RETENTION_RULES 64
+#define RETENTION_TEXT	2048 /* bytes of all patterns, with their NULs */
+
+struct retention_rule {
 	enum retention_kind { KEEP_ALL, KEEP_LAST, KEEP_FOR } kind;
 	uint64_t count;	     /* KEEP_LAST, at least 1 */
 	int64_t duration_ns; /* KEEP_FOR */
+	uint16_t pattern;    /* where it stands in text */
+	bool any;	     /* no pattern: it is for every file */
+};
+struct retention {
+	struct retention_rule rules[RETENTION_RULES];
+	unsigned n; /* 0: all is kept */
+	char text[RETENTION_TEXT];
+	size_t used;
 };
 
-/* "all", "last 5", "for 90d"; blanks, "_" or ":" between. -EINVAL with a
- * message. */
+/* "all", "last 5", "for 90d"; blanks, "_" or ":" between; or rules with
+ * patterns, with ';' or a new line between. -EINVAL with a message that says
+ * where. */
 int retention_parse(const char *text, struct retention *ret,
 		    struct err *err) MUST_USE;
 void retention_format(const struct retention *r, struct buf *ret);
+/* Whether nothing is ever let go of. */
+bool retention_keeps_all(const struct retention *r);
+/* The first rule for a path from the root without a slash in front; -1: none.
+ * Where retention_needs_path() is not so, the last component will do. */
+int retention_rule(const struct retention *r, const char *path);
+bool retention_needs_path(const struct retention *r);
 
 void duration_exact(int64_t ns, struct buf *ret); /* as it is read back: 90d */
 

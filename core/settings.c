@@ -76,8 +76,7 @@ int settings_load(struct db *db, struct settings *ret)
 {
 	static const char *const names[] = {"retention", "budget", "collect",
 					    "verify"};
-	struct settings s = {.retention = {.kind = KEEP_ALL},
-			     .collect_ns = 600 * NSEC_PER_SEC};
+	struct settings s = {.collect_ns = 600 * NSEC_PER_SEC};
 	struct stmt *st;
 	const void *p;
 	size_t i, n;

@@ -3,7 +3,8 @@
  * Text by name in the database, for all processes of the store. Names and
  * values are those of `deriva mount -o` and of .deriva/settings.
  *
- *	retention	all | last N | for TIME		(core/retention.h)
+ *	retention	all | last N | for TIME, or such rules behind patterns
+ *							(core/retention.h)
  *	budget		none | bytes of derived files	(core/budget.h)
  *	collect		how often a mount may collect by itself, when it pays:
  *			never | TIME

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "cas/usage.h"
+#include "core/settings.h"
 
 static const struct control_entry {
 	const char *name;
@@ -185,6 +186,8 @@ static int add_figures(struct fs *fs, struct buf *b)
 	struct object_totals o = {0};
 	struct result_totals t = {0};
 	struct totals n = {0};
+	CLEANUP_BUF struct buf keep = BUF_INIT;
+	struct settings settings;
 	struct usage u = {0};
 	int r = ns_totals(fs->ns, &n);
 
@@ -194,8 +197,11 @@ static int add_figures(struct fs *fs, struct buf *b)
 		r = objects_totals(store_objects(fs->store), &o);
 	if (r >= 0)
 		r = usage_read(store_path(fs->store), &u);
+	if (r >= 0)
+		r = settings_load(fs->db, &settings);
 	if (r < 0)
 		return r;
+	retention_format(&settings.retention, &keep);
 	buf_fmt(b,
 		",\"disk_bytes\":%llu,\"pack_bytes\":%llu,"
 		"\"database_bytes\":%llu,\"kept_bytes\":%llu",
@@ -218,6 +224,8 @@ static int add_figures(struct fs *fs, struct buf *b)
 		(unsigned long long)t.results, (unsigned long long)t.failures,
 		(unsigned long long)t.bytes, (unsigned long long)t.uses,
 		(double)t.wall_ns / 1e9, (double)t.saved_ns / 1e9);
+	buf_str(b, ",\"retention\":");
+	buf_json(b, buf_cstr(&keep), keep.len);
 	return 0;
 }
 

@@ -124,12 +124,16 @@ static int set(struct fs *fs, const char *line)
 	const char *colon = strchr(line, ':'), *value;
 	struct ns_by by = mounter(fs);
 	struct err err;
+	int r;
 
 	if (!colon)
 		return -EINVAL;
 	buf_add(&name, line, (size_t)(colon - line));
 	value = colon + 1 + strspn(colon + 1, " ");
-	return settings_set(fs->ns, &by, buf_cstr(&name), value, &err);
+	r = settings_set(fs->ns, &by, buf_cstr(&name), value, &err);
+	if (r < 0)
+		log_warn(".deriva/settings: %s", err.msg);
+	return r;
 }
 
 static int tell(struct fs *fs, enum control c, const char *line)

@@ -55,7 +55,7 @@ static bool pays(struct fs *fs, const struct amount *before, struct amount *ret,
 	*ret_every_ns = r >= 0 ? settings.collect_ns : 0;
 	if (r < 0 || !settings.collect_ns)
 		return false;
-	return (settings.retention.kind != KEEP_ALL &&
+	return (!retention_keeps_all(&settings.retention) &&
 		o.stored >= before->stored + PAYS) ||
 	       (settings.budget && derived > settings.budget &&
 		(derived > before->derived ||

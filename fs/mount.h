@@ -9,6 +9,7 @@
 #define FS_MOUNT_H
 
 #include "core/err.h"
+#include "core/retention.h"
 
 #include <stdbool.h>
 
@@ -22,11 +23,12 @@ struct mount_options {
 	bool acl,
 		no_acl; /* lists beyond modes; acl: also where nobody else is */
 	bool default_permissions;
-	bool stat_lazy;	    /* stat=lazy: a never computed file shows size 0 */
-	bool no_sandbox;    /* unsafe-no-sandbox */
-	bool debug;	    /* log every kernel message */
-	unsigned jobs;	    /* computations at a time; 0: one a core */
-	char retention[64]; /* settings of the store that are made, or "" */
+	bool stat_lazy;	 /* stat=lazy: a never computed file shows size 0 */
+	bool no_sandbox; /* unsafe-no-sandbox */
+	bool debug;	 /* log every kernel message */
+	unsigned jobs;	 /* computations at a time; 0: one a core */
+	char retention[RETENTION_TEXT]; /* settings of the store that are made,
+					 * or "" */
 	char budget[64], collect[64], verify[64];
 	char *fsname;	  /* what df(1) shows; NULL: the store's path */
 	char *fuse_extra; /* options handed on to the kernel, NULL: none */

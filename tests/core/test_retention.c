@@ -78,6 +78,17 @@ START_TEST(retention_is_read_back_as_written)
 		{"for 36h", "for 36h"},
 		{"for 48h", "for 2d"},
 		{"for_1500ms", "for 1500ms"},
+		{"*.o: last 1", "*.o: last 1"},
+		{" *.o:last_1 ;build/**:  for 48h;",
+		 "*.o: last 1; build/**: for 2d"},
+		{"*.o: last 1; build/**: for 48h; *: all",
+		 "*.o: last 1; build/**: for 2d; *: all"},
+		{"*.o: last 1\nbuild/: for 7d\n\nlast 3\n",
+		 "*.o: last 1; build/: for 7d; last 3"},
+		{"last: last 1", "last: last 1"},
+		{"all: all; for 1d: last 2", "all: all; for 1d: last 2"},
+		{"a\\: b\\; c\\ : last 4", "a\\: b\\; c\\ : last 4"},
+		{"[a:]x: last 1;", "[a:]x: last 1"},
 	};
 	static const char *const bad[] = {
 		"",
@@ -115,6 +126,158 @@ START_TEST(retention_is_read_back_as_written)
 			      "`%s` is taken", bad[i]);
 		ck_assert_ptr_nonnull(strstr(err.msg, "last N"));
 	}
+}
+END_TEST
+
+START_TEST(retention_what_is_wrong_in_rules_is_said_with_its_place)
+{
+	static const char *const wrong[][2] = {
+		{"*.o: last 0", "column 6: this is no rule"},
+		{"*.o: last 1; *.a", "column 14: this is no rule"},
+		{"*.o: last 1; : all", "column 14: a pattern is missing"},
+		{"x[: all", "column 2: `[` without"},
+		{"*.o: last 1;; all", "column 13: a rule is missing"},
+		{"*.o: last 1\n*.a: sometimes", "line 2, column 6: this"},
+		{"a: all\n\nb\\: all", "line 3, column 1: this is no rule"},
+	};
+	char many[RETENTION_TEXT + 1];
+	struct retention r;
+	struct err err;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(wrong); i++) {
+		ck_assert_int_eq(retention_parse(wrong[i][0], &r, &err),
+				 -EINVAL);
+		ck_assert_msg(strstr(err.msg, wrong[i][1]) != NULL, "%s",
+			      err.msg);
+	}
+	memset(many, 'x', sizeof(many));
+	memcpy(many + sizeof(many) - 6, ": all", 6);
+	ck_assert_int_eq(retention_parse(many, &r, &err), -EINVAL);
+	for (i = 0; i < RETENTION_RULES; i++)
+		memcpy(many + 8 * i, "a: all; ", 8);
+	many[8 * i - 2] = '\0';
+	ck_assert_int_eq(retention_parse(many, &r, &err), 0);
+	memcpy(many + 8 * i - 2, "; all", 6);
+	ck_assert_int_eq(retention_parse(many, &r, &err), -EINVAL);
+}
+END_TEST
+
+/* Which of the rules a path is under, by patterns alone. */
+START_TEST(retention_patterns_match_as_they_are_told_to)
+{
+	static const struct {
+		const char *pattern, *path;
+		bool matches;
+	} list[] = {
+		{"*.o", "a.o", true},
+		{"*.o", "x/y/a.o", true},
+		{"*.o", "a.o/b", false},
+		{"*.o", "a.oo", false},
+		{"*", "x/y", true},
+		{"?", "x/y", true},
+		{"[xy]", "a/y", true},
+		{"/*.o", "a.o", true},
+		{"/*.o", "x/a.o", false},
+		{"x/*.o", "x/a.o", true},
+		{"x/*.o", "y/x/a.o", false},
+		{"x/*.o", "x/y/a.o", false},
+		{"**/x/*.o", "y/x/a.o", true},
+		{"**/x/*.o", "x/a.o", true},
+		{"x/**", "x/a", true},
+		{"x/**", "x/a/b/c", true},
+		{"x/**", "x", false},
+		{"x/**", "y/x/a", false},
+		{"x/**/c", "x/c", true},
+		{"x/**/c", "x/a/b/c", true},
+		{"x/**/c", "x/a/b/cc", false},
+		{"x/**/b/**/d", "x/b/b/c/d", true},
+		{"**", "a/b", true},
+		{"x/", "x/a", true},
+		{"x/", "y/x/a/b", true},
+		{"x/", "x", false},
+		{"/x/", "x/a/b", true},
+		{"/x/", "y/x/a", false},
+		{"y/x/", "y/x/a", true},
+		{"y/x/", "y/x", false},
+		{"a\\*", "a*", true},
+		{"a\\*", "ab", false},
+		{"a\\:b", "a:b", true},
+		{".*", ".x", true},
+		{"*", ".x", true},
+	};
+	struct retention r;
+	struct err err;
+	char text[64];
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(list); i++) {
+		snprintf(text, sizeof(text), "%s: last 1", list[i].pattern);
+		ck_assert_msg(!retention_parse(text, &r, &err), "%s", err.msg);
+		ck_assert_msg((retention_rule(&r, list[i].path) == 0) ==
+				      list[i].matches,
+			      "%s, %s", list[i].pattern, list[i].path);
+	}
+}
+END_TEST
+
+/* Five contents each, and the rules decide. */
+START_TEST(retention_the_first_rule_that_matches_holds)
+{
+	uint64_t build, obj, src, deep, v[3][5];
+	struct list l;
+	char text[32];
+	unsigned i;
+
+	fixture_open(&f);
+	build = make_dir(&f, NS_ROOT, "build");
+	obj = make_file(&f, NS_ROOT, "a.o");
+	src = make_file(&f, NS_ROOT, "a.c");
+	deep = make_file(&f, build, "keep.o");
+	for (i = 0; i < 5; i++) {
+		snprintf(text, sizeof(text), "content %u", i);
+		v[0][i] = put(obj, text);
+		v[1][i] = put(src, text);
+		v[2][i] = put(deep, text);
+	}
+	l = expired("build/keep.o: all; *.o: last 1");
+	ck_assert_uint_eq(l.n, 5); /* and the empty one it was at first */
+	for (i = 0; i < 4; i++)
+		ck_assert(has(&l, obj, v[0][i]));
+	l = expired("*.o: last 1; build/keep.o: all");
+	ck_assert_uint_eq(l.n, 10);
+	ck_assert(has(&l, deep, v[2][3]) && !has(&l, deep, v[2][4]));
+	l = expired("*.o: all; last 2");
+	ck_assert_uint_eq(l.n, 4);
+	ck_assert(has(&l, src, v[1][2]) && !has(&l, src, v[1][3]));
+	ck_assert_uint_eq(expired("*.o: all; *.c: all").n, 0);
+	fixture_done(&f);
+}
+END_TEST
+
+/* Of two names each rule is asked; what was removed is under its last name,
+ * where it lay then. */
+START_TEST(retention_a_file_is_under_the_rules_of_its_names)
+{
+	struct ns_attr a;
+	uint64_t dir, ino;
+
+	fixture_open(&f);
+	dir = make_dir(&f, NS_ROOT, "tmp");
+	ino = make_file(&f, dir, "x.o");
+	put(ino, "one");
+	put(ino, "two");
+	ck_assert_uint_eq(expired("tmp/**: last 1").n, 2);
+	ck_assert_int_eq(ns_link(f.ns, &by, ino, NS_ROOT, "kept", 4, &a), 0);
+	ck_assert_uint_eq(expired("tmp/**: last 1").n, 0);
+	ck_assert_uint_eq(expired("tmp/**: last 1; kept: last 2").n, 1);
+	remove_name(&f, NS_ROOT, "kept");
+	remove_name(&f, dir, "x.o");
+	ck_assert_uint_eq(expired("tmp/*.o: last 1").n, 3);
+	ck_assert_int_eq(try_rename(&f, NS_ROOT, "tmp", NS_ROOT, "t2", 0), 0);
+	ck_assert_uint_eq(expired("tmp/*.o: last 1").n, 3);
+	ck_assert_uint_eq(expired("t2/*.o: last 1").n, 0);
+	fixture_done(&f);
 }
 END_TEST
 
@@ -358,6 +521,10 @@ START_TEST(retention_letting_go_is_a_change_that_can_be_rolled_back)
 END_TEST
 
 TESTS("retention", retention_is_read_back_as_written,
+      retention_what_is_wrong_in_rules_is_said_with_its_place,
+      retention_patterns_match_as_they_are_told_to,
+      retention_the_first_rule_that_matches_holds,
+      retention_a_file_is_under_the_rules_of_its_names,
       retention_last_keeps_the_newest_n_to_the_one,
       retention_versions_of_one_content_are_one,
       retention_that_a_name_is_gone_counts_as_a_state,

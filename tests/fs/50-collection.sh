@@ -68,6 +68,41 @@ test_old_versions_go_by_the_setting()
 	clean
 }
 
+# The first rule that matches a file's path says what is kept of it.
+test_rules_are_told_apart_by_patterns()
+{
+	local t message
+
+	mkdir "$M/build"
+	for i in 1 2 3; do
+		echo "$i" >"$M/a.o"
+		echo "$i" >"$M/a.c"
+		echo "$i" >"$M/build/log"
+		if [ "$i" = 2 ]; then
+			t=$(moment)
+		fi
+	done
+	set_to "retention: *.o: last 1; build/**: last 2; *: all"
+	eq "retention: *.o: last 1; build/**: last 2; *: all" \
+		"$(head -1 "$M/.deriva/settings")"
+	has "keeps     *.o: last 1; build/**: last 2; *: all" \
+		"$(cd "$M" && "$DERIVA" status)"
+	has '"retention":"*.o: last 1; build/**: last 2; *: all"' \
+		"$(cd "$M" && "$DERIVA" status --json)"
+	gc
+	errno ENODATA open r "$M/.deriva/at/$t/a.o"
+	eq 2 "$(cat "$M/.deriva/at/$t/a.c")"
+	eq 2 "$(cat "$M/.deriva/at/$t/build/log")"
+	not set_to "retention: *.o: sometimes"
+	message=$("$DERIVA" mount -o 'retention=*.o: last 1; x[: all' \
+		"$T/s2" "$T/m2" 2>&1) && fail "a bad pattern is taken"
+	has 'column 15: `[` without' "$message"
+	clean
+	"$DERIVA" umount "$M"
+	has "*: all" "$("$DERIVA" status --store "$S")"
+	mount_it
+}
+
 test_what_was_let_go_of_is_known_and_says_so()
 {
 	local t
