@@ -20,7 +20,16 @@ struct why {
 	struct buf *out;
 	const char *word; /* that differences begin with */
 	bool stale;
+	bool was_failed; /* the time before it did not get as far as running */
 };
+
+static void why_done(struct why *w)
+{
+	canon_decoded_freep(&w->now);
+	canon_decoded_freep(&w->before);
+	trace_freep(&w->saw);
+	trace_freep(&w->saw_before);
+}
 
 static void add_addr(struct buf *b, const struct addr *a)
 {
@@ -61,6 +70,22 @@ static int load(struct eval *ev, const struct addr *recipe,
 	if (r >= 0)
 		r = results_get_recipe(ev->results, &key, &bytes);
 	return r < 0 ? r : canon_decode(bytes.data, bytes.len, ret);
+}
+
+/* The computation before the row's, past failures that came to none. */
+static void load_before(struct why *w)
+{
+	struct addr before = w->d.before;
+	struct derived d = w->d;
+
+	while (addr_is_zero(&before) &&
+	       results_derived(w->ev->results, d.seq - 1, d.dir, w->d.name,
+			       strlen(w->d.name), &d) == 0) {
+		w->was_failed = true;
+		before = d.recipe;
+	}
+	if (load(w->ev, &before, &w->before, &w->saw_before) < 0)
+		w->before = NULL;
 }
 
 static void add_input_name(struct buf *b, const struct canon_input *in)
@@ -342,16 +367,18 @@ static int tell_reason(struct why *w)
 	unsigned told = 0;
 	int r;
 
-	if (!w->before) {
+	if (w->was_failed)
+		buf_str(w->out, "because: what it failed for is mended\n");
+	else if (!w->before)
 		buf_str(w->out, "because: it had never been computed\n");
+	if (!w->before)
 		return 0;
-	}
 	then = canon_get(w->before);
 	r = tell_differences(w, now, then, &told);
 	if (r >= 0 && now->observed && then->observed)
 		r = trace_compare(w->saw, w->saw_before, now->depth, w->out,
 				  &told);
-	if (r >= 0 && !told)
+	if (r >= 0 && !told && !w->was_failed)
 		buf_str(w->out, "because: it was asked to run again\n");
 	return r;
 }
@@ -474,10 +501,8 @@ static void tell_state(struct why *w, uint64_t at, const char *name, size_t len,
 int eval_why(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 	     size_t len, struct buf *ret)
 {
-	CLEANUP(canon_decoded_freep) struct canon_decoded *now = NULL;
-	CLEANUP(canon_decoded_freep) struct canon_decoded *before = NULL;
-	CLEANUP(trace_freep) struct trace *saw = NULL, *saw_before = NULL;
 	CLEANUP_BUF struct buf message = BUF_INIT;
+	CLEANUP(why_done)
 	struct why w = {.ev = ev, .out = ret, .word = "because"};
 	struct ns_attr recipe;
 	struct addr run;
@@ -509,14 +534,9 @@ int eval_why(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 		add_time(ret, w.d.since_ns);
 		buf_u8(ret, '\n');
 	}
-	if (load(ev, &w.d.recipe, &now, &saw) < 0)
+	if (load(ev, &w.d.recipe, &w.now, &w.saw) < 0)
 		return buf_err(ret); /* it did not get as far as running */
-	if (load(ev, &w.d.before, &before, &saw_before) < 0)
-		before = NULL;
-	w.now = now;
-	w.before = before;
-	w.saw = saw;
-	w.saw_before = saw_before;
+	load_before(&w);
 	buf_str(ret, "recipe: ");
 	eval_computation(ev, &w.d.recipe, &run);
 	add_addr(ret, &run);
@@ -535,21 +555,14 @@ int eval_why(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 int why_because(struct results *results, struct observed *observed,
 		const struct derived *d, struct buf *ret)
 {
-	CLEANUP(canon_decoded_freep) struct canon_decoded *now = NULL;
-	CLEANUP(canon_decoded_freep) struct canon_decoded *before = NULL;
-	CLEANUP(trace_freep) struct trace *saw = NULL, *saw_before = NULL;
 	struct eval ev = {.results = results, .observed = observed};
+	CLEANUP(why_done)
 	struct why w = {.ev = &ev, .d = *d, .out = ret, .word = "because"};
 	int r;
 
-	if (load(&ev, &d->recipe, &now, &saw) < 0)
+	if (load(&ev, &d->recipe, &w.now, &w.saw) < 0)
 		return 0; /* it did not get as far as running */
-	if (load(&ev, &d->before, &before, &saw_before) < 0)
-		before = NULL;
-	w.now = now;
-	w.before = before;
-	w.saw = saw;
-	w.saw_before = saw_before;
+	load_before(&w);
 	r = tell_reason(&w);
 	return r < 0 ? r : buf_err(ret);
 }

@@ -101,6 +101,12 @@ END
 import json, sys
 l = json.load(sys.stdin)
 assert [len(x["because"]) for x in l] == [1, 1, 1], l'
+	mv "$M/in" "$M/away"
+	not cat "$M/d"
+	mv "$M/away" "$M/in"
+	cat "$M/d"
+	eq "because what it failed for is mended" \
+		"$(log "$M/d" | sed -n '$s/.*\(because\)/\1/p')"
 	recipe o <<'END'
 run: cat "$root/in"
 END
