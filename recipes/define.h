@@ -45,6 +45,10 @@ struct finder {
 	struct target *watcher; /* may be NULL */
 	uint64_t at;
 	unsigned steps; /* chains looked into */
+	/* Of define_list(), may be NULL: told of each explicit recipe that an
+	 * ordinary file is in the way of. */
+	void (*blocked)(void *ctx, uint64_t dir, const char *file);
+	void *blocked_ctx;
 };
 
 struct asked;

@@ -44,7 +44,8 @@ static void lister_done(struct lister *l)
  */
 
 /* A name as a plain recipe writes it: `%%` is `%`. */
-static int list_name(struct lister *l, const char *text, size_t len, bool dir)
+static int list_name(struct lister *l, const char *file, const char *text,
+		     size_t len, bool dir)
 {
 	CLEANUP_BUF struct buf name = BUF_INIT;
 	const struct buf none = BUF_INIT;
@@ -59,8 +60,10 @@ static int list_name(struct lister *l, const char *text, size_t len, bool dir)
 		return 0;
 	r = ns_lookup(l->f->ev->ns, l->f->at, l->dir, buf_cstr(&name), name.len,
 		      &ino, NULL);
+	if (r >= 0 && l->f->blocked)
+		l->f->blocked(l->f->blocked_ctx, l->dir, file);
 	if (r != -ENOENT)
-		return MIN(r, 0); /* blocked */
+		return MIN(r, 0);
 	r = names_add(&l->names, &none, buf_cstr(&name), name.len);
 	if (r >= 0)
 		l->names.v[l->names.count - 1].dir = dir;
@@ -81,9 +84,10 @@ static int list_explicit(void *ctx, const struct ns_entry *e)
 	if (r < 0)
 		return r;
 	if (!asked->nouts || asked->stems)
-		return list_name(l, e->name, len, asked->out_dir);
+		return list_name(l, e->name, e->name, len, asked->out_dir);
 	for (i = 0; r >= 0 && i < asked->nouts; i++)
-		r = list_name(l, asked->outs[i], strlen(asked->outs[i]), false);
+		r = list_name(l, e->name, asked->outs[i],
+			      strlen(asked->outs[i]), false);
 	return r;
 }
 

@@ -14,6 +14,7 @@
 #include "core/verified.h"
 #include "recipes/define.h"
 #include "recipes/output_set.h"
+#include "recipes/place.h"
 #include "recipes/schedule.h"
 #include "recipes/task.h"
 #include "recipes/tools.h"
@@ -57,6 +58,8 @@ int eval_open(struct store *store, struct ns *ns, struct results *results,
 	if (r >= 0)
 		r = upkeep_new(ev, &ev->upkeep);
 	if (r >= 0)
+		r = places_new(&ev->places);
+	if (r >= 0)
 		r = threads_start(ev);
 	if (r < 0)
 		return r;
@@ -97,6 +100,7 @@ void eval_close(struct eval *ev)
 	patterns_free(ev);
 	outputs_free(ev);
 	db_unlock(ev->db);
+	places_free(ev->places);
 	upkeep_free(ev->upkeep);
 	tools_free(ev->tools);
 	observed_close(ev->observed);
@@ -382,8 +386,10 @@ void eval_lost(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 {
 	struct target *t = target_get(ev, at, dir, name, len, false);
 
-	if (t)
-		t->dropped = true;
+	if (!t)
+		return;
+	t->dropped = true;
+	place_news(t);
 }
 
 /* What depends on it looks again, too: nothing may be fresh that depends on
@@ -424,6 +430,7 @@ int eval_drop(struct eval *ev, uint64_t dir, const char *name, size_t len)
 	ev->host.wrote(ev->host.ctx);
 	if (t && addr_eq(&t->value.recipe, &d.recipe))
 		t->dropped = true;
+	places_bytes_gone(ev); /* other names may have the same content */
 	return 0;
 }
 
@@ -440,6 +447,7 @@ void eval_closed(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 		return; /* it is kept: no harm */
 	ev->host.wrote(ev->host.ctx);
 	t->dropped = true;
+	places_bytes_gone(ev);
 }
 
 void eval_counts(struct eval *ev, unsigned *ret_running, unsigned *ret_waiting,

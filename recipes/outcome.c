@@ -227,6 +227,8 @@ void finish_failed(struct eval *ev, struct target *t, int error,
 	int r;
 
 	t->value = (struct eval_value){.error = error};
+	if (ran)
+		t->ran_gen = ++ev->gen;
 	if (recipe)
 		t->value.recipe = *recipe;
 	if (res)
@@ -265,6 +267,8 @@ void finish_result(struct eval *ev, struct target *t, const struct result *res,
 			      ran, res);
 		return;
 	}
+	if (ran)
+		t->ran_gen = ++ev->gen;
 	t->value = (struct eval_value){
 		.addr = res->addr,
 		.size = res->size,

@@ -65,6 +65,11 @@ void make_ready(struct eval *ev, struct target *t)
 	ring(&ev->ready_bell, false);
 }
 
+void resolvers_wake(struct eval *ev)
+{
+	ring(&ev->ready_bell, false);
+}
+
 void start(struct eval *ev, struct target *t)
 {
 	if (t->phase != PHASE_IDLE)
@@ -322,6 +327,11 @@ static void *resolver(void *arg)
 	db_lock(ev->db);
 	while (!ev->closing) {
 		t = ev->ready.first;
+		if (!t && builds_step(ev)) {
+			db_unlock(ev->db);
+			db_lock(ev->db);
+			continue;
+		}
 		if (!t) {
 			targets_forget_past(ev);
 			sleep_until_rung(ev, &ev->ready_bell);

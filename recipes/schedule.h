@@ -66,6 +66,11 @@ void target_message(struct target *t, const char *message);
 void start(struct eval *ev, struct target *t);
 /* It can be resolved now. */
 void make_ready(struct eval *ev, struct target *t);
+/* There may be something to do for the threads that resolve. */
+void resolvers_wake(struct eval *ev);
+/* One step of a request for whole directories (build.c); false: there is none.
+ */
+bool builds_step(struct eval *ev);
 int threads_start(struct eval *ev) MUST_USE;
 /* Stops what runs, and waits for the threads. */
 void threads_stop(struct eval *ev);

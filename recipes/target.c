@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "recipes/place.h"
 #include "recipes/task.h"
 #include "recipes/upkeep.h"
 
@@ -262,6 +263,7 @@ static bool mark(struct eval *ev, struct target *t)
 	}
 	if (t->at == NS_NOW && (t->eager || t->look))
 		upkeep_target(ev, t);
+	place_news(t);
 	if (was)
 		ev->host.stale(ev->host.ctx, t->dir, t->name, t->len);
 	return was;

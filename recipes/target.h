@@ -120,11 +120,19 @@ struct target {
 	struct target *via;  /* from where, */
 	struct need *cursor; /* and what comes next there */
 
+	struct place *place; /* in whose list it is (recipes/place.h); and */
+	size_t open_at;	     /* where among those that are open, from 1 */
+	uint64_t built;	     /* by which request for whole directories last */
+	uint64_t ran_gen;    /* when its computation was last run */
+
 	char name[]; /* NUL-terminated */
 };
 
 struct tools;
 struct upkeep;
+struct place;
+struct places;
+struct build;
 
 struct queue {
 	struct target *first, *last;
@@ -168,6 +176,9 @@ struct eval {
 	struct bell ready_bell, queued_bell;
 	struct tools *tools;
 	struct upkeep *upkeep;
+	struct places *places;
+	struct build *builds; /* requests that have steps to do */
+	uint64_t builds_made;
 	int64_t verify_look_ns; /* recipes/verify.h */
 	double verify_share;
 	pthread_t *threads;
