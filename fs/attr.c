@@ -250,6 +250,7 @@ static int control_attr(struct fs *fs, struct node *n, struct stat *ret)
 		mode = S_IFREG | 0200;
 		break;
 	case CTL_SETTINGS:
+	case CTL_BUILD:
 		mode = S_IFREG | 0600;
 		break;
 	default:

@@ -23,6 +23,7 @@ static const struct control_entry {
 	uint32_t mode;
 } entries[] = {
 	{"at", CTL_AT, S_IFDIR},
+	{"build", CTL_BUILD, S_IFREG},
 	{"by-addr", CTL_BY_ADDR, S_IFDIR},
 	{"drop", CTL_DROP, S_IFREG},
 	{"events", CTL_EVENTS, S_IFREG},
@@ -336,6 +337,8 @@ int control_open(struct fs *fs, struct node *n, struct handle *h)
 	case CTL_UNPIN:
 	case CTL_SNAPSHOT:
 		return 0;
+	case CTL_BUILD:
+		return request_open(fs, h);
 	default:
 		return -EISDIR;
 	}
@@ -360,6 +363,8 @@ int control_write(struct fs *fs, struct handle *h, const char *p, size_t n)
 
 	if (h->node->kind != NODE_CONTROL || c < CTL_RETRY)
 		return -EPERM;
+	if (c == CTL_BUILD)
+		return request_write(h, p, n);
 	while (n && p[n - 1] == '\n')
 		n--;
 	buf_add(&text, p, n);

@@ -89,6 +89,7 @@ enum control {
 	CTL_UNPIN,
 	CTL_SNAPSHOT, /* takes a name */
 	CTL_SETTINGS, /* lines, to be read and written */
+	CTL_BUILD,    /* takes a request, see request.c */
 };
 
 /* A source's content, while somebody has it open. */
@@ -176,6 +177,7 @@ struct handle {
 	struct buf text;	 /* of TEXT and CONTROL */
 	struct entries *entries; /* of a directory */
 	struct reader *events;	 /* of .deriva/events */
+	struct request *request; /* of .deriva/build */
 	struct tree_at *tree;	 /* of a DIR: what it held when opened */
 	struct addr kept;	 /* of a directory object; else zero */
 	unsigned lost; /* as fs->lost was when it was opened or last told */
@@ -222,6 +224,7 @@ struct fs {
 	struct map *olds;   /* inode -> its old nodes */
 	struct follow *follow;
 	struct events *events;
+	struct request *requests; /* open .deriva/build */
 	struct known_program programs[64];
 	uint64_t next_id;
 	bool closing;
@@ -364,6 +367,20 @@ void new_acl_done(struct new_acl *a);
 /* Takes part in what the kernel and libfuse agree on; after mounting, before
  * the first request. */
 int init_extend(struct fs *fs) MUST_USE;
+
+/* --- request.c --------------------------------------------------------------
+ */
+
+/* The handles of .deriva/build. db_lock held, but for request_read(), which
+ * answers the request now or later. */
+int request_open(struct fs *fs, struct handle *h) MUST_USE;
+int request_write(struct handle *h, const char *p, size_t n) MUST_USE;
+void request_read(struct fs *fs, struct handle *h, fuse_req_t req, size_t size,
+		  uint64_t off);
+void request_close(struct fs *fs, struct handle *h);
+/* Before the evaluation is closed: gives all of them up, and answers. */
+void requests_end(struct fs *fs);
+void requests_free(struct fs *fs);
 
 /* --- lookup.c ----------------------------------------------------------- */
 

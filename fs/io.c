@@ -100,6 +100,7 @@ static void release(struct fs *fs, struct handle *h)
 			n->blob = NULL;
 			closed(fs, n);
 		}
+		request_close(fs, h);
 		node_drop(fs, n);
 	}
 	fs_unlock(fs);
@@ -167,7 +168,8 @@ static int open_control(fuse_req_t req, struct node *n,
 			struct fuse_file_info *fi)
 {
 	bool takes = n->kind == NODE_CONTROL && n->control >= CTL_RETRY;
-	bool both = takes && n->control == CTL_SETTINGS;
+	bool both = takes &&
+		    (n->control == CTL_SETTINGS || n->control == CTL_BUILD);
 	struct fs *fs = fs_of(req);
 	struct handle *h;
 	int r;
@@ -291,6 +293,12 @@ void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t off,
 	ssize_t n;
 
 	(void)id;
+	if (h->request) {
+		free(p);
+		serve_long(fs->crew);
+		request_read(fs, h, req, size, (uint64_t)off);
+		return;
+	}
 	if (size > SHORT)
 		serve_long(fs->crew);
 	else

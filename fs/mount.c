@@ -413,6 +413,11 @@ static int close_all(struct mount *m)
 	saver_stop(fs);
 	taker_stop(fs);
 	/* waiters are answered while there still is a session */
+	if (fs->db)
+		db_lock(fs->db);
+	requests_end(fs);
+	if (fs->db)
+		db_unlock(fs->db);
 	eval_close(fs->eval);
 	if (m->mounted)
 		fuse_session_unmount(fs->se);
@@ -428,6 +433,7 @@ static int close_all(struct mount *m)
 		db_unlock(fs->db);
 	if (fs->se)
 		fuse_session_destroy(fs->se);
+	requests_free(fs);
 	saver_close(fs);
 	if (fs->nodes)
 		nodes_free(fs);
