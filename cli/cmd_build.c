@@ -1,264 +1,362 @@
-/* Building is opening: the mount computes what is opened, once for all who
- * wait, and in as many jobs as it has. Twice as many openers keep it busy while
- * some of them wait for inputs that others compute.
+/* Computing is asked of the mount in one question for all paths in it
+ * (cli/ask.h); what cannot be asked for like that is opened (cli/openers.h).
  */
 #include "cli/command.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <time.h>
 
-#include "cli/json.h"
+#include "cli/ask.h"
+#include "cli/mountpoint.h"
+#include "cli/openers.h"
 #include "cli/output.h"
-#include "cli/progress.h"
-#include "cli/walk.h"
+#include "cli/report.h"
 #include "core/clock.h"
 
-#define OPENERS_MAX 256
-#define LAST_LINES  10
-
-struct build {
-	struct items items;
-	struct where where;
-
-	pthread_mutex_t lock; /* of what follows */
-	pthread_cond_t ended; /* an opener has */
-	size_t next;	      /* item */
-	unsigned openers;     /* alive */
-	struct progress progress;
+/* A path that was given. */
+struct given {
+	char *root, *rel; /* the mount, and where in it */
+	const char *shown;
+	bool asked; /* already */
 };
 
-/* The last lines of what a run printed, indented. */
-static void add_output(struct buf *to, const struct item *it)
-{
-	CLEANUP_BUF struct buf text = BUF_INIT;
-	CLEANUP_FREE char *name = NULL;
-	const char *start, *p;
-	int lines = 0;
+/* What a dry run lists. */
+struct todo {
+	char *state, *shown;
+	size_t given;
+};
 
-	if (asprintf(&name, "output/%s", it->rel) < 0 ||
-	    ctl_read(it->root, name, &text) < 0)
-		return;
-	while (text.len && text.data[text.len - 1] == '\n')
-		text.data[--text.len] = '\0';
-	start = buf_cstr(&text);
-	for (p = start + text.len; p > start; p--)
-		if (p[-1] == '\n' && ++lines == LAST_LINES)
-			break;
-	while (*p) {
-		buf_str(to, "\n    ");
-		buf_add(to, p, strcspn(p, "\n"));
-		p += strcspn(p, "\n");
-		p += *p == '\n';
-	}
+struct build {
+	struct where where;
+	bool dry;
+	unsigned jobs;
+	int status;
+
+	struct given *given;
+	size_t ngiven;
+	struct items items; /* what has to be opened */
+	struct todo *todo;
+	size_t ntodo, cap_todo;
+
+	pthread_mutex_t lock; /* of what follows */
+	pthread_cond_t cond;
+	struct progress progress;
+	bool over; /* nobody draws any more */
+};
+
+/* --- what is given ---------------------------------------------------------
+ */
+
+static bool in_control_dir(const char *rel)
+{
+	return !strncmp(rel, ".deriva", 7) && (!rel[7] || rel[7] == '/');
 }
 
-/* error: from open(2); 0 for a blocked recipe. Under the lock. */
-static void report(struct build *b, const struct item *it, int error)
+/* Whether the path can be asked for; else it is walked and opened. */
+static int take_path(struct build *b, const char *path)
 {
-	CLEANUP_BUF struct buf why = BUF_INIT, text = BUF_INIT;
-	size_t n;
+	CLEANUP_PLACE struct place p = {0};
+	struct given *g = &b->given[b->ngiven];
+	int rc = where_place(&b->where, path, true, &p);
 
-	if (attr_get(it->path, "error", &why) < 0 || !why.len)
-		buf_str(&why, error ? err_name(error)
-				    : "an ordinary file of that name lies "
-				      "there");
-	for (n = why.len; n > 0 && why.data[n - 1] == '\n'; n--)
-		why.data[n - 1] = '\0';
-	buf_fmt(&text, "%s: %s", it->shown, buf_cstr(&why));
-	if (error)
-		add_output(&text, it);
-	progress_clear(&b->progress);
-	complain("%s", buf_cstr(&text));
-	b->progress.failed++;
-}
-
-static bool to_do(const struct item *it)
-{
-	return it->state != STATE_SOURCE && it->state != STATE_FRESH;
-}
-
-/* The next item that needs work, or NULL. Under the lock. */
-static const struct item *next_item(struct build *b)
-{
-	while (b->next < b->items.count && !to_do(&b->items.list[b->next]))
-		b->next++;
-	return b->next < b->items.count ? &b->items.list[b->next++] : NULL;
-}
-
-/* What it took the last time, in seconds; 0: it is not known. */
-static double cost_of(const struct item *it)
-{
-	double cost;
-
-	return attr_cost(it->path, &cost) < 0 ? 0 : cost;
-}
-
-static void sum_costs(struct build *b)
-{
-	double cost;
-	size_t i;
-
-	if (!b->progress.terminal)
-		return;
-	for (i = 0; i < b->items.count; i++) {
-		if (!to_do(&b->items.list[i]))
-			continue;
-		cost = cost_of(&b->items.list[i]);
-		b->progress.rest_s += cost;
-		b->progress.known += cost > 0;
-	}
-}
-
-static int compute(const struct item *it)
-{
-	int fd = open(it->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0)
-		return errno;
-	close(fd);
+	if (rc < 0)
+		return rc;
+	if (in_control_dir(p.rel))
+		return items_add(&b->items, &b->where, path);
+	*g = (struct given){
+		.root = steal(&p.root),
+		.rel = steal(&p.rel),
+		.shown = p.is_dir && !strcmp(path, ".") ? "" : path,
+	};
+	b->ngiven++;
 	return 0;
 }
 
-static void *opener(void *ctx)
+static void build_done(struct build *b)
 {
-	struct build *b = ctx;
-	const struct item *it;
-	double cost;
-	int error;
+	size_t i;
 
-	pthread_mutex_lock(&b->lock);
-	while ((it = next_item(b))) {
-		if (it->state == STATE_BLOCKED) {
-			report(b, it, 0);
-			b->progress.done++;
-			continue;
-		}
-		b->progress.running++;
-		pthread_mutex_unlock(&b->lock);
-		cost = b->progress.terminal ? cost_of(it) : 0;
-		error = compute(it);
-		pthread_mutex_lock(&b->lock);
-		b->progress.rest_s = MAX(b->progress.rest_s - cost, 0);
-		b->progress.running--;
-		b->progress.done++;
-		if (error)
-			report(b, it, error);
+	for (i = 0; i < b->ngiven; i++) {
+		free(b->given[i].root);
+		free(b->given[i].rel);
 	}
-	b->openers--;
-	pthread_cond_signal(&b->ended);
-	pthread_mutex_unlock(&b->lock);
-	return NULL;
+	free(b->given);
+	for (i = 0; i < b->ntodo; i++) {
+		free(b->todo[i].state);
+		free(b->todo[i].shown);
+	}
+	free(b->todo);
+	items_done(&b->items);
 }
 
-/* Draws the progress until the openers have ended. Under the lock. */
-static void watch(struct build *b)
+/* How the user would write what lies at rel; to be freed. */
+static char *shown_as(const struct build *b, const char *root, const char *rel,
+		      size_t *ret_given)
 {
+	const struct given *g;
+	size_t i, n;
+
+	for (i = 0; i < b->ngiven; i++) {
+		g = &b->given[i];
+		n = strlen(g->rel);
+		if (strcmp(g->root, root) || strncmp(g->rel, rel, n) ||
+		    (n && rel[n] && rel[n] != '/'))
+			continue;
+		*ret_given = i;
+		rel += n;
+		return path_join(g->shown, rel + (*rel == '/' && n));
+	}
+	*ret_given = b->ngiven;
+	return path_join(root, rel);
+}
+
+/* --- answers ---------------------------------------------------------------
+ */
+
+static size_t number(const char *text)
+{
+	return strtoull(text, NULL, 10);
+}
+
+static void begun(struct build *b, const struct answer *a)
+{
+	b->progress.total = number(a->field[1]);
+	b->progress.known = number(a->field[3]);
+	b->progress.rest_s = (double)number(a->field[4]) / 1000;
+	b->progress.jobs = number(a->field[5]);
+}
+
+static void moved(struct build *b, const struct answer *a)
+{
+	b->progress.done = number(a->field[1]);
+	b->progress.running = number(a->field[2]);
+	b->progress.rest_s = (double)number(a->field[3]) / 1000;
+}
+
+static void add_todo(struct build *b, const char *state, const char *root,
+		     const char *rel)
+{
+	struct todo *t;
+	size_t cap;
+
+	if (b->ntodo == b->cap_todo) {
+		cap = MAX(2 * b->cap_todo, (size_t)64);
+		t = reallocarray(b->todo, cap, sizeof(*t));
+		if (!t) {
+			b->status = fail("%s", err_name(-ENOMEM));
+			return;
+		}
+		b->todo = t;
+		b->cap_todo = cap;
+	}
+	t = &b->todo[b->ntodo];
+	t->shown = shown_as(b, root, rel, &t->given);
+	t->state = strdup(state);
+	b->ntodo++;
+}
+
+static void summary(const struct build *b, const struct answer *a)
+{
+	char time[32];
+
+	if (b->dry || !isatty(STDERR_FILENO))
+		return;
+	duration_format(clock_mono_ns() - b->progress.started_ns, time,
+			sizeof(time));
+	fprintf(stderr, "%s computed, %s failed, %s up to date; %s\n",
+		a->field[1], a->field[2], a->field[3], time);
+}
+
+/* Whether that was the end. */
+static bool take_answer(struct build *b, const char *root,
+			const struct answer *a)
+{
+	CLEANUP_FREE char *shown = NULL;
+	const char *word = a->field[0];
+	size_t given;
+
+	if (!strcmp(word, "total")) {
+		begun(b, a);
+	} else if (!strcmp(word, "moved")) {
+		moved(b, a);
+	} else if (!strcmp(word, "todo")) {
+		add_todo(b, a->field[1], root, a->field[2]);
+	} else if (!strcmp(word, "blocked") && b->dry) {
+		add_todo(b, word, root, a->field[1]);
+	} else if (!strcmp(word, "blocked")) {
+		shown = shown_as(b, root, a->field[1], &given);
+		report_blocked(&b->progress, shown ? shown : a->field[1]);
+		b->status = EXIT_FAILURE;
+	} else if (!strcmp(word, "failed")) {
+		shown = shown_as(b, root, a->field[1], &given);
+		report_failed(&b->progress, shown ? shown : a->field[1], root,
+			      a->field[1], a->field[2]);
+		b->status = EXIT_FAILURE;
+	} else if (!strcmp(word, "end")) {
+		progress_clear(&b->progress);
+		summary(b, a);
+		return true;
+	}
+	return false;
+}
+
+static void *draw(void *arg)
+{
+	struct build *b = arg;
 	struct timespec until;
 
-	while (b->openers) {
+	pthread_mutex_lock(&b->lock);
+	while (!b->over) {
 		clock_gettime(CLOCK_REALTIME, &until);
 		until.tv_nsec += NSEC_PER_SEC / 10;
 		if (until.tv_nsec >= NSEC_PER_SEC) {
 			until.tv_sec++;
 			until.tv_nsec -= NSEC_PER_SEC;
 		}
-		pthread_cond_timedwait(&b->ended, &b->lock, &until);
-		progress_draw(&b->progress);
+		pthread_cond_timedwait(&b->cond, &b->lock, &until);
+		if (!b->over)
+			progress_draw(&b->progress);
 	}
-	progress_clear(&b->progress);
-}
-
-static int run_openers(struct build *b, unsigned count)
-{
-	pthread_t threads[OPENERS_MAX];
-	unsigned i, started = 0;
-	int rc = 0;
-
-	pthread_mutex_lock(&b->lock);
-	while (started < count && !rc) {
-		rc = pthread_create(&threads[started], NULL, opener, b);
-		started += !rc;
-	}
-	b->openers = started;
-	if (started)
-		watch(b);
 	pthread_mutex_unlock(&b->lock);
-	for (i = 0; i < started; i++)
-		pthread_join(threads[i], NULL);
-	return started ? 0 : -rc;
+	return NULL;
 }
 
-/* How many computations the mount runs at a time. */
-static unsigned mount_jobs(const char *root)
+static int take_answers(struct build *b, const char *root, struct ask *ask)
 {
-	CLEANUP_BUF struct buf status = BUF_INIT;
-	uint64_t jobs = 0;
+	struct answer a;
+	bool ended = false;
+	int rc;
 
-	if (ctl_read(root, "status", &status) < 0 ||
-	    json_u64(buf_cstr(&status), "jobs", &jobs) < 0 || !jobs)
-		return 2;
-	return (unsigned)MIN(jobs, (uint64_t)OPENERS_MAX);
+	while ((rc = ask_next(ask, &a)) > 0) {
+		pthread_mutex_lock(&b->lock);
+		ended = take_answer(b, root, &a);
+		pthread_mutex_unlock(&b->lock);
+		if (ended)
+			return 0;
+	}
+	if (rc == 0)
+		return fail("%s: the mount ended meanwhile", root);
+	return fail("%s/.deriva/build: %s", root, err_name(rc));
 }
 
-static size_t count_to_do(const struct items *items)
+static int ask_mount(struct build *b, const char *root, struct ask *ask)
 {
-	size_t i, n = 0;
+	pthread_t thread;
+	bool drawn;
+	int rc;
 
-	for (i = 0; i < items->count; i++)
-		n += to_do(&items->list[i]);
-	return n;
+	progress_init(&b->progress, 0);
+	b->over = false;
+	drawn = b->progress.terminal && !b->dry &&
+		!pthread_create(&thread, NULL, draw, b);
+	rc = take_answers(b, root, ask);
+	if (!drawn)
+		return rc;
+	pthread_mutex_lock(&b->lock);
+	b->over = true;
+	pthread_cond_signal(&b->cond);
+	pthread_mutex_unlock(&b->lock);
+	pthread_join(thread, NULL);
+	return rc;
 }
 
-static void summary(const struct build *b, size_t total)
-{
-	char time[32];
+/* --- the question ----------------------------------------------------------
+ */
 
-	if (!isatty(STDERR_FILENO))
-		return;
-	duration_format(clock_mono_ns() - b->progress.started_ns, time,
-			sizeof(time));
-	fprintf(stderr, "%zu computed, %zu failed, %zu up to date; %s\n",
-		total - b->progress.failed, b->progress.failed,
-		b->items.count - total, time);
+/* What cannot be asked for is opened. */
+static int open_instead(struct build *b, const char *root)
+{
+	int status = EXIT_SUCCESS;
+	size_t i;
+
+	for (i = 0; i < b->ngiven; i++)
+		if (!strcmp(b->given[i].root, root) &&
+		    items_add(&b->items, &b->where,
+			      *b->given[i].shown ? b->given[i].shown : ".") < 0)
+			status = EXIT_FAILURE;
+	return status;
 }
 
-static int build_all(struct build *b, unsigned jobs)
+/* All paths of one mount. */
+static int ask_for(struct build *b, const char *root)
 {
-	size_t total = count_to_do(&b->items);
-	unsigned count = jobs;
-	int rc = 0;
+	CLEANUP_BUF struct buf paths = BUF_INIT;
+	struct ask ask;
+	char options[32];
+	size_t i;
+	int rc;
 
-	progress_init(&b->progress, total);
-	if (total)
-		b->progress.jobs = mount_jobs(b->items.list[0].root);
-	if (!count && total)
-		count = 2 * (unsigned)b->progress.jobs;
-	sum_costs(b);
-	count = MIN(count, (unsigned)OPENERS_MAX);
-	if (count > total)
-		count = (unsigned)total;
-	if (count)
-		rc = run_openers(b, count);
+	snprintf(options, sizeof(options), "%s%s", b->dry ? "n" : "",
+		 isatty(STDERR_FILENO) ? "p" : "");
+	if (b->jobs)
+		snprintf(options + strlen(options), 16, "%u", b->jobs);
+	for (i = 0; i < b->ngiven; i++) {
+		if (strcmp(b->given[i].root, root))
+			continue;
+		buf_add(&paths, b->given[i].rel, strlen(b->given[i].rel) + 1);
+		b->given[i].asked = true;
+	}
+	rc = buf_err(&paths);
+	if (rc >= 0)
+		rc = ask_open(root, options, &paths, &ask);
+	if (rc == -ENOENT || rc == -EACCES || rc == -EPERM)
+		return open_instead(b, root);
 	if (rc < 0)
-		return fail("no thread could be started: %s", err_name(rc));
-	summary(b, total);
-	return b->progress.failed ? EXIT_FAILURE : EXIT_SUCCESS;
+		return fail("%s/.deriva/build: %s", root, err_name(rc));
+	rc = ask_mount(b, root, &ask);
+	ask_close(&ask);
+	return rc;
 }
 
-static void list_all(const struct items *items)
+static int ask_all(struct build *b)
+{
+	int status = EXIT_SUCCESS;
+	size_t i;
+
+	for (i = 0; i < b->ngiven; i++)
+		if (!b->given[i].asked &&
+		    ask_for(b, b->given[i].root) != EXIT_SUCCESS)
+			status = EXIT_FAILURE;
+	return status;
+}
+
+/* --- a dry run -------------------------------------------------------------
+ */
+
+static int in_order(const void *a, const void *b)
+{
+	const struct todo *x = a, *y = b;
+
+	if (x->given != y->given)
+		return x->given < y->given ? -1 : 1;
+	return x->shown && y->shown ? strcmp(x->shown, y->shown) : 0;
+}
+
+static void list_one(const char *state, const char *shown)
+{
+	printf("%-8s", state);
+	print_name(shown);
+	putchar('\n');
+}
+
+static void list_all(struct build *b)
 {
 	size_t i;
 
-	for (i = 0; i < items->count; i++) {
-		if (!to_do(&items->list[i]))
-			continue;
-		printf("%-8s", state_name(items->list[i].state));
-		print_name(items->list[i].shown);
-		putchar('\n');
-	}
+	if (b->ntodo)
+		qsort(b->todo, b->ntodo, sizeof(*b->todo), in_order);
+	for (i = 0; i < b->ntodo; i++)
+		if (b->todo[i].state && b->todo[i].shown)
+			list_one(b->todo[i].state, b->todo[i].shown);
+	for (i = 0; i < b->items.count; i++)
+		if (item_to_do(&b->items.list[i]))
+			list_one(state_name(b->items.list[i].state),
+				 b->items.list[i].shown);
 }
+
+/* --- the command -----------------------------------------------------------
+ */
 
 static unsigned parse_jobs(const char *text)
 {
@@ -277,28 +375,31 @@ static unsigned parse_jobs(const char *text)
 static int run(struct cli *cli, int argc, char **argv)
 {
 	struct build b = {.lock = PTHREAD_MUTEX_INITIALIZER,
-			  .ended = PTHREAD_COND_INITIALIZER};
-	int c, i, status = EXIT_SUCCESS;
-	bool dry = false;
-	unsigned jobs = 0;
+			  .cond = PTHREAD_COND_INITIALIZER};
+	int c, i;
 
 	while ((c = next_option(&cmd_build, cli, argc, argv)) != -1)
 		if (c == 'n')
-			dry = true;
+			b.dry = true;
 		else
-			jobs = parse_jobs(optarg);
+			b.jobs = parse_jobs(optarg);
 	count_operands(&cmd_build, argc, 1, -1);
 	if (where_open(cli, &b.where) < 0)
 		return EXIT_FAILURE;
+	b.given = calloc((size_t)argc, sizeof(*b.given));
+	if (!b.given)
+		return fail("%s", err_name(-ENOMEM));
 	for (i = optind; i < argc; i++)
-		if (items_add(&b.items, &b.where, argv[i]) < 0)
-			status = EXIT_FAILURE;
-	if (dry)
-		list_all(&b.items);
-	else if (build_all(&b, jobs) != EXIT_SUCCESS)
-		status = EXIT_FAILURE;
-	items_done(&b.items);
-	return where_close(&b.where) ? EXIT_FAILURE : status;
+		if (take_path(&b, argv[i]) < 0)
+			b.status = EXIT_FAILURE;
+	if (ask_all(&b) != EXIT_SUCCESS)
+		b.status = EXIT_FAILURE;
+	if (b.dry)
+		list_all(&b);
+	else if (b.items.count && open_all(&b.items, b.jobs) != EXIT_SUCCESS)
+		b.status = EXIT_FAILURE;
+	build_done(&b);
+	return where_close(&b.where) ? EXIT_FAILURE : b.status;
 }
 
 static const struct option longs[] = {
