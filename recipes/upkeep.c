@@ -329,19 +329,38 @@ static void compute(struct upkeep *u, struct errand *e)
 		computed(e, r < 0 ? r : 0, &value);
 }
 
+/* It is begun again later. */
+static void put_off(struct upkeep *u, struct errand *e)
+{
+	list_remove(&u->running, e);
+	u->nrunning--;
+	eval_cancel(u->ev, e->wait);
+	push(u, e->kind, e->dir, e->name, e->len, SETTLE_NS);
+	free(e);
+}
+
 /* Readers come first: with any of their computations waiting for a slot, one
  * of ours gives up its own. */
 static void give_way(struct upkeep *u)
 {
 	struct errand *e = u->running.first;
 
-	if (!e || !e->wait || !u->ev->nqueued)
-		return;
-	list_remove(&u->running, e);
-	u->nrunning--;
-	eval_cancel(u->ev, e->wait);
-	push(u, e->kind, e->dir, e->name, e->len, SETTLE_NS);
-	free(e);
+	if (e && e->wait && u->ev->nqueued)
+		put_off(u, e);
+}
+
+/* What is being computed for nobody but us, from what has changed since, is of
+ * no use. */
+static void stop_outdated_errands(struct upkeep *u)
+{
+	struct errand *e, *next;
+
+	for (e = u->running.first; e; e = next) {
+		next = e->next;
+		if (e->kind == COMPUTE && e->wait && e->wait->target->changed &&
+		    e->wait->target->phase == PHASE_RUNNING)
+			put_off(u, e);
+	}
 }
 
 static bool slot_free(const struct upkeep *u)
@@ -420,6 +439,7 @@ static int64_t turn(struct upkeep *u)
 		next = u->tools_ns;
 	}
 	if (u->running.first) {
+		stop_outdated_errands(u);
 		give_way(u);
 		next = MIN(next, now + SETTLE_NS);
 	}
