@@ -158,6 +158,79 @@ test_build_n_runs_nothing()
 	pair
 	has d "$("$DERIVA" build -n "$M")"
 	eq 0 "$(status results)"
+	recipe tree <<'END'
+in: []
+out: dir
+run: mkdir "$out"; echo 1 >"$out/one"
+END
+	recipe in <<'END'
+run: echo blocked by the file of that name
+END
+	mkdir "$M/a"
+	recipe a/b <<'END'
+in: [../tree/one]
+run: cat ../tree/one
+END
+	eq "new     a/b
+new     d
+blocked in.recipe
+new     tree" "$(cd "$M" && "$DERIVA" build -n .)"
+	eq 0 "$(status results)"
+	refused "an ordinary file" "$DERIVA" build "$M"
+	eq 3 "$(status results)"
+	eq "blocked /in.recipe" "$("$DERIVA" build -n --store "$S" /)"
+}
+
+# What is asked for below a moment of the past is computed as well.
+test_build_of_the_past()
+{
+	local at
+
+	pair
+	at=$(date -u +%FT%T.%NZ)
+	echo later >"$M/in"
+	"$DERIVA" build "$M/.deriva/at/$at" "$M/d"
+	eq 2 "$(status results)"
+}
+
+no_jobs()
+{
+	[ -z "$(cat "$M/.deriva/jobs")" ]
+}
+
+# Nobody waits any more: what runs is stopped.
+test_build_that_is_interrupted_leaves_nothing_running()
+{
+	local pid i
+
+	mkdir "$M/many"
+	for i in 1 2 3 4 5 6 7 8; do
+		recipe "many/$i" <<END
+in: []
+params: {n: "$i"}
+run: sleep 100
+END
+	done
+	"$DERIVA" build "$M/many" &
+	pid=$!
+	wait_for grep -q running "$M/.deriva/jobs"
+	kill "$pid"
+	wait "$pid" || true
+	wait_for no_jobs
+	eq 0 "$(status results)"
+}
+
+# Nothing that was dropped counts as there; and it is heard of, whoever drops.
+test_build_makes_again_what_was_dropped()
+{
+	pair
+	"$DERIVA" build "$M"
+	eq "" "$("$DERIVA" build -n "$M")"
+	"$DERIVA" drop "$M/d"
+	has dropped "$("$DERIVA" build -n "$M")"
+	"$DERIVA" build "$M"
+	eq "" "$("$DERIVA" build -n "$M")"
+	eq fresh "$(state d)"
 }
 
 test_resolve_put_and_cat()

@@ -318,6 +318,50 @@ class World:
                 why = subprocess.run(["cat", self.at(".deriva/why/" + p), self.at(".deriva/output/" + p)], stdout=subprocess.PIPE).stdout
                 raise Failed("%s: want %r, got %r\n%s" % (p, want, got, why.decode(errors="replace")))
 
+    def failing(self):
+        return {
+            os.path.join(d, n)
+            for d in ("p", "d")
+            for n in self.model.names(d)
+            if self.model.content(os.path.join(d, n)) is None
+        }
+
+    def todo(self):
+        """What `deriva build -n` would compute."""
+        out = subprocess.run(
+            [os.environ["DERIVA"], "build", "-n", self.mount],
+            stdout=subprocess.PIPE, check=True,
+        ).stdout.decode()
+        return {
+            os.path.relpath(l[8:], self.mount) for l in out.split("\n") if l
+        }
+
+    def build_all(self):
+        """All in one question; then nothing is left but what fails."""
+        todo = self.todo()
+        done = subprocess.run(
+            [os.environ["DERIVA"], "build", "-j", str(self.rng.randrange(1, 17)),
+             self.mount],
+            stderr=subprocess.PIPE,
+        )
+        said = done.stderr.decode(errors="replace")
+        failed = {
+            os.path.relpath(m, self.mount)
+            for m in re.findall(r"^deriva: (/.*?): ", said, re.M)
+        }
+        want = self.failing()
+        if failed != want or done.returncode != (1 if want else 0):
+            raise Failed("build: %d, failed %s, not %s\n%s" % (done.returncode, sorted(failed), sorted(want), said))
+        if not want <= todo:
+            raise Failed("build -n leaves out %s" % sorted(want - todo))
+        left = self.todo()
+        if left != want:
+            raise Failed("after build, -n lists %s, not %s" % (sorted(left), sorted(want)))
+        before = self.results()
+        self.check()
+        if self.results() != before:
+            raise Failed("build left something to run")
+
     def results(self):
         with open(self.at(".deriva/status")) as f:
             return int(re.search(r'"results":(\d+)', f.read()).group(1))
@@ -332,6 +376,8 @@ def main():
         for step in range(steps):
             for _ in range(w.rng.randrange(1, 4)):
                 w.edit()
+            if w.rng.randrange(2):
+                w.build_all()
             w.check()
             before = w.results()
             w.check()  # nothing is left to run
