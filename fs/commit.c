@@ -44,6 +44,8 @@ static void batch_ended(void *ctx, bool committed)
 		return;
 	__atomic_fetch_add(&fs->lost, 1, __ATOMIC_ACQ_REL);
 	fs->forget_names = true;
+	fs->forget_lists = true;
+	follow_wake(fs);
 }
 
 void fs_wrote(void *ctx)
@@ -97,9 +99,14 @@ static void commit_if_late(struct fs *fs)
 
 void fs_unlock(struct fs *fs)
 {
+	bool mixed;
+
 	fs_wrote(fs);
 	commit_if_late(fs);
+	mixed = fs->mixed && map_count(fs->mixed);
 	db_unlock(fs->db);
+	if (mixed)
+		lists_mixed(fs);
 }
 
 /* Until somebody wrote. False: time to stop. */

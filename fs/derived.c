@@ -582,6 +582,7 @@ void derived_told(void *ctx)
 	if (!fs->forget_names)
 		return;
 	fs->forget_names = false;
+	fs->epochs++;
 	if (fs->epoch && !fs->closing &&
 	    write(fuse_session_fd(fs->se), &head, sizeof(head)) < 0 &&
 	    errno != ENOENT && errno != ENODEV)

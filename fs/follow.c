@@ -52,7 +52,10 @@ struct step {
 	struct fs *fs;
 	struct map *inodes; /* number -> &lost_name or &changed */
 	unsigned effects;
-	fuse_ino_t missed[64]; /* nodes that the kernel did not know */
+	struct missed {
+		fuse_ino_t id;
+		bool list;
+	} missed[64]; /* told to the kernel when it may not have known it */
 	size_t n_missed;
 };
 static char changed, lost_name;
@@ -118,15 +121,14 @@ static int note_inode(struct step *s, uint64_t ino, void *what)
 	return map_put_u64(s->inodes, ino, what);
 }
 
-static int name_changed(struct step *s, const struct journal_effect *e)
+static int entry_changed(struct step *s, const struct journal_effect *e)
 {
-	struct eval *ev = s->fs->eval;
 	int r;
 
 	if (!e->name.p)
 		return -ENODATA;
-	eval_name_changed(ev, e->dir, e->name.p, e->name.len);
-	eval_inode_changed(ev, e->ino);
+	name_changed(s->fs, e->dir, e->name.p, e->name.len);
+	eval_inode_changed(s->fs->eval, e->ino);
 	r = note_inode(s, e->dir, &changed);
 	if (r < 0)
 		return r;
@@ -161,7 +163,7 @@ static int effect(void *ctx, const struct journal_record *r,
 	switch (e->type) {
 	case JOURNAL_BORN:
 	case JOURNAL_DIED:
-		return name_changed(s, e);
+		return entry_changed(s, e);
 	case JOURNAL_INODE:
 		eval_inode_changed(s->fs->eval, e->ino);
 		return note_inode(s, e->ino, &changed);
@@ -213,27 +215,39 @@ static int refresh(struct fs *fs, struct node *n, void *what,
 	return 1;
 }
 
+static void ask_missed(struct step *s)
+{
+	const struct timespec moment = {.tv_nsec = 10000000};
+	const struct missed *m;
+
+	if (!s->n_missed)
+		return;
+	nanosleep(&moment, NULL);
+	while (s->n_missed) {
+		m = &s->missed[--s->n_missed];
+		if (m->list)
+			list_forget(s->fs, m->id);
+		else
+			fuse_lowlevel_notify_inval_inode(s->fs->se, m->id, -1,
+							 0);
+	}
+}
+
+static void add_missed(struct step *s, fuse_ino_t id, bool list)
+{
+	if (s->n_missed == ARRAY_LEN(s->missed))
+		ask_missed(s);
+	s->missed[s->n_missed++] = (struct missed){id, list};
+}
+
 /* Attributes alone: that waits for nobody. A node whose look-up is just being
  * answered is not known yet; it is told a moment later. */
 static void ask_again(struct step *s, fuse_ino_t id)
 {
 	int r = fuse_lowlevel_notify_inval_inode(s->fs->se, id, -1, 0);
 
-	if (r == -ENOENT && s->n_missed < ARRAY_LEN(s->missed))
-		s->missed[s->n_missed++] = id;
-}
-
-static void ask_missed(struct step *s)
-{
-	const struct timespec moment = {.tv_nsec = 10000000};
-
-	if (!s->n_missed)
-		return;
-	nanosleep(&moment, NULL);
-	while (s->n_missed)
-		fuse_lowlevel_notify_inval_inode(s->fs->se,
-						 s->missed[--s->n_missed], -1,
-						 0);
+	if (r == -ENOENT)
+		add_missed(s, id, false);
 }
 
 static void refresh_inodes(struct step *s)
@@ -241,9 +255,10 @@ static void refresh_inodes(struct step *s)
 	struct fs *fs = s->fs;
 	const void *key;
 	size_t it = 0, len, n = 0;
-	struct node *held;
-	fuse_ino_t id;
+	struct node *held, *node;
+	fuse_ino_t id, list;
 	uint64_t ino;
+	bool listing;
 	void *what;
 	int r;
 
@@ -251,7 +266,10 @@ static void refresh_inodes(struct step *s)
 		memcpy(&ino, key, sizeof(ino));
 		held = NULL;
 		db_lock(fs->db);
-		r = refresh(fs, node_find_source(fs, ino), what, &id, &held);
+		node = node_find_source(fs, ino);
+		list = node ? list_changed(fs, node) : 0;
+		listing = list && node->dir.cachers;
+		r = refresh(fs, node, what, &id, &held);
 		if (++n % STEP == 0)
 			derived_told(fs);
 		db_unlock(fs->db);
@@ -261,6 +279,9 @@ static void refresh_inodes(struct step *s)
 			file_release(fs, held, false);
 			fs_unlock(fs);
 		}
+		list_forget(fs, list);
+		if (listing) /* it may just be getting what was there */
+			add_missed(s, list, true);
 		if (r)
 			ask_again(s, id);
 	}
@@ -389,6 +410,7 @@ static void look(struct follow *f)
 {
 	struct fs *fs = f->fs;
 	struct range *range;
+	bool lost;
 	int r = 0;
 
 	db_lock(fs->db);
@@ -408,7 +430,11 @@ static void look(struct follow *f)
 		free(range);
 		db_lock(fs->db);
 	}
+	lost = fs->forget_lists;
+	fs->forget_lists = false;
 	db_unlock(fs->db);
+	if (lost)
+		lists_lost(fs);
 }
 
 static void drain(int fd)
@@ -433,6 +459,12 @@ static void *follower(void *arg)
 	}
 }
 
+void follow_wake(struct fs *fs)
+{
+	if (fs->follow)
+		wake(fs->follow);
+}
+
 int follow_start(struct fs *fs)
 {
 	struct follow *f = calloc(1, sizeof(*f));
@@ -441,6 +473,7 @@ int follow_start(struct fs *fs)
 	if (!f)
 		return -ENOMEM;
 	f->fs = fs;
+	f->wake_fd = -1;
 	fs->follow = f;
 	bell_open(store_path(fs->store), &f->bell);
 	f->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

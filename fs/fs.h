@@ -113,6 +113,15 @@ struct file {
 	int64_t save_ns; /* both under db_lock() */
 };
 
+/* What the kernel may keep of a directory's listing. */
+struct dir_state {
+	unsigned cachers; /* open handles whose listing it keeps */
+	unsigned changes; /* how often it was told to forget it */
+	unsigned epoch;	  /* fs->epochs when it was listed last */
+	uint16_t missed;  /* look-ups since it was opened last */
+	uint8_t recipes;  /* whether there are: see dir.c */
+};
+
 struct node {
 	enum node_kind kind;
 	enum control control;
@@ -145,9 +154,14 @@ struct node {
 				* told, see node_recheck() */
 	};
 
-	struct file *file;		       /* SOURCE: while opens > 0 */
-	struct name *name;		       /* PLACE, VALUE, DIR */
-	struct node *write_next, **write_link; /* in fs->writers */
+	struct file *file; /* SOURCE: while opens > 0 */
+	struct name *name; /* PLACE, VALUE, DIR */
+	union {
+		struct { /* SOURCE, a regular file: in fs->writers */
+			struct node *write_next, **write_link;
+		};
+		struct dir_state dir; /* SOURCE, a directory: dir.c */
+	};
 	struct node *next; /* of the same name; old: of the same inode */
 
 	uint8_t key[];
@@ -176,6 +190,8 @@ struct handle {
 	int flags;
 	struct buf text;	 /* of TEXT and CONTROL */
 	struct entries *entries; /* of a directory */
+	bool caches;		 /* a directory: the kernel keeps it */
+	unsigned changes;	 /* as dir.changes was at the last reading */
 	struct reader *events;	 /* of .deriva/events */
 	struct request *request; /* of .deriva/build */
 	struct tree_at *tree;	 /* of a DIR: what it held when opened */
@@ -222,6 +238,7 @@ struct fs {
 	int ghost_pid;	    /* who removed last, since the last listing */
 	struct map *graces; /* thread -> grace */
 	struct map *olds;   /* inode -> its old nodes */
+	struct map *mixed;  /* directory -> node, see dir.c */
 	struct follow *follow;
 	struct events *events;
 	struct request *requests; /* open .deriva/build */
@@ -229,6 +246,8 @@ struct fs {
 	uint64_t next_id;
 	bool closing;
 	bool forget_names; /* the kernel has to, before anybody is answered */
+	bool forget_lists; /* likewise, soon: what they showed was lost */
+	unsigned epochs;   /* how often it had to forget names */
 
 	struct seals *seals;
 	struct taker *taker;
@@ -593,6 +612,8 @@ int recipes_lookup(struct fs *fs, const char *name, struct node **ret) MUST_USE;
 int follow_await(struct fs *fs) MUST_USE;
 /* Between them, what other processes change is noticed. */
 int follow_start(struct fs *fs) MUST_USE;
+/* Has its thread look soon. */
+void follow_wake(struct fs *fs);
 void follow_stop(struct fs *fs);
 void follow_free(struct fs *fs);
 
@@ -676,6 +697,18 @@ int make_node(fuse_req_t req, fuse_ino_t parent, const char *name,
 /* Opens a DIR, with what it holds or (NULL) empty; db_lock held. */
 void reply_tree_open(fuse_req_t req, struct node *n, const struct tree_at *at,
 		     struct fuse_file_info *fi);
+/* A name came, went, or is another inode now: the evaluation is told, and what
+ * is known of the directory. db_lock held. */
+void name_changed(struct fs *fs, uint64_t dir, const char *name, size_t len);
+/* The kernel has to list that directory anew, whatever it is just being
+ * answered; its id for lists_forget(), or 0. db_lock held. */
+fuse_ino_t list_changed(struct fs *fs, struct node *n);
+/* Tells it so; without any lock. */
+void list_forget(struct fs *fs, fuse_ino_t id);
+/* Something changed: the same for all directories of fs->mixed. */
+void lists_mixed(struct fs *fs);
+/* The same for all that there are. */
+void lists_lost(struct fs *fs);
 void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi);
 void op_readdir(fuse_req_t req, fuse_ino_t id, size_t size, off_t off,
 		struct fuse_file_info *fi);

@@ -221,9 +221,10 @@ static int open_tables(struct fs *fs)
 	fs->ghosts = map_new();
 	fs->graces = map_new();
 	fs->olds = map_new();
+	fs->mixed = map_new();
 	if (!fs->nodes || !fs->names || !fs->parked || !fs->views ||
 	    !fs->lives || !fs->listed || !fs->ghosts || !fs->graces ||
-	    !fs->olds)
+	    !fs->olds || !fs->mixed)
 		return -ENOMEM;
 	fs->root = node_source(fs, NS_ROOT);
 	if (!fs->root)

@@ -416,4 +416,5 @@ void nodes_free(struct fs *fs)
 	node_table_free(fs->nodes);
 	map_free(fs->names);
 	map_free(fs->olds);
+	map_free(fs->mixed);
 }

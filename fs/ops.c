@@ -60,6 +60,8 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	}
 	if (r >= 0)
 		r = node_entry(fs, n, &e);
+	if (r >= 0 && dir->kind == NODE_SOURCE && dir->dir.missed < UINT16_MAX)
+		dir->dir.missed++;
 	if (r >= 0 && n->kind == NODE_PLACE)
 		n->ghost = false;
 	if (r >= 0 && dir->kind == NODE_CONTROL && !is_lasting(fs, dir, name))
@@ -425,7 +427,7 @@ int make_node(fuse_req_t req, fuse_ino_t parent, const char *name,
 		r = acl_end(fs, &by, a.ino, &lists);
 	if (r < 0)
 		return r;
-	eval_name_changed(fs->eval, dir->ino, name, strlen(name));
+	name_changed(fs, dir->ino, name, strlen(name));
 	*ret = node_source(fs, a.ino);
 	return *ret ? 0 : -ENOMEM;
 }
@@ -489,7 +491,7 @@ static void op_link(fuse_req_t req, fuse_ino_t id, fuse_ino_t parent,
 		r = ns_link(fs->ns, &by, n->ino, dir->ino, name, strlen(name),
 			    &a);
 	if (r >= 0) {
-		eval_name_changed(fs->eval, dir->ino, name, strlen(name));
+		name_changed(fs, dir->ino, name, strlen(name));
 		r = node_entry(fs, n, &e);
 	}
 	fs_unlock(fs);
@@ -536,7 +538,7 @@ static void remove_and_reply(fuse_req_t req, fuse_ino_t parent,
 		r = ns_unlink(fs->ns, &by, dir->ino, name, strlen(name), is_dir,
 			      &a);
 	if (r >= 0) {
-		eval_name_changed(fs->eval, dir->ino, name, strlen(name));
+		name_changed(fs, dir->ino, name, strlen(name));
 		gone(fs, &a);
 		ghosts_removed(fs, pid_of(req));
 	} else if (r == -ENOENT && dir->kind == NODE_SOURCE) {
@@ -616,8 +618,8 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 	db_lock(fs->db);
 	r = rename_names(fs, &by, from, name, to, to_name, flags, &a);
 	if (r >= 0) {
-		eval_name_changed(fs->eval, from->ino, name, strlen(name));
-		eval_name_changed(fs->eval, to->ino, to_name, strlen(to_name));
+		name_changed(fs, from->ino, name, strlen(name));
+		name_changed(fs, to->ino, to_name, strlen(to_name));
 		gone(fs, &a);
 	}
 	fs_unlock(fs);
