@@ -23,16 +23,16 @@ test_places_in_a_listing_last()
 # Restoring changes names through another way than making them.
 test_what_is_restored_is_listed()
 {
-	local then
+	local before
 
 	mkdir "$M/d"
 	touch "$M/d/a" "$M/d/b"
-	then=$(moment)
+	before=$(moment)
 	rm "$M/d/a"
 	touch "$M/d/c"
-	eq "b c" "$(echo $(ls "$M/d"))"
-	"$DERIVA" restore "$M/d" --at "$then"
-	eq "a b" "$(echo $(ls "$M/d"))"
+	eq $'b\nc' "$(ls "$M/d")"
+	"$DERIVA" restore "$M/d" --at "$before"
+	eq $'a\nb' "$(ls "$M/d")"
 }
 
 # A derived name that comes into the way of nothing: the directory is opened
