@@ -189,26 +189,14 @@ struct rows {
 	int64_t worth, id; /* of the last one */
 };
 
-static int take_addr(struct stmt *st, int i, struct addr *ret)
-{
-	const void *p;
-	size_t n;
-
-	p = stmt_col_blob(st, i, &n);
-	if (n != ADDR_LEN)
-		return -EUCLEAN;
-	memcpy(ret->b, p, ADDR_LEN);
-	return 0;
-}
-
 static int take_row(struct stmt *st, struct budget_row *r)
 {
-	int rc = take_addr(st, 0, &r->recipe);
+	int rc = stmt_col_addr(st, 0, &r->recipe);
 
 	r->bytes = (uint64_t)MAX(stmt_col_int(st, 2), 0);
 	r->worth = stmt_col_int(st, 3);
 	r->is_dir = stmt_col_int(st, 4) == OUTPUT_DIR;
-	return rc ? rc : take_addr(st, 1, &r->addr);
+	return rc ? rc : stmt_col_addr(st, 1, &r->addr);
 }
 
 static int read_page(struct db *reader, struct rows *p)

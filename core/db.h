@@ -22,6 +22,7 @@
 #ifndef CORE_DB_H
 #define CORE_DB_H
 
+#include "core/addr.h"
 #include "core/err.h"
 
 #include <stdbool.h>
@@ -117,10 +118,9 @@ int db_checkpoint(struct db *db) MUST_USE;
 /* Changes whenever another connection commits (PRAGMA data_version). */
 int db_data_version(struct db *db, uint64_t *ret) MUST_USE;
 
-/* Statements. A slot keeps a prepared statement for the life of the
- * connection: `STMT(db, ID, "SELECT ...")` style tables live in each subject's
- * module. Parameters and columns count from 1 and 0, as in SQLite. A bound
- * blob or text must stay until the statement is reset; then all are NULL. */
+/* Statements; core/stmts.h keeps those of a module. Parameters and columns
+ * count from 1 and 0, as in SQLite. A bound blob or text must stay until the
+ * statement is reset; then all are NULL. */
 struct stmt *db_prepare(struct db *db, const char *sql, int *ret_rc) MUST_USE;
 /* A statement without parameters, this once. */
 int db_run(struct db *db, const char *sql) MUST_USE;
@@ -129,6 +129,8 @@ void stmt_int(struct stmt *s, int i, int64_t v);
 void stmt_blob(struct stmt *s, int i, const void *p, size_t n);
 void stmt_text(struct stmt *s, int i, const char *p, size_t n);
 void stmt_null(struct stmt *s, int i);
+/* The address of zeros is NULL, both ways. */
+void stmt_addr(struct stmt *s, int i, const struct addr *a);
 /* 1 a row, 0 done, -errno. After 0 or an error the statement is reset. */
 int stmt_step(struct stmt *s) MUST_USE;
 /* Runs to its end, rows ignored. */
@@ -139,5 +141,7 @@ int64_t db_changes(struct db *db);
 int64_t stmt_col_int(struct stmt *s, int i);
 const void *stmt_col_blob(struct stmt *s, int i, size_t *ret_len);
 bool stmt_col_is_null(struct stmt *s, int i);
+/* -EUCLEAN, and zeros, when what is there is no address. */
+int stmt_col_addr(struct stmt *s, int i, struct addr *ret) MUST_USE;
 
 #endif

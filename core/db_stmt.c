@@ -166,6 +166,14 @@ void stmt_null(struct stmt *s, int i)
 	      (struct bound){.type = BOUND_NULL});
 }
 
+void stmt_addr(struct stmt *s, int i, const struct addr *a)
+{
+	if (addr_is_zero(a))
+		stmt_null(s, i);
+	else
+		stmt_blob(s, i, a->b, ADDR_LEN);
+}
+
 void stmt_reset(struct stmt *s)
 {
 	sqlite3_reset(s->st);
@@ -242,4 +250,19 @@ const void *stmt_col_blob(struct stmt *s, int i, size_t *ret_len)
 bool stmt_col_is_null(struct stmt *s, int i)
 {
 	return sqlite3_column_type(s->st, i) == SQLITE_NULL;
+}
+
+int stmt_col_addr(struct stmt *s, int i, struct addr *ret)
+{
+	const void *p;
+	size_t n;
+
+	memset(ret, 0, sizeof(*ret));
+	if (stmt_col_is_null(s, i))
+		return 0;
+	p = stmt_col_blob(s, i, &n);
+	if (n != ADDR_LEN)
+		return -EUCLEAN;
+	memcpy(ret->b, p, ADDR_LEN);
+	return 0;
 }

@@ -43,21 +43,6 @@ int ns_name_check(const char *name, size_t len)
 	return 0;
 }
 
-int ns_column_addr(struct stmt *st, int i, struct addr *ret)
-{
-	const void *p;
-	size_t n;
-
-	memset(ret, 0, sizeof(*ret));
-	if (stmt_col_is_null(st, i))
-		return 0;
-	p = stmt_col_blob(st, i, &n);
-	if (n != ADDR_LEN)
-		return -EUCLEAN;
-	memcpy(ret->b, p, ADDR_LEN);
-	return 0;
-}
-
 int ns_column_attr(struct stmt *st, uint64_t ino, struct ns_attr *ret)
 {
 	ret->ino = ino;
@@ -74,7 +59,7 @@ int ns_column_attr(struct stmt *st, uint64_t ino, struct ns_attr *ret)
 	ret->gone = false;
 	if (S_ISDIR(ret->mode))
 		ret->size = NS_DIR_SIZE;
-	return ns_column_addr(st, 9, &ret->addr);
+	return stmt_col_addr(st, 9, &ret->addr);
 }
 
 static struct ns_attr *kept(struct ns *ns, uint64_t ino)

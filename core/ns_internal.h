@@ -192,8 +192,6 @@ void ns_unkeep_absent(struct ns *ns, uint64_t dir, const char *name,
 int ns_dir(struct ns *ns, uint64_t ino, struct ns_attr *ret) MUST_USE;
 /* -EINVAL, -ENAMETOOLONG: no name that a file may have. */
 int ns_name_check(const char *name, size_t len) MUST_USE;
-/* Content's address in a column: zero for NULL, -EUCLEAN for what is none. */
-int ns_column_addr(struct stmt *st, int i, struct addr *ret) MUST_USE;
 /* The columns mode .. version of an inode's queries, from column 0 on. */
 int ns_column_attr(struct stmt *st, uint64_t ino, struct ns_attr *ret) MUST_USE;
 /* Text that an inode's newest version up to a moment leads to. */

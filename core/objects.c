@@ -218,15 +218,10 @@ static int visit(struct stmt *s,
 {
 	struct object_loc loc;
 	struct addr a;
-	const void *p;
-	size_t n;
-	int rc;
+	int rc = stmt_col_addr(s, 7, &a);
 
-	p = stmt_col_blob(s, 7, &n);
-	if (n != ADDR_LEN)
-		return -EUCLEAN;
-	memcpy(a.b, p, ADDR_LEN);
-	rc = object_loc_of(s, &loc);
+	if (rc == 0)
+		rc = object_loc_of(s, &loc);
 	return rc < 0 ? rc : fn(ctx, &a, &loc);
 }
 

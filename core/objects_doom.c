@@ -83,14 +83,9 @@ struct db *dooms_reader(struct dooms *d)
 
 static int column_row(struct stmt *s, struct object_row *ret)
 {
-	const void *p;
-	size_t n;
+	int rc = stmt_col_addr(s, 7, &ret->addr);
 
-	p = stmt_col_blob(s, 7, &n);
-	if (n != ADDR_LEN)
-		return -EUCLEAN;
-	memcpy(ret->addr.b, p, ADDR_LEN);
-	return object_loc_of(s, &ret->loc);
+	return rc < 0 ? rc : object_loc_of(s, &ret->loc);
 }
 
 static int page(struct dooms *d, const struct addr *after, bool doomed,

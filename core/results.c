@@ -150,31 +150,6 @@ void results_close(struct results *r)
 	free(r);
 }
 
-/* --- columns ------------------------------------------------------------- */
-
-static void bind_addr(struct stmt *st, int i, const struct addr *a)
-{
-	if (addr_is_zero(a))
-		stmt_null(st, i);
-	else
-		stmt_blob(st, i, a->b, ADDR_LEN);
-}
-
-static int column_addr(struct stmt *st, int i, struct addr *ret)
-{
-	const void *p;
-	size_t n;
-
-	memset(ret, 0, sizeof(*ret));
-	if (stmt_col_is_null(st, i))
-		return 0;
-	p = stmt_col_blob(st, i, &n);
-	if (n != ADDR_LEN)
-		return -EUCLEAN;
-	memcpy(ret->b, p, ADDR_LEN);
-	return 0;
-}
-
 /* --- recipes ------------------------------------------------------------- */
 
 int results_put_recipe(struct results *r, const struct addr *recipe,
@@ -248,8 +223,8 @@ static int column_result(struct stmt *st, struct result *ret)
 	ret->message[n] = '\0';
 	ret->dropped = stmt_col_int(st, 14);
 	ret->keep = (int)stmt_col_int(st, 15);
-	rc = column_addr(st, 3, &ret->addr);
-	return rc < 0 ? rc : column_addr(st, 9, &ret->text);
+	rc = stmt_col_addr(st, 3, &ret->addr);
+	return rc < 0 ? rc : stmt_col_addr(st, 9, &ret->text);
 }
 
 int results_get(struct results *r, const struct addr *recipe,
@@ -291,13 +266,13 @@ int results_put(struct results *r, const struct result *result)
 	stmt_int(st, 2, result->error);
 	stmt_int(st, 3, output_kind(result->executable, result->is_dir));
 	stmt_int(st, 4, result->reproducible);
-	bind_addr(st, 5, &result->addr);
+	stmt_addr(st, 5, &result->addr);
 	stmt_int(st, 6, (int64_t)result->size);
 	stmt_int(st, 7, result->wall_ns);
 	stmt_int(st, 8, result->cpu_ns);
 	stmt_int(st, 9, (int64_t)result->memory);
 	stmt_int(st, 10, result->when_ns);
-	bind_addr(st, 11, &result->text);
+	stmt_addr(st, 11, &result->text);
 	stmt_int(st, 12, (int64_t)result->text_size);
 	stmt_int(st, 13, (int64_t)result->uses);
 	stmt_int(st, 14, result->last_use_ns);
@@ -422,7 +397,7 @@ int results_output(struct results *r, const struct addr *output,
 	rc = stmt_step(st);
 	if (rc <= 0)
 		return rc < 0 ? rc : -ENOENT;
-	rc = column_addr(st, 0, ret_recipe);
+	rc = stmt_col_addr(st, 0, ret_recipe);
 	p = stmt_col_blob(st, 1, &n);
 	if (ret_name)
 		buf_add(ret_name, p, n);
@@ -520,10 +495,10 @@ static int column_derived(struct stmt *st, uint64_t dir, const char *name,
 	ret->seq = (uint64_t)stmt_col_int(st, 6);
 	ret->since_ns = stmt_col_int(st, 7);
 	ret->last_ns = stmt_col_int(st, 8);
-	rc = column_addr(st, 0, &ret->recipe);
+	rc = stmt_col_addr(st, 0, &ret->recipe);
 	if (rc == 0)
-		rc = column_addr(st, 2, &ret->addr);
-	return rc < 0 ? rc : column_addr(st, 9, &ret->before);
+		rc = stmt_col_addr(st, 2, &ret->addr);
+	return rc < 0 ? rc : stmt_col_addr(st, 9, &ret->before);
 }
 
 int results_derived(struct results *r, uint64_t at, uint64_t dir,
@@ -563,14 +538,14 @@ static int put_row(struct results *r, const struct derived *d)
 	stmt_blob(st, 2, d->name, strlen(d->name));
 	stmt_blob(st, 3, d->recipe.b, ADDR_LEN);
 	stmt_int(st, 4, d->error);
-	bind_addr(st, 5, &d->addr);
+	stmt_addr(st, 5, &d->addr);
 	stmt_int(st, 6, (int64_t)d->size);
 	stmt_int(st, 7, output_kind(d->executable, d->is_dir));
 	stmt_int(st, 8, d->ran);
 	stmt_int(st, 9, (int64_t)d->seq);
 	stmt_int(st, 10, d->since_ns);
 	stmt_int(st, 11, d->last_ns);
-	bind_addr(st, 12, &d->before);
+	stmt_addr(st, 12, &d->before);
 	return stmt_run(st);
 }
 
@@ -689,7 +664,7 @@ int results_each(struct results *r,
 	while ((rc = stmt_step(st)) > 0) {
 		rc = column_result(st, &res);
 		if (rc == 0)
-			rc = column_addr(st, 16, &res.recipe);
+			rc = stmt_col_addr(st, 16, &res.recipe);
 		if (rc == 0)
 			rc = fn(ctx, &res);
 		if (rc != 0)

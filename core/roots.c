@@ -13,28 +13,19 @@ struct page {
 static int take_row(struct stmt *s, const struct root_query *q, struct page *p)
 {
 	struct root *r = &p->rows[p->count];
-	const void *a;
-	size_t n;
-	int i;
+	int i, rc;
 
 	for (i = 0; i < q->keys; i++)
 		p->key[i] = stmt_col_int(s, 1 + i);
 	if (stmt_col_is_null(s, 0))
 		return 0;
-	a = stmt_col_blob(s, 0, &n);
-	if (n != ADDR_LEN)
-		return -EUCLEAN;
 	*r = (struct root){.ino = q->is_version ? (uint64_t)p->key[1] : 0,
 			   .born = q->is_version ? (uint64_t)p->key[2] : 0};
-	memcpy(r->addr.b, a, ADDR_LEN);
-	if (q->is_output) {
-		a = stmt_col_blob(s, 1 + q->keys, &n);
-		if (n != ADDR_LEN)
-			return -EUCLEAN;
-		memcpy(r->recipe.b, a, ADDR_LEN);
-	}
-	p->count++;
-	return 0;
+	rc = stmt_col_addr(s, 0, &r->addr);
+	if (rc == 0 && q->is_output)
+		rc = stmt_col_addr(s, 1 + q->keys, &r->recipe);
+	p->count += rc == 0;
+	return rc;
 }
 
 /* 1: there may be more. */

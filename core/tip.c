@@ -64,15 +64,8 @@ void tips_close(struct tips *t)
 
 static int column_tip(struct stmt *st, struct tip *ret)
 {
-	const void *p;
-	size_t n;
-
-	p = stmt_col_blob(st, 1, &n);
-	if (n != ADDR_LEN)
-		return -EUCLEAN;
 	ret->seq = (uint64_t)stmt_col_int(st, 0);
-	memcpy(ret->head.b, p, ADDR_LEN);
-	return 0;
+	return stmt_col_addr(st, 1, &ret->head);
 }
 
 int tips_newest(struct tips *t, struct tip *ret)
