@@ -242,6 +242,11 @@ static unsigned wanted_attrs(const struct stat *st, int valid,
 		which |= NS_SET_CTIME;
 		set->ctime_ns = ns_of(st->st_ctim);
 	}
+	/* chown(2) that leaves both; of a regular file it says the ctime */
+	if (!valid) {
+		which |= NS_SET_CTIME;
+		set->ctime_ns = clock_tick_ns();
+	}
 	return which;
 }
 

@@ -485,6 +485,8 @@ def case_times_that_move(r):
     mv("chmod same", lambda: os.chmod("f", 0o600), "f")
     mv("chown nothing", lambda: os.chown("f", -1, -1), "f")
     mv("chown same", lambda: os.chown("f", os.getuid(), os.getgid()), "f")
+    mv("chown a dir nothing", lambda: os.chown("d", -1, -1), "d")
+    mv("chown a link nothing", lambda: os.lchown("s", -1, -1), "s")
     mv("lchown link", lambda: os.lchown("s", os.getuid(), -1), "s", "f")
     mv("truncate same", lambda: os.truncate("f", 5), "f")
     mv("truncate up", lambda: os.truncate("f", 50), "f")
