@@ -95,7 +95,6 @@ int control_lookup(struct fs *fs, struct node *dir, const char *name, int pid,
 {
 	size_t i;
 
-	(void)pid;
 	switch (dir->control) {
 	case CTL_ROOT:
 		for (i = 0; i < ARRAY_LEN(entries); i++)
@@ -109,7 +108,7 @@ int control_lookup(struct fs *fs, struct node *dir, const char *name, int pid,
 			}
 		return -ENOENT;
 	case CTL_AT:
-		return past_lookup(fs, name, ret);
+		return past_lookup(fs, name, pid, ret);
 	case CTL_BY_ADDR:
 		return by_addr_lookup(fs, name, ret);
 	case CTL_RUN:

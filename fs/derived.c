@@ -13,7 +13,8 @@
  * value never holds for longer than a moment), the thread that was sent back
  * has a grace: its look-ups of the name, and the GETATTR or OPEN behind them,
  * are served with the value that was computed for it. That ends the grace, and
- * so does any change that the thread makes, as it is not on its way then.
+ * so does any change that the thread makes, as it is not on its way then. In
+ * the past, it goes by the same moment again (fs/past.c).
  *
  * When something changes, the kernel has to look up the name of a VALUE again
  * before it uses what it knows: one FUSE_NOTIFY_INC_EPOCH makes it do so for
@@ -27,6 +28,8 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/uio.h>
+
+#include "core/clock.h"
 
 enum park_kind {
 	PARK_GETATTR,
@@ -45,6 +48,7 @@ struct parked {
 	enum park_kind kind;
 	fuse_req_t req;
 	int pid;
+	int64_t since_ns;
 	struct node *node; /* held by `opens` */
 	struct fuse_file_info fi;
 	size_t size; /* PARK_ADDR, PARK_STATE: of the caller's buffer */
@@ -308,7 +312,7 @@ static void reply_value(struct fs *fs, struct parked *p, int rc,
 		break;
 	}
 	if (!v->error)
-		grace_add(fs, p->pid, n->name, v);
+		grace_add(fs, p->pid, n->name, p->since_ns, v);
 	fuse_reply_err(p->req, ESTALE);
 }
 
@@ -396,6 +400,7 @@ static void evaluate(struct fs *fs, fuse_req_t req, struct node *n,
 	p->kind = kind;
 	p->req = req;
 	p->pid = fuse_req_ctx(req)->pid;
+	p->since_ns = clock_now_ns();
 	p->node = n;
 	p->size = size;
 	if (fi)

@@ -503,11 +503,15 @@ void ahead_free(struct fs *fs);
 
 /* --- grace.c, ghost.c; see there ---------------------------------------- */
 
-void grace_add(struct fs *fs, int pid, const struct name *nm,
+/* since_ns: when the thread began to wait, by the clock of changes. */
+void grace_add(struct fs *fs, int pid, const struct name *nm, int64_t since_ns,
 	       const struct eval_value *v);
 /* What the thread is promised of that name, or NULL. */
 const struct eval_value *grace_of(struct fs *fs, int pid, uint64_t at,
 				  uint64_t dir, const char *name, size_t len);
+/* The moment of the past in which something is promised to it, if any. */
+bool grace_moment(struct fs *fs, int pid, uint64_t *ret_at,
+		  int64_t *ret_since_ns);
 void grace_drop(struct fs *fs, int pid);
 void graces_free(struct fs *fs);
 
@@ -586,7 +590,8 @@ int control_write(struct fs *fs, struct handle *h, const char *p,
  * there is none is logged. -ENOENT. */
 int past_find(struct fs *fs, const char *name, uint64_t *ret_seq,
 	      bool *ret_fixed) MUST_USE;
-int past_lookup(struct fs *fs, const char *name, struct node **ret) MUST_USE;
+int past_lookup(struct fs *fs, const char *name, int pid,
+		struct node **ret) MUST_USE;
 bool past_is_fixed(struct fs *fs, const char *name);
 int past_list(struct fs *fs,
 	      int (*fn)(void *ctx, const char *name, uint32_t mode),
@@ -736,6 +741,11 @@ void op_flush(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi);
 void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi);
 void op_fsync(fuse_req_t req, fuse_ino_t id, int datasync,
 	      struct fuse_file_info *fi);
+/* As lseek(2) with SEEK_DATA and SEEK_HOLE, in one of the two, by pages: where
+ * a hole ends to the byte changes when a draft is taken in, and who asked for
+ * the data before is told of none behind it. -ENXIO. */
+int seek_pages(struct draft *d, struct blob *b, uint64_t off, bool hole,
+	       uint64_t *ret) MUST_USE;
 void op_lseek(fuse_req_t req, fuse_ino_t id, off_t off, int whence,
 	      struct fuse_file_info *fi);
 void op_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t off_in,

@@ -11,7 +11,7 @@
 
 struct grace {
 	uint64_t at, dir;
-	int64_t until_ns;
+	int64_t until_ns, since_ns;
 	struct eval_value value;
 	size_t len;
 	char name[];
@@ -22,7 +22,7 @@ void grace_drop(struct fs *fs, int pid)
 	free(map_del_u64(fs->graces, (uint64_t)pid));
 }
 
-void grace_add(struct fs *fs, int pid, const struct name *nm,
+void grace_add(struct fs *fs, int pid, const struct name *nm, int64_t since_ns,
 	       const struct eval_value *v)
 {
 	struct grace *g = calloc(1, sizeof(*g) + nm->len);
@@ -33,6 +33,7 @@ void grace_add(struct fs *fs, int pid, const struct name *nm,
 	g->at = nm->at;
 	g->dir = nm->dir;
 	g->until_ns = clock_mono_ns() + GRACE_NS;
+	g->since_ns = since_ns;
 	g->value = *v;
 	g->len = nm->len;
 	memcpy(g->name, nm->text, nm->len);
@@ -51,6 +52,18 @@ const struct eval_value *grace_of(struct fs *fs, int pid, uint64_t at,
 			       g->until_ns >= clock_mono_ns()
 		       ? &g->value
 		       : NULL;
+}
+
+bool grace_moment(struct fs *fs, int pid, uint64_t *ret_at,
+		  int64_t *ret_since_ns)
+{
+	struct grace *g = map_get_u64(fs->graces, (uint64_t)pid);
+
+	if (!g || g->at == NS_NOW || g->until_ns < clock_mono_ns())
+		return false;
+	*ret_at = g->at;
+	*ret_since_ns = g->since_ns;
+	return true;
 }
 
 void graces_free(struct fs *fs)

@@ -18,6 +18,7 @@
 
 #define DAYS_LISTED 30
 #define DAY_NS	    (86400 * NSEC_PER_SEC)
+#define SLACK_NS    NSEC_PER_SEC /* from a look-up until what it is for */
 
 /* Now, and never before the last change: clocks are set back. */
 static int64_t now_ns(struct fs *fs, int64_t *ret_last)
@@ -95,14 +96,32 @@ int past_find(struct fs *fs, const char *name, uint64_t *ret_seq,
 	return 0;
 }
 
-int past_lookup(struct fs *fs, const char *name, struct node **ret)
+/* Whether `2 seconds ago` meant that change when somebody began to wait. */
+static bool meant(struct fs *fs, const char *name, int64_t since_ns,
+		  uint64_t at, uint64_t now)
 {
-	uint64_t seq;
+	int64_t ns;
+	uint64_t seq, from;
+
+	return at <= now &&
+	       time_parse(name, since_ns - SLACK_NS, &ns, &seq, NULL) >= 0 &&
+	       !seq && ns_change_at(fs->ns, ns, &from) >= 0 && from <= at;
+}
+
+int past_lookup(struct fs *fs, const char *name, int pid, struct node **ret)
+{
+	uint64_t seq, at;
+	int64_t since_ns;
 	bool fixed;
 	int r = past_find(fs, name, &seq, &fixed);
 
 	if (r < 0)
 		return r;
+	/* who was sent back to a name goes by the same moment again, which is
+	 * another one by now */
+	if (!fixed && grace_moment(fs, pid, &at, &since_ns) &&
+	    meant(fs, name, since_ns, at, seq))
+		seq = at;
 	*ret = node_past(fs, seq, NS_ROOT);
 	return *ret ? 0 : -ENOMEM;
 }

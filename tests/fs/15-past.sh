@@ -41,6 +41,30 @@ test_names_of_before()
 	eq b "$(ls "$M/e")"
 }
 
+# Between the look-up and the answer it is another moment.
+test_derived_of_a_moment_that_moves()
+{
+	local i writer failed=
+
+	recipe d <<END
+in: [in]
+run: cat in
+END
+	for ((i = 0; i < 600; i++)); do
+		echo "$i" >"$M/in"
+		sleep 0.005
+	done &
+	writer=$!
+	sleep 1.5
+	for i in 1 2 3 4 5; do
+		cat "$(at "1 second ago")/d" >/dev/null || failed=1
+		stat "$(at "1 second ago")/d" >/dev/null || failed=1
+	done
+	kill "$writer"
+	wait "$writer" || true
+	[ -z "$failed" ]
+}
+
 test_derived_of_before()
 {
 	local t1
