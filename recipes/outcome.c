@@ -18,6 +18,7 @@ int reader_errno(int rc)
 	case -ENOSPC:
 	case -EDQUOT:
 	case -EROFS:
+	case -ENODATA: /* of the past, let go of */
 	case -EMFILE:
 	case -ENFILE:
 	case -ECANCELED:

@@ -486,6 +486,31 @@ static int input_damaged(const struct task *j, struct err *err)
 		       j->damaged ? j->damaged->path : "(observed)");
 }
 
+/* An input as it was in the past that the retention has let go of. */
+static const struct canon_input *not_kept(struct eval *ev,
+					  const struct target *t,
+					  const struct task *j)
+{
+	size_t i;
+
+	for (i = 0; t->at != NS_NOW && i < j->ninputs; i++)
+		if (!j->inputs[i].empty && j->inputs[i].size &&
+		    !store_has(ev->store, &j->inputs[i].addr))
+			return &j->inputs[i];
+	return NULL;
+}
+
+static int input_not_kept(const struct canon_input *in, struct err *err)
+{
+	const char *path = in ? in->path : "(observed)";
+
+	return err_set(err, -ENODATA,
+		       "its input %s, as it was then, is not kept any more, "
+		       "and this result was never made (deriva gc lets go of "
+		       "what is beyond the retention)",
+		       path);
+}
+
 void eval_damaged(struct eval *ev, const struct view_node *view,
 		  const struct addr *a)
 {
@@ -493,6 +518,7 @@ void eval_damaged(struct eval *ev, const struct view_node *view,
 	const struct canon_input *in;
 	struct task *j;
 	size_t it = 0, i;
+	bool lost;
 	void *v;
 
 	while (map_next(ev->running, &it, NULL, NULL, &v)) {
@@ -500,8 +526,11 @@ void eval_damaged(struct eval *ev, const struct view_node *view,
 		j = t->task;
 		if (!j || j->damaged)
 			continue;
-		if (j->observe && !view && observe_saw(j->observe, a))
+		lost = t->at != NS_NOW && !store_has(ev->store, a);
+		if (j->observe && !view && observe_saw(j->observe, a)) {
 			observe_damaged(j->observe);
+			j->lost = lost;
+		}
 		for (i = 0; i < j->ninputs && !j->damaged; i++) {
 			in = &j->inputs[i];
 			if (view ? in->dir && !in->empty &&
@@ -509,6 +538,8 @@ void eval_damaged(struct eval *ev, const struct view_node *view,
 				 : addr_eq(&in->addr, a))
 				j->damaged = in;
 		}
+		if (j->damaged)
+			j->lost = lost;
 	}
 }
 
@@ -588,6 +619,7 @@ static void chose_again(struct eval *ev, const struct target *t,
 static void run_one(struct eval *ev, struct target *t)
 {
 	CLEANUP(task_freep) struct task *j = t->task;
+	const struct canon_input *gone;
 	struct err err = {{0}};
 	struct result res;
 	int r;
@@ -595,7 +627,8 @@ static void run_one(struct eval *ev, struct target *t)
 	target_phase(ev, t, PHASE_RUNNING);
 	ev->nrunning++;
 	j->start_ns = clock_now_ns();
-	r = begin_observing(ev, t, j);
+	gone = not_kept(ev, t, j);
+	r = gone ? input_not_kept(gone, &err) : begin_observing(ev, t, j);
 	db_unlock(ev->db);
 	if (r >= 0)
 		r = execute(ev, j, &res, &err);
@@ -609,7 +642,8 @@ static void run_one(struct eval *ev, struct target *t)
 	}
 	if (r >= 0 &&
 	    (j->damaged || (j->observe && observe_is_damaged(j->observe))))
-		r = input_damaged(j, &err);
+		r = j->lost ? input_not_kept(j->damaged, &err)
+			    : input_damaged(j, &err);
 	if (r >= 0)
 		r = j->verify ? verify_compare(ev, j, &res)
 			      : keep_result(ev, j, &res);

@@ -62,6 +62,7 @@ struct task {
 	unsigned ticket;
 	const struct canon_input *damaged; /* an input that could not be read
 					    * while it ran; db_lock */
+	bool lost;	    /* it is of the past, and was let go of */
 	struct store *kept; /* collection lets the inputs be there, or NULL */
 };
 void task_free(struct task *j);

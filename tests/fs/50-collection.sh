@@ -119,6 +119,36 @@ test_what_was_let_go_of_is_known_and_says_so()
 	clean
 }
 
+# Nobody had asked for them then; that is no damage.
+test_what_was_never_made_of_it_says_so_too()
+{
+	local t d
+
+	mkdir "$M/dir"
+	echo one >"$M/f"
+	echo one >"$M/dir/f"
+	echo "in: [f]
+fn: concat" >"$M/built.recipe"
+	echo "in: [f]
+run: cat f" >"$M/ran.recipe"
+	echo "run: cat f" >"$M/saw.recipe"
+	echo "in: [dir/]
+run: cat dir/*" >"$M/under.recipe"
+	t=$(moment)
+	echo longer >"$M/f"
+	echo longer >"$M/dir/f"
+	set_to "retention: last 1"
+	gc
+	for d in built ran saw under; do
+		errno ENODATA open r "$M/.deriva/at/$t/$d"
+		content longer "$d"
+	done
+	has "built.recipe:2: its input f, as it was then, is not kept" \
+		"$(cat "$S/log")"
+	lacks "is damaged" "$(cat "$S/log")"
+	clean
+}
+
 test_a_save_by_rename_counts_as_a_version()
 {
 	local i before
