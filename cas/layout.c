@@ -163,6 +163,21 @@ static int open_top(const char *path, bool create, struct layout *l,
 	return l->dir_fd < 0 ? not_usable(path, err) : 0;
 }
 
+/* Not that of another program either, if it has packs. */
+static int not_a_store(const struct layout *l, struct err *err)
+{
+	if (!faccessat(l->dir_fd, "packs", F_OK, 0))
+		return err_set(err, -ENOTEMPTY,
+			       "%s: its file \"format\" is missing: if it is a "
+			       "store, deriva fsck --repair --store DIR writes "
+			       "it anew",
+			       l->path);
+	return err_set(err, -ENOTEMPTY,
+		       "%s: is not empty and no store: name an empty or a new "
+		       "directory",
+		       l->path);
+}
+
 /* What stands in the way of using the directory as a store. */
 static int recognise(bool create, struct layout *l, struct err *err)
 {
@@ -182,10 +197,7 @@ static int recognise(bool create, struct layout *l, struct err *err)
 			return err_set(err, rc, "%s: %s", l->path,
 				       err_name(rc));
 		if (!rc)
-			return err_set(err, -ENOTEMPTY,
-				       "%s: is not empty and no store: name "
-				       "an empty or a new directory",
-				       l->path);
+			return not_a_store(l, err);
 		if (!create)
 			return err_set(err, -ENOENT,
 				       "%s: there is no store: `deriva mount "

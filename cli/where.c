@@ -21,7 +21,12 @@ static int store_real(const char *store, char **ret)
 
 	if (!real) {
 		rc = -errno;
-		complain("%s: %s", store, err_name(rc));
+		if (rc == -ENOENT)
+			complain("%s: there is no store (deriva mount makes "
+				 "one)",
+				 store);
+		else
+			complain("%s: %s", store, err_name(rc));
 		return rc;
 	}
 	if (!store_exists(real)) {

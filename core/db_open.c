@@ -27,6 +27,11 @@ static int open_err(struct db *db, int rc, struct err *err)
 			       "%s: no database of deriva, or damaged: run "
 			       "deriva fsck",
 			       db->path);
+	case -ENOENT:
+		return err_set(err, rc,
+			       "%s: is missing: deriva fsck --repair makes it "
+			       "anew from the packs",
+			       db->path);
 	case -EBUSY:
 		return err_set(err, rc,
 			       "%s: another process has kept it locked for "
@@ -76,7 +81,8 @@ static int check_header(struct db *db, struct err *err)
 	if (code != SQLITE_OK)
 		return open_err(db, db_rc(db->sq, code), err);
 	if (memcmp(p, HEADER_MAGIC, sizeof(HEADER_MAGIC)))
-		return err_set(err, -EUCLEAN, "%s: not a database", db->path);
+		return err_set(err, -EUCLEAN,
+			       "%s: not a database: run deriva fsck", db->path);
 	if (p[RESERVE_AT] != PAGE_SUM)
 		return err_set(err, -EUCLEAN,
 			       "%s: a database without page checksums, or its "

@@ -205,7 +205,7 @@ END
 	tree "$M/.deriva/at/$seq" >"$T/past"
 	umount_it
 	rm "$S"/deriva.db*
-	refused "deriva fsck" "$DERIVA" mount "$S" "$M" || true
+	refused "deriva fsck" "$DERIVA" mount "$S" "$M"
 	status_is 1 fsck
 	has "deriva.db" "$(cat "$T/said")"
 	status_is 0 fsck --repair
@@ -332,6 +332,7 @@ test_parts_of_the_directory_that_are_lost_are_made_again()
 	has "format" "$(cat "$T/said")"
 	status_is 0 fsck
 	rm -r "$S/format" "$S/drafts"
+	refused "deriva fsck --repair" "$DERIVA" mount "$S" "$M"
 	status_is 1 fsck
 	status_is 0 fsck --repair
 	mount_it
