@@ -641,8 +641,8 @@ int file_seek(struct fs *fs, struct node *n, uint64_t off, bool hole,
 	pthread_rwlock_wrlock(&f->lock);
 	r = f->draft ? 0 : load_blob(fs, n);
 	if (r >= 0)
-		r = f->draft ? draft_seek(f->draft, off, hole, ret)
-			     : blob_seek(f->blob, off, hole, ret);
+		r = seek_pages(f->draft, f->draft ? NULL : f->blob, off, hole,
+			       ret);
 	pthread_rwlock_unlock(&f->lock);
 	return r;
 }

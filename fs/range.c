@@ -6,6 +6,58 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#define PAGE KIB(4)
+
+static int seek_bytes(struct draft *d, struct blob *b, uint64_t off, bool hole,
+		      uint64_t *ret)
+{
+	return d ? draft_seek(d, off, hole, ret) : blob_seek(b, off, hole, ret);
+}
+
+/* The first page from there on without data, or the end. */
+static int seek_hole(struct draft *d, struct blob *b, uint64_t size,
+		     uint64_t page, uint64_t *ret)
+{
+	uint64_t at;
+	int r;
+
+	for (; page < size; page += PAGE) {
+		r = seek_bytes(d, b, page, true, &at);
+		if (r < 0)
+			return r;
+		page = (at + PAGE - 1) / PAGE * PAGE;
+		if (page >= size)
+			break;
+		r = seek_bytes(d, b, page, false, &at);
+		if (r < 0 && r != -ENXIO)
+			return r;
+		if (r == -ENXIO || at >= page + PAGE) {
+			*ret = page;
+			return 0;
+		}
+	}
+	*ret = size;
+	return 0;
+}
+
+int seek_pages(struct draft *d, struct blob *b, uint64_t off, bool hole,
+	       uint64_t *ret)
+{
+	uint64_t size = d ? draft_size(d) : blob_size(b);
+	uint64_t to;
+	int r;
+
+	if (off >= size)
+		return -ENXIO;
+	if (hole)
+		r = seek_hole(d, b, size, off / PAGE * PAGE, &to);
+	else
+		r = seek_bytes(d, b, off / PAGE * PAGE, false, &to);
+	if (r >= 0)
+		*ret = MAX(hole ? to : to / PAGE * PAGE, off);
+	return r;
+}
+
 /* A seek for data or holes, with the request to answer. */
 struct seek {
 	fuse_req_t req;
@@ -25,7 +77,7 @@ static void seek_and_reply(const struct seek *k)
 	if (n->kind == NODE_SOURCE)
 		r = file_seek(fs, n, k->off, k->hole, &to);
 	else if (n->blob)
-		r = blob_seek(n->blob, k->off, k->hole, &to);
+		r = seek_pages(NULL, n->blob, k->off, k->hole, &to);
 	if (r < 0)
 		reply_err(k->req, r);
 	else

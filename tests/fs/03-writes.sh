@@ -93,6 +93,34 @@ test_seek_data_finds_the_data()
 	at_most 7000000 "$end"
 }
 
+# A page is data or a hole, before it is taken in as after.
+test_seek_data_says_the_same_once_it_is_kept()
+{
+	truncate -s 8M "$M/f"
+	"$PYTHON" - "$M/f" <<'END'
+import os, sys
+f = os.open(sys.argv[1], os.O_RDWR)
+os.pwrite(f, b"data", 4000000)
+os.pwrite(f, b"data", 6000000)
+os.ftruncate(f, 7000001)
+def seen():
+    out = []
+    for at in 0, 3997695, 3997696, 4000000, 4000004, 4001792, 6000000, 7000000:
+        for how in os.SEEK_DATA, os.SEEK_HOLE:
+            try:
+                out.append(os.lseek(f, at, how))
+            except OSError as e:
+                out.append(e.strerror)
+    return out
+before = seen()
+assert before[:2] == [3997696, 0], before
+assert before[6:10] == [4000000, 4001792, 4000004, 4001792], before
+assert before[-2:] == ["No such device or address", 7000000], before
+os.fsync(f)
+assert seen() == before, (before, seen())
+END
+}
+
 test_write_through_a_mapping()
 {
 	setup_pair
