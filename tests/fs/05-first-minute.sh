@@ -47,4 +47,18 @@ END
 	deriva umount ~/d
 }
 
+# The recipe under "Five minutes", as it is printed there.
+test_the_recipe_in_the_readme()
+{
+	mount_it
+	mkdir "$M/photos"
+	printf 123 >"$M/photos/a.png"
+	printf 12345 >"$M/photos/b.png"
+	echo a caption >"$M/captions.txt"
+	sed -n '/^    # sizes.txt.recipe$/,/^$/s/^    //p' \
+		"$(dirname "$0")/../../README.md" >"$M/sizes.txt.recipe"
+	eq "8 total,5 b.png,3 a.png,a caption" \
+		"$(sed 's/^ *//' "$M/sizes.txt" | paste -sd,)"
+}
+
 run_tests "$@"
