@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "core/branch.h"
 #include "core/clock.h"
 
 struct name {
@@ -194,6 +195,17 @@ static void add_inode(struct feed_event *e, uint64_t ino)
 	buf_add(&e->inodes, &ino, sizeof(ino));
 }
 
+/* One that has been removed has its former name, put aside. */
+static void branch_name(struct feed_event *e, const char *name, uint64_t id,
+			struct buf *b)
+{
+	struct branch br;
+
+	if (branch_get(peek_db(e->p), id, &br) < 0)
+		snprintf(br.name, sizeof(br.name), "#%" PRIu64, id);
+	field(b, name, br.name, strcspn(br.name, "\n"));
+}
+
 int feed_event_add(struct feed_event *e, const struct journal_effect *f)
 {
 	switch (f->type) {
@@ -235,6 +247,12 @@ int feed_event_add(struct feed_event *e, const struct journal_effect *f)
 		value_field(&e->rest, "setting", &f->name);
 		value_field(&e->rest, "value", &f->value);
 		break;
+	case JOURNAL_BRANCH:
+		value_field(&e->rest, "made", &f->name);
+		break;
+	case JOURNAL_UNBRANCH:
+		branch_name(e, "removed", f->ino, &e->rest);
+		break;
 	}
 	if (buf_err(&e->texts) < 0 || buf_err(&e->names) < 0 ||
 	    buf_err(&e->inodes) < 0)
@@ -249,7 +267,8 @@ static int add_path(struct feed_event *e, uint64_t at, uint64_t dir,
 		    const char *name, size_t len)
 {
 	CLEANUP_BUF struct buf path = BUF_INIT;
-	int rc = len ? ns_path(peek_ns(e->p), at, dir, &path) : -ENOENT;
+	struct ns *ns = peek_branch(e->p, e->r.branch);
+	int rc = len && ns ? ns_path(ns, at, dir, &path) : -ENOENT;
 
 	if (rc == -ENOENT) { /* forgotten, or not in the rows */
 		e->lost = true;
@@ -300,17 +319,22 @@ static bool is_named(const struct feed_event *e, uint64_t ino)
 
 static int inode_paths(struct feed_event *e)
 {
+	struct ns *ns = peek_branch(e->p, e->r.branch);
 	uint64_t ino;
 	size_t at;
 	int rc = 0;
+
+	if (!ns && e->inodes.len)
+		e->lost = true; /* it was removed meanwhile */
+	if (!ns)
+		return 0;
 
 	for (at = 0; rc >= 0 && at < e->inodes.len; at += sizeof(ino)) {
 		memcpy(&ino, e->inodes.data + at, sizeof(ino));
 		if (ino == NS_ROOT)
 			buf_u8(&e->paths, '\0');
 		else if (!is_named(e, ino))
-			rc = ns_names(peek_ns(e->p), e->r.seq, ino,
-				      path_of_link, e);
+			rc = ns_names(ns, e->r.seq, ino, path_of_link, e);
 	}
 	return rc < 0 ? rc : buf_err(&e->paths);
 }
@@ -438,6 +462,8 @@ int feed_event_line(struct feed_event *e, const char *path, struct buf *ret)
 		: r->op == NS_OP_ROLLBACK ? "store"
 					  : "source",
 		e->op);
+	if (r->branch != BRANCH_MAIN)
+		branch_name(e, "branch", r->branch, ret);
 	path_fields(e, came, ret);
 	buf_add(ret, e->rest.data, e->rest.len);
 	buf_fmt(ret, ",\"uid\":%u,\"pid\":%u}\n", r->uid, r->pid);

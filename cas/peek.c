@@ -1,5 +1,7 @@
 #include "cas/peek.h"
 
+#include "core/branch.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,6 +16,7 @@ struct peek {
 	struct stat is; /* the database that was opened */
 	struct db *db;
 	struct ns *ns;
+	struct ns *other; /* of another branch, asked for last */
 	struct results *results;
 	struct objects *objects;
 	struct tips *tips;
@@ -92,6 +95,7 @@ void peek_close(struct peek *p)
 		db_lock(p->db);
 	tips_close(p->tips);
 	results_close(p->results);
+	ns_close(p->other);
 	ns_close(p->ns);
 	if (p->db)
 		db_unlock(p->db);
@@ -104,6 +108,47 @@ void peek_close(struct peek *p)
 struct db *peek_db(struct peek *p)
 {
 	return p->db;
+}
+
+int peek_set_branch(struct peek *p, const char *name, struct err *err)
+{
+	struct results *results = NULL;
+	struct ns *ns = NULL;
+	struct branch b;
+	int rc;
+
+	db_lock(p->db);
+	rc = branch_find(p->db, name, &b);
+	if (rc >= 0)
+		rc = ns_open_view(p->db, b.id, &ns);
+	if (rc >= 0)
+		rc = results_open(p->db, ns, &results);
+	if (rc >= 0) {
+		results_close(p->results);
+		ns_close(p->ns);
+		p->results = results;
+		p->ns = ns;
+	} else {
+		ns_close(ns);
+	}
+	db_unlock(p->db);
+	if (rc == -ENOENT)
+		return err_set(err, rc, "there is no branch %s", name);
+	return rc < 0 ? err_set(err, rc, "branch %s: %s", name, err_name(rc))
+		      : 0;
+}
+
+struct ns *peek_branch(struct peek *p, uint64_t id)
+{
+	if (id == ns_branch(p->ns))
+		return p->ns;
+	if (p->other && ns_branch(p->other) == id)
+		return p->other;
+	ns_close(p->other);
+	p->other = NULL;
+	if (ns_open_view(p->db, id, &p->other) < 0)
+		p->other = NULL;
+	return p->other;
 }
 
 struct ns *peek_ns(struct peek *p)

@@ -28,6 +28,10 @@ CLEANUP_FN(struct peek, peek_close)
 struct db *peek_db(struct peek *p);
 struct ns *peek_ns(struct peek *p); /* under db_lock(), as the next two */
 struct results *peek_results(struct peek *p);
+/* The two above become those of that branch; -ENOENT, with a message. */
+int peek_set_branch(struct peek *p, const char *name, struct err *err) MUST_USE;
+/* A branch by number, beside that one; NULL: there is none, or no memory. */
+struct ns *peek_branch(struct peek *p, uint64_t id);
 struct tips *peek_tips(struct peek *p);
 /* Replaces the content of *ret. Under db_lock() or not. */
 int peek_get(struct peek *p, const struct addr *a, enum obj_kind *ret_kind,

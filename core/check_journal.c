@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "core/branch.h"
 #include "core/journal.h"
 #include "core/results.h"
 #include "core/stmts.h"
@@ -23,6 +24,11 @@ enum {
 	N_STMTS,
 };
 
+/* What is not the copy that a branch has of what it was made from. */
+#define OWN                                                   \
+	"(branch = 1 OR born > (SELECT forked_at FROM branch" \
+	" WHERE id = branch))"
+
 /* clang-format off */
 static const char *const sql[N_STMTS] = {
 	[CHANGE] =
@@ -30,37 +36,38 @@ static const char *const sql[N_STMTS] = {
 		" WHERE seq = ?1",
 	[BORN_LIVING] =
 		"SELECT ino FROM entry INDEXED BY entry_present"
-		" WHERE branch = 1 AND parent = ?1 AND name = ?2"
+		" WHERE branch = ?8 AND parent = ?1 AND name = ?2"
 		" AND died IS NULL AND born = ?3",
 	[BORN_DEAD] =
 		"SELECT ino FROM entry INDEXED BY entry_past"
-		" WHERE branch = 1 AND parent = ?1 AND name = ?2"
+		" WHERE branch = ?8 AND parent = ?1 AND name = ?2"
 		" AND died IS NOT NULL AND born = ?3",
 	[DIED] =
-		"SELECT ino FROM entry INDEXED BY entry_ino WHERE branch = 1"
+		"SELECT ino FROM entry INDEXED BY entry_ino WHERE branch = ?8"
 		" AND ino = ?4 AND died = ?3 AND parent = ?1 AND name = ?2",
 	[VERSION] =
 		"SELECT mode, uid, gid, rdev, size, mtime,"
 		" coalesce(address, target) FROM version"
-		" WHERE branch = 1 AND ino = ?1 AND born = ?2",
+		" WHERE branch = ?8 AND ino = ?1 AND born = ?2",
 	[XATTR] =
-		"SELECT value FROM xattr WHERE branch = 1 AND ino = ?1"
+		"SELECT value FROM xattr WHERE branch = ?8 AND ino = ?1"
 		" AND name = ?2 AND born = ?3",
 	[NOXATTR] =
-		"SELECT value FROM xattr WHERE branch = 1 AND ino = ?1"
+		"SELECT value FROM xattr WHERE branch = ?8 AND ino = ?1"
 		" AND name = ?2 AND died = ?3",
 	[DERIVED] =
 		"SELECT error, executable, size, address, recipe FROM derived"
-		" WHERE branch = 1 AND dir = ?1 AND name = ?2 AND seq = ?3",
+		" WHERE branch = ?8 AND dir = ?1 AND name = ?2 AND seq = ?3",
 	[GONE] =
-		"SELECT gone FROM version WHERE branch = 1 AND ino = ?1"
+		"SELECT gone FROM version WHERE branch = ?8 AND ino = ?1"
 		" AND born = ?2",
 	[COUNTS] =
 		"SELECT (SELECT count(*) FROM change),"
-		" (SELECT count(*) FROM entry),"
-		" (SELECT count(*) FROM entry WHERE died IS NOT NULL),"
-		" (SELECT count(*) FROM version),"
-		" (SELECT count(*) FROM xattr),"
+		" (SELECT count(*) FROM entry WHERE ino <> 0 AND " OWN "),"
+		" (SELECT count(*) FROM entry WHERE died IS NOT NULL"
+		"  AND ino <> 0),"
+		" (SELECT count(*) FROM version WHERE " OWN "),"
+		" (SELECT count(*) FROM xattr WHERE " OWN "),"
 		" (SELECT count(*) FROM derived),"
 		" (SELECT count(*) FROM version WHERE gone > 1)",
 };
@@ -78,7 +85,9 @@ struct journal_check {
 	struct stmts stmts;
 	struct journal_values *values;
 	uint64_t counts[N_COUNTS];
-	uint64_t seq; /* of the record before */
+	uint64_t seq;	 /* of the record before */
+	uint64_t branch; /* of the record */
+	bool unknown;	 /* that branch is no more */
 	unsigned said;
 };
 
@@ -145,6 +154,7 @@ static struct stmt *named(struct journal_check *j, int id, uint64_t a,
 	stmt_int(st, 1, (int64_t)a);
 	stmt_blob(st, 2, name->p, name->len);
 	stmt_int(st, 3, (int64_t)seq);
+	stmt_int(st, 8, (int64_t)j->branch);
 	return st;
 }
 
@@ -186,6 +196,7 @@ static int check_inode(struct journal_check *j, uint64_t seq,
 	st = stmts_get(&j->stmts, VERSION, &rc);
 	if (!st)
 		return rc;
+	stmt_int(st, 8, (int64_t)j->branch);
 	stmt_int(st, 1, (int64_t)e->ino);
 	stmt_int(st, 2, (int64_t)seq);
 	rc = stmt_step(st);
@@ -260,6 +271,7 @@ static int check_gone(struct journal_check *j, uint64_t seq,
 	st = stmts_get(&j->stmts, GONE, &rc);
 	if (!st)
 		return rc;
+	stmt_int(st, 8, (int64_t)j->branch);
 	stmt_int(st, 1, (int64_t)e->ino);
 	stmt_int(st, 2, (int64_t)e->seq);
 	rc = stmts_int(st, &gone);
@@ -270,11 +282,29 @@ static int check_gone(struct journal_check *j, uint64_t seq,
 		       : differs(j, seq, "the versions it let go of");
 }
 
+static int find_branch(struct journal_check *j, uint64_t id)
+{
+	struct branch b;
+	int rc;
+
+	if (j->branch == id)
+		return 0;
+	rc = branch_get(j->check->db, id, &b);
+	if (rc < 0 && rc != -ENOENT)
+		return rc;
+	j->branch = id;
+	j->unknown = rc == -ENOENT;
+	return 0;
+}
+
 static int check_effect(void *ctx, const struct journal_record *r,
 			const struct journal_effect *e)
 {
 	struct journal_check *j = ctx;
+	int rc = find_branch(j, r->branch);
 
+	if (rc < 0 || j->unknown)
+		return rc; /* its rows went with it */
 	switch (e->type) {
 	case JOURNAL_BORN:
 	case JOURNAL_DIED:
@@ -292,6 +322,8 @@ static int check_effect(void *ctx, const struct journal_record *r,
 	case JOURNAL_PIN:
 	case JOURNAL_UNPIN:
 	case JOURNAL_SETTING:
+	case JOURNAL_BRANCH:
+	case JOURNAL_UNBRANCH:
 		return 0; /* what holds now is not for one record to say */
 	}
 	return 0;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/random.h>
 
+#include "core/branch.h"
 #include "core/journal_format.h"
 #include "core/keepsakes.h"
 #include "core/ns.h"
@@ -56,6 +57,7 @@ struct journal {
 	uint8_t salts[256 * JOURNAL_SALT]; /* the unused are at the end */
 	size_t salts_left;		   /* bytes */
 
+	uint32_t branch;
 	struct buf record, values; /* the record being written */
 	uint32_t effects, n_values;
 	uint64_t seq; /* of the newest record */
@@ -259,6 +261,11 @@ static bool put_effect(struct journal *j, enum journal_effect_type type)
 	return true;
 }
 
+void journal_set_branch(struct journal *j, uint64_t branch)
+{
+	j->branch = (uint32_t)branch;
+}
+
 void journal_change(struct journal *j, uint64_t seq, int64_t time_ns, int op,
 		    const struct ns_by *by)
 {
@@ -271,7 +278,7 @@ void journal_change(struct journal *j, uint64_t seq, int64_t time_ns, int op,
 	buf_u64(&j->record, seq);
 	buf_u64(&j->record, (uint64_t)time_ns);
 	buf_u16(&j->record, (uint16_t)op);
-	buf_u32(&j->record, 1); /* branch */
+	buf_u32(&j->record, j->branch);
 	buf_u32(&j->record, by->uid);
 	buf_u32(&j->record, by->pid);
 	put_text(j, by->program);
@@ -375,6 +382,22 @@ void journal_setting(struct journal *j, const char *name, const char *value)
 		return;
 	put_text(j, name);
 	put_text(j, value);
+}
+
+void journal_branch(struct journal *j, const struct branch *b)
+{
+	if (!put_effect(j, JOURNAL_BRANCH))
+		return;
+	buf_u64(&j->record, b->id);
+	buf_u64(&j->record, b->parent);
+	buf_u64(&j->record, b->forked_at);
+	put_text(j, b->name);
+}
+
+void journal_unbranch(struct journal *j, uint64_t id)
+{
+	if (put_effect(j, JOURNAL_UNBRANCH))
+		buf_u64(&j->record, id);
 }
 
 void journal_undo(struct journal *j)
@@ -557,6 +580,7 @@ int journal_open(struct db *db, struct journal **ret)
 	if (!j)
 		return -ENOMEM;
 	j->db = db;
+	j->branch = 1;
 	j->salt = system_salt;
 	rc = stmts_init(&j->stmts, db, sql, N_STMTS);
 	if (rc == 0) {

@@ -44,6 +44,9 @@ void journal_set_put(struct journal *j, journal_put_fn fn, void *ctx);
 typedef int (*journal_salt_fn)(void *ctx, void *p, size_t n);
 void journal_set_salt(struct journal *j, journal_salt_fn fn, void *ctx);
 
+/* The branch whose changes follow; 1 (main) unless set. */
+void journal_set_branch(struct journal *j, uint64_t branch);
+
 /* A record, then its effects; a record ends where the next begins. A journal
  * that is NULL records nothing. What fails here (memory, salts) fails the
  * commit of the batch. */
@@ -68,6 +71,9 @@ struct pin;
 void journal_pin(struct journal *j, const struct pin *p);
 void journal_unpin(struct journal *j, const char *path);
 void journal_setting(struct journal *j, const char *name, const char *value);
+struct branch;
+void journal_branch(struct journal *j, const struct branch *b);
+void journal_unbranch(struct journal *j, uint64_t id);
 /* Takes back the record begun last: its change did not come to be. */
 void journal_undo(struct journal *j);
 
@@ -137,6 +143,10 @@ enum journal_effect_type {
 	JOURNAL_PIN,	  /* dir, name, ino, seq, when_ns, value: path */
 	JOURNAL_UNPIN,	  /* name: the path */
 	JOURNAL_SETTING,  /* name, value */
+	/* since version 13 of the database */
+	JOURNAL_BRANCH,	  /* ino: its number; dir: the parent's, seq: the fork,
+			   * name. Again: another name */
+	JOURNAL_UNBRANCH, /* ino: its number */
 };
 struct journal_effect {
 	enum journal_effect_type type;

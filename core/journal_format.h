@@ -23,6 +23,9 @@
  *                 hash of the path
  *   unpin         hash of the path
  *   setting       hash of the name, hash of the value
+ *   branch        u64 number, u64 parent's, u64 change of the fork, hash of the
+ *                 name
+ *   unbranch      u64 number
  *
  * A change with very many effects goes on in further records that have the same
  * number, time, op, branch, uid and pid, and neither program nor message.
@@ -44,6 +47,7 @@
 #define JOURNAL_LAST	  1 /* flag: last of its batch */
 #define JOURNAL_HEADER	  79
 #define JOURNAL_RECORD	  98 /* without effects */
+#define JOURNAL_BRANCH_AT 18 /* where the branch stands */
 #define JOURNAL_EFFECTS	  94 /* where the number of effects stands */
 #define JOURNAL_CLEAR	  6
 #define JOURNAL_FORGOTTEN UINT32_MAX

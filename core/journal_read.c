@@ -164,6 +164,15 @@ static int read_keep(struct reader *r, struct journal_effect *e)
 		read_value(r, true, &e->name);
 		read_value(r, true, &e->value);
 		return 0;
+	case JOURNAL_BRANCH:
+		e->ino = cur_u64(&r->cur);
+		e->dir = cur_u64(&r->cur);
+		e->seq = cur_u64(&r->cur);
+		read_value(r, true, &e->name);
+		return 0;
+	case JOURNAL_UNBRANCH:
+		e->ino = cur_u64(&r->cur);
+		return 0;
 	default:
 		return -EBADMSG;
 	}

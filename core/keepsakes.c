@@ -46,7 +46,8 @@ struct row {
 	uint64_t seq;
 	int64_t time_ns;
 	const struct pin *pin;
-	const char *path; /* of a pin that goes */
+	uint64_t branch; /* of a pin that goes */
+	const char *path;
 };
 
 static int put_snapshot(struct db *db, const char *name, uint64_t seq,
@@ -188,7 +189,7 @@ int pin_restore(struct db *db, const struct pin *p)
 
 	st = prepare(db, true,
 		     "INSERT OR REPLACE INTO pin(path, dir, name, ino, seq,"
-		     " time) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+		     " time, branch) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 		     &rc);
 	if (!st)
 		return rc;
@@ -198,6 +199,7 @@ int pin_restore(struct db *db, const struct pin *p)
 	stmt_int(st, 4, (int64_t)p->ino);
 	stmt_int(st, 5, (int64_t)p->seq);
 	stmt_int(st, 6, p->time_ns);
+	stmt_int(st, 7, (int64_t)p->branch);
 	rc = run(db, st);
 	return rc < 0 ? rc : 0;
 }
@@ -213,8 +215,12 @@ static int pin_rows(void *ctx, uint64_t seq)
 
 int pin_add(struct ns *ns, const struct ns_by *by, const struct pin *p)
 {
-	struct row r = {.db = ns_db(ns), .pin = p};
-	int rc = ns_change_rows(ns, by, NS_OP_KEEP, pin_rows, &r);
+	struct pin own = *p;
+	struct row r = {.db = ns_db(ns), .pin = &own};
+	int rc;
+
+	own.branch = ns_branch(ns);
+	rc = ns_change_rows(ns, by, NS_OP_KEEP, pin_rows, &r);
 
 	if (rc < 0)
 		return rc;
@@ -222,21 +228,23 @@ int pin_add(struct ns *ns, const struct ns_by *by, const struct pin *p)
 	return 0;
 }
 
-static int remove_pin(struct db *db, const char *path)
+static int remove_pin(struct db *db, uint64_t branch, const char *path)
 {
 	struct stmt *st;
 	int rc;
 
-	st = prepare(db, true, "DELETE FROM pin WHERE path = ?1", &rc);
+	st = prepare(db, true,
+		     "DELETE FROM pin WHERE branch = ?2 AND path = ?1", &rc);
 	if (!st)
 		return rc;
 	stmt_blob(st, 1, path, strlen(path));
+	stmt_int(st, 2, (int64_t)branch);
 	return run(db, st);
 }
 
-int pin_unrestore(struct db *db, const char *path)
+int pin_unrestore(struct db *db, uint64_t branch, const char *path)
 {
-	return MIN(remove_pin(db, path), 0);
+	return MIN(remove_pin(db, branch, path), 0);
 }
 
 static int unpin_rows(void *ctx, uint64_t seq)
@@ -244,12 +252,12 @@ static int unpin_rows(void *ctx, uint64_t seq)
 	const struct row *r = ctx;
 
 	(void)seq;
-	return remove_pin(r->db, r->path);
+	return remove_pin(r->db, r->branch, r->path);
 }
 
 int pin_remove(struct ns *ns, const struct ns_by *by, const char *path)
 {
-	struct row r = {.db = ns_db(ns), .path = path};
+	struct row r = {.db = ns_db(ns), .branch = ns_branch(ns), .path = path};
 	int rc = ns_change_rows(ns, by, NS_OP_KEEP, unpin_rows, &r);
 
 	if (rc <= 0)
@@ -272,6 +280,7 @@ static int pin_row(void *ctx, struct stmt *st)
 		.ino = (uint64_t)stmt_col_int(st, 3),
 		.seq = (uint64_t)stmt_col_int(st, 4),
 		.time_ns = stmt_col_int(st, 5),
+		.branch = (uint64_t)stmt_col_int(st, 6),
 	};
 	int rc = text(st, 0, &w->path);
 
@@ -290,8 +299,8 @@ int pins_each(struct db *db, int (*fn)(void *ctx, const struct pin *p),
 	int rc;
 
 	st = prepare(db, false,
-		     "SELECT path, dir, name, ino, seq, time FROM pin"
-		     " ORDER BY path",
+		     "SELECT path, dir, name, ino, seq, time, branch FROM pin"
+		     " ORDER BY branch, path",
 		     &rc);
 	if (!st)
 		return rc;

@@ -5,6 +5,8 @@
  * kept. A pin holds a path: of a derived file, whatever the name holds; of a
  * file or directory, what is there when it is pinned.
  *
+ * A pin is of the branch it was made on; snapshots are of all.
+ *
  * Each is a change, so that a database made anew from the journals has them.
  *
  * Threads: as core/db.h: db_lock() held.
@@ -28,6 +30,7 @@ int snapshots_each(struct db *db,
 		   void *ctx) MUST_USE;
 
 struct pin {
+	uint64_t branch;  /* set by pin_add() */
 	const char *path; /* below the root */
 	uint64_t dir;	  /* and the name in it */
 	const char *name;
@@ -53,6 +56,6 @@ int pins_hold_dir(struct db *db, uint64_t ino) MUST_USE;
 int snapshot_restore(struct db *db, const char *name, uint64_t seq,
 		     int64_t time_ns) MUST_USE;
 int pin_restore(struct db *db, const struct pin *p) MUST_USE;
-int pin_unrestore(struct db *db, const char *path) MUST_USE;
+int pin_unrestore(struct db *db, uint64_t branch, const char *path) MUST_USE;
 
 #endif

@@ -21,8 +21,8 @@ const char *ns_op_name(int op)
 		[NS_OP_UNLINK] = "unlink",     [NS_OP_RENAME] = "rename",
 		[NS_OP_XATTR] = "xattr",       [NS_OP_RESULT] = "result",
 		[NS_OP_ROLLBACK] = "rollback", [NS_OP_FORGET] = "forget",
-		[NS_OP_KEEP] = "keep",	       [NS_OP_MERGE] = "merge",
-		[NS_OP_RUN] = "run",
+		[NS_OP_KEEP] = "keep",	       [NS_OP_BRANCH] = "branch",
+		[NS_OP_MERGE] = "merge",       [NS_OP_RUN] = "run",
 	};
 
 	return op >= NS_OP_CREATE && op < (int)ARRAY_LEN(names) && names[op]
@@ -92,6 +92,16 @@ void ns_kept_dir(struct ns *ns, uint64_t dir, int64_t time_ns, int nlink_by)
 	a->nlink += (uint32_t)nlink_by;
 }
 
+/* An inode of a branch that has no row: inherited, or gone. */
+static int not_in_rows(struct ns *ns, uint64_t ino, struct ns_attr *ret)
+{
+	int rc = ns_owns(ns, ino);
+
+	if (rc)
+		return rc < 0 ? rc : -ENOENT;
+	return ns_inherited(ns, ino, ret);
+}
+
 int ns_inode(struct ns *ns, uint64_t ino, struct ns_attr *ret)
 {
 	struct ns_attr a;
@@ -110,10 +120,12 @@ int ns_inode(struct ns *ns, uint64_t ino, struct ns_attr *ret)
 		return rc;
 	stmt_int(st, 1, (int64_t)ino);
 	rc = stmt_step(st);
-	if (rc <= 0)
-		return rc < 0 ? rc : -ENOENT;
-	rc = ns_column_attr(st, ino, &a);
-	stmt_reset(st);
+	if (rc > 0) {
+		rc = ns_column_attr(st, ino, &a);
+		stmt_reset(st);
+	} else if (rc == 0) {
+		rc = ns->base ? not_in_rows(ns, ino, &a) : -ENOENT;
+	}
 	if (rc < 0)
 		return rc;
 	ns_keep(ns, &a);
@@ -175,6 +187,24 @@ void ns_unkeep_absent(struct ns *ns, uint64_t dir, const char *name, size_t len)
 		absent(ns, dir, name, len)->dir = 0;
 }
 
+static int find_over(struct ns *ns, uint64_t dir, const char *name, size_t len,
+		     struct ns_name *ret)
+{
+	struct ns_name n = {0};
+	int rc = ns_own_name(ns, NS_NOW, dir, name, len, &n);
+
+	if (!rc)
+		rc = ns_lookup(ns->base, ns->fork, dir, name, len, &n.ino,
+			       &n.born);
+	else if (rc > 0)
+		rc = n.ino ? 0 : -ENOENT;
+	if (rc == -ENOENT)
+		keep_absent(ns, dir, name, len);
+	if (rc == 0)
+		*ret = n;
+	return rc;
+}
+
 int ns_find(struct ns *ns, uint64_t dir, const char *name, size_t len,
 	    struct ns_name *ret)
 {
@@ -183,6 +213,8 @@ int ns_find(struct ns *ns, uint64_t dir, const char *name, size_t len,
 
 	if (is_absent(ns, dir, name, len))
 		return -ENOENT;
+	if (ns->base)
+		return find_over(ns, dir, name, len, ret);
 	st = stmts_get(&ns->stmts, NS_ENTRY_GET, &rc);
 	if (!st)
 		return rc;
@@ -207,12 +239,16 @@ int ns_target(struct ns *ns, uint64_t at, uint64_t ino, struct buf *ret)
 	size_t n;
 	int rc;
 
+	if (ns_before(ns, at))
+		return ns_target(ns->base, at, ino, ret);
 	st = stmts_get(&ns->stmts, NS_TARGET, &rc);
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)ino);
 	stmt_int(st, 2, (int64_t)MIN(at, (uint64_t)INT64_MAX));
 	rc = stmt_step(st);
+	if (rc == 0 && ns->base)
+		return ns_target(ns->base, ns->fork, ino, ret);
 	if (rc <= 0)
 		return rc < 0 ? rc : -EUCLEAN;
 	rc = stmt_col_is_null(st, 0) ? -EUCLEAN : 0;
@@ -225,6 +261,26 @@ int ns_target(struct ns *ns, uint64_t at, uint64_t ino, struct buf *ret)
 
 /* --- reading ------------------------------------------------------------- */
 
+static int past_over(struct ns *ns, uint64_t at, uint64_t dir, const char *name,
+		     size_t len, uint64_t *ret_ino, uint64_t *ret_born)
+{
+	struct ns_name n;
+	int rc =
+		ns_before(ns, at) ? 0 : ns_own_name(ns, at, dir, name, len, &n);
+
+	if (rc < 0)
+		return rc;
+	if (!rc)
+		return ns_lookup(ns->base, MIN(at, ns->fork), dir, name, len,
+				 ret_ino, ret_born);
+	if (!n.ino)
+		return -ENOENT;
+	*ret_ino = n.ino;
+	if (ret_born)
+		*ret_born = n.born;
+	return 0;
+}
+
 int ns_lookup(struct ns *ns, uint64_t at, uint64_t dir, const char *name,
 	      size_t len, uint64_t *ret_ino, uint64_t *ret_born)
 {
@@ -235,6 +291,8 @@ int ns_lookup(struct ns *ns, uint64_t at, uint64_t dir, const char *name,
 		return -ENAMETOOLONG;
 	if (!len)
 		return -ENOENT;
+	if (ns->base && at != NS_NOW)
+		return past_over(ns, at, dir, name, len, ret_ino, ret_born);
 	rc = ns_find(ns, dir, name, len, &found);
 	if (at != NS_NOW && (rc == -ENOENT || (rc == 0 && found.born > at)))
 		return ns_past_lookup(ns, at, dir, name, len, ret_ino,
@@ -272,24 +330,32 @@ static bool is_dots(const char *name, size_t len)
 }
 
 /* Names that could never have come to be are damage, and not for the kernel. */
+int ns_column_entry(struct stmt *st, char *name, struct ns_entry *ret)
+{
+	const void *p = stmt_col_blob(st, 0, &ret->len);
+	size_t len = ret->len;
+
+	if (!len || len > NS_NAME_MAX || memchr(p, '/', len) ||
+	    memchr(p, '\0', len) || is_dots(p, len))
+		return -EUCLEAN;
+	memcpy(name, p, len);
+	name[len] = '\0';
+	ret->name = name;
+	ret->ino = (uint64_t)stmt_col_int(st, 1);
+	ret->mode = (uint32_t)stmt_col_int(st, 2);
+	return 0;
+}
+
 static int list_rows(struct ns *ns, uint64_t at, struct stmt *st,
 		     int (*fn)(void *ctx, const struct ns_entry *e), void *ctx)
 {
 	char name[NS_NAME_MAX + 1];
-	struct ns_entry e = {.name = name};
-	const void *p;
+	struct ns_entry e;
 	int rc;
 
 	while ((rc = stmt_step(st)) > 0) {
-		p = stmt_col_blob(st, 0, &e.len);
-		if (!e.len || e.len > NS_NAME_MAX || memchr(p, '/', e.len) ||
-		    memchr(p, '\0', e.len) || is_dots(p, e.len))
-			return -EUCLEAN;
-		memcpy(name, p, e.len);
-		name[e.len] = '\0';
-		e.ino = (uint64_t)stmt_col_int(st, 1);
-		e.mode = (uint32_t)stmt_col_int(st, 2);
-		if (at != NS_NOW)
+		rc = ns_column_entry(st, name, &e);
+		if (rc >= 0 && at != NS_NOW)
 			rc = ns_past_mode(ns, at, e.ino, &e.mode);
 		if (rc >= 0)
 			rc = fn(ctx, &e);
@@ -325,11 +391,15 @@ int ns_list(struct ns *ns, uint64_t at, uint64_t dir, const char *after,
 	struct ns_attr a;
 	int rc;
 
+	if (ns_before(ns, at))
+		return ns_list(ns->base, at, dir, after, len, fn, ctx);
 	rc = ns_getattr(ns, at, dir, &a);
 	if (rc < 0)
 		return rc;
 	if (!S_ISDIR(a.mode))
 		return -ENOTDIR;
+	if (ns->base)
+		return ns_over_list(ns, at, dir, after, len, fn, ctx);
 	if (at != NS_NOW) {
 		rc = ns_changed_after(ns, dir, at);
 		if (rc < 0)
@@ -340,13 +410,18 @@ int ns_list(struct ns *ns, uint64_t at, uint64_t dir, const char *after,
 	return list_present(ns, at, dir, after, len, fn, ctx);
 }
 
-static int list_special(struct ns *ns, int which, uint64_t at, uint64_t dir,
+static int list_special(struct ns *ns, enum ns_stmt which, uint64_t at,
+			uint64_t dir,
 			int (*fn)(void *ctx, const struct ns_entry *e),
 			void *ctx)
 {
 	struct stmt *st;
 	int rc;
 
+	if (ns_before(ns, at))
+		return list_special(ns->base, which, at, dir, fn, ctx);
+	if (ns->base)
+		return ns_over_special(ns, which, at, dir, fn, ctx);
 	st = stmts_get(&ns->stmts, which, &rc);
 	if (!st)
 		return rc;
@@ -369,12 +444,19 @@ int ns_list_recipes(struct ns *ns, uint64_t at, uint64_t dir,
 	return list_special(ns, NS_ENTRY_RECIPE, at, dir, fn, ctx);
 }
 
+static int any_entry(void *ctx, const struct ns_entry *e)
+{
+	return 1;
+}
+
 bool ns_dir_empty(struct ns *ns, uint64_t dir)
 {
 	struct stmt *st;
 	int64_t one;
 	int rc;
 
+	if (ns->base)
+		return ns_list(ns, NS_NOW, dir, "", 0, any_entry, NULL) == 0;
 	st = stmts_get(&ns->stmts, NS_ENTRY_ANY, &rc);
 	if (!st)
 		return false;
@@ -394,16 +476,37 @@ static void add_reversed(struct buf *b, const uint8_t *p, size_t n)
 	*to = '\0';
 }
 
+/* The first name that is inherited. */
+struct step {
+	struct buf *reversed;
+	uint64_t dir;
+};
+
+static int on_step(void *ctx, uint64_t dir, const char *name, size_t len)
+{
+	struct step *s = ctx;
+
+	s->dir = dir;
+	if (!s->reversed)
+		return 1;
+	add_reversed(s->reversed, (const uint8_t *)name, len);
+	buf_u8(s->reversed, '/');
+	return buf_err(s->reversed) < 0 ? -ENOMEM : 1;
+}
+
 /* Adds "eman/" to what is there, which may be NULL; the parent's number comes
  * back. */
 static int path_step(struct ns *ns, uint64_t at, uint64_t *ino, struct buf *b)
 {
+	struct step step = {.reversed = b};
 	enum ns_stmt id = at == NS_NOW ? NS_ENTRY_OF_INO : NS_PAST_ENTRY_OF_INO;
 	const void *p;
 	struct stmt *st;
 	size_t n;
 	int rc;
 
+	if (ns_before(ns, at))
+		return path_step(ns->base, at, ino, b);
 	st = stmts_get(&ns->stmts, id, &rc);
 	if (!st)
 		return rc;
@@ -411,6 +514,12 @@ static int path_step(struct ns *ns, uint64_t at, uint64_t *ino, struct buf *b)
 	if (at != NS_NOW)
 		stmt_int(st, 2, (int64_t)MIN(at, (uint64_t)INT64_MAX));
 	rc = stmt_step(st);
+	if (rc == 0 && ns->base) {
+		rc = ns_over_names(ns, at, *ino, on_step, &step);
+		if (rc > 0)
+			*ino = step.dir;
+		return rc > 0 ? 0 : rc < 0 ? rc : -ENOENT;
+	}
 	if (rc <= 0)
 		return rc < 0 ? rc : -ENOENT;
 	*ino = (uint64_t)stmt_col_int(st, 0);
@@ -474,6 +583,11 @@ int ns_names(struct ns *ns, uint64_t at, uint64_t ino,
 	size_t n;
 	int rc;
 
+	if (ns_before(ns, at))
+		return ns_names(ns->base, at, ino, fn, ctx);
+	rc = ns->base ? ns_over_names(ns, at, ino, fn, ctx) : 0;
+	if (rc)
+		return rc;
 	st = stmts_take(&ns->stmts, NS_ENTRIES_OF_INO, &rc);
 	if (!st)
 		return rc;

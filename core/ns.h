@@ -6,6 +6,10 @@
  * mtime is a version row. So every moment of the past is read with the same
  * two questions as the present, at a change number.
  *
+ * A branch has rows only of what differs from the branch that it was made from,
+ * as that was then; all else is read there. Numbers of inodes and changes count
+ * for all branches together.
+ *
  * Owns:    the next inode and change numbers. Borrows: the db.
  * Threads: as core/db.h: db_lock() held around every call.
  * Units:   bytes, nanoseconds since 1970.
@@ -62,9 +66,9 @@ enum ns_op {
 	NS_OP_ROLLBACK, /* what followed the last durable change is undone */
 	NS_OP_FORGET,	/* old versions are not kept any more */
 	NS_OP_KEEP,	/* a snapshot, a pin or a setting */
-	/* 12 is taken by a line of work that began or ended */
-	NS_OP_MERGE = 13, /* another line of work came in */
-	NS_OP_RUN,	  /* all that a command did */
+	NS_OP_BRANCH,	/* a branch was made, renamed or removed */
+	NS_OP_MERGE,	/* another branch came in */
+	NS_OP_RUN,	/* all that a command did */
 };
 const char *ns_op_name(int op);
 
@@ -75,6 +79,17 @@ const char *ns_op_name(int op);
  * is in a batch that the caller commits. */
 int ns_open(struct db *db, uint32_t uid, uint32_t gid, struct ns **ret,
 	    struct err *err) MUST_USE;
+/* The same of a branch (core/branch.h); ns_open() is that of main. -ENOENT.
+ * A branch that is open may not be removed. */
+int ns_open_branch(struct db *db, uint64_t branch, uint32_t uid, uint32_t gid,
+		   struct ns **ret, struct err *err) MUST_USE;
+/* To be read only, beside another that is open on the same connection. */
+int ns_open_view(struct db *db, uint64_t branch, struct ns **ret) MUST_USE;
+uint64_t ns_branch(const struct ns *ns);
+/* The branch that it was made from, as it was then; NULL: this is main. */
+struct ns *ns_base(struct ns *ns);
+/* The change that it was made from another branch at; 0: main. */
+uint64_t ns_fork(const struct ns *ns);
 void ns_close(struct ns *ns); /* a batch has been committed or rolled back */
 CLEANUP_FN(struct ns, ns_close)
 
@@ -263,5 +278,8 @@ struct totals {
 	uint64_t files, dirs, links, bytes, changes, versions;
 };
 int ns_totals(struct ns *ns, struct totals *ret) MUST_USE;
+/* Those of a moment; changes and versions are the present's. In time of the
+ * store's history. */
+int ns_totals_at(struct ns *ns, uint64_t at, struct totals *ret) MUST_USE;
 
 #endif

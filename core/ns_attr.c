@@ -142,6 +142,25 @@ int ns_write_at(struct ns *ns, const struct ns_by *by, uint64_t ino,
 
 /* --- extended attributes ------------------------------------------------- */
 
+/* Whether the rows here say what an inode had: 1, or 0 when base's do. */
+static int has_own(struct ns *ns, uint64_t at, uint64_t ino)
+{
+	return !ns->base ? 1 : ns_before(ns, at) ? 0 : ns_owns(ns, ino);
+}
+
+static int inherited_xattr(struct ns *ns, uint64_t ino, const char *name,
+			   struct buf *value, uint64_t *ret_born)
+{
+	CLEANUP_BUF struct buf none = BUF_INIT;
+	int rc = ns_xattr_get_at(ns->base, ns->fork, ino, name,
+				 value ? value : &none);
+
+	if (rc < 0)
+		return rc == -ENODATA ? 0 : rc;
+	*ret_born = ns->fork;
+	return 1;
+}
+
 /* 1 with when it was set, 0 when there is none; its value, too, where wanted.
  */
 static int find_xattr(struct ns *ns, uint64_t ino, const char *name,
@@ -150,8 +169,11 @@ static int find_xattr(struct ns *ns, uint64_t ino, const char *name,
 	const void *p;
 	struct stmt *st;
 	size_t n;
-	int rc;
+	int rc = has_own(ns, NS_NOW, ino);
 
+	if (rc <= 0)
+		return rc < 0 ? rc
+			      : inherited_xattr(ns, ino, name, value, ret_born);
 	st = stmts_get(&ns->stmts, NS_XATTR_GET, &rc);
 	if (!st)
 		return rc;
@@ -183,8 +205,11 @@ int ns_xattr_list(struct ns *ns, uint64_t ino, struct buf *ret)
 	const void *p;
 	struct stmt *st;
 	size_t n;
-	int rc;
+	int rc = has_own(ns, NS_NOW, ino);
 
+	if (rc <= 0)
+		return rc < 0 ? rc
+			      : ns_xattr_list_at(ns->base, ns->fork, ino, ret);
 	st = stmts_get(&ns->stmts, NS_XATTR_LIST, &rc);
 	if (!st)
 		return rc;
@@ -230,6 +255,11 @@ int ns_xattr_get_at(struct ns *ns, uint64_t at, uint64_t ino, const char *name,
 
 	if (at == NS_NOW)
 		return ns_xattr_get(ns, ino, name, ret);
+	rc = has_own(ns, at, ino);
+	if (rc <= 0)
+		return rc < 0 ? rc
+			      : ns_xattr_get_at(ns->base, MIN(at, ns->fork),
+						ino, name, ret);
 	rc = past_xattr(ns, at, ino, name, strlen(name), ret);
 	return rc > 0 ? 0 : rc < 0 ? rc : -ENODATA;
 }
@@ -265,6 +295,11 @@ int ns_xattr_list_at(struct ns *ns, uint64_t at, uint64_t ino, struct buf *ret)
 
 	if (at == NS_NOW)
 		return ns_xattr_list(ns, ino, ret);
+	rc = has_own(ns, at, ino);
+	if (rc <= 0)
+		return rc < 0 ? rc
+			      : ns_xattr_list_at(ns->base, MIN(at, ns->fork),
+						 ino, ret);
 	while ((rc = next_xattr(ns, ino, &name)) > 0) {
 		held = past_xattr(ns, at, ino, name.data, name.len, NULL);
 		if (held < 0)
@@ -343,7 +378,8 @@ int ns_xattr_set(struct ns *ns, const struct ns_by *by, uint64_t ino,
 	rc = ns_begin(ns, by, NS_OP_XATTR, 0, 0, &w);
 	if (rc < 0)
 		return rc;
-	if (had)
+	rc = ns_own(ns, ino); /* its rows are then as `born` says */
+	if (rc == 0 && had)
 		rc = kill_xattr(ns, &w, ino, name, born);
 	if (rc == 0 && value)
 		rc = add_xattr(ns, &w, ino, name, value, len);

@@ -348,7 +348,7 @@ int ns_unlink(struct ns *ns, const struct ns_by *by, uint64_t dir,
 		rc = ns_begin(ns, by, NS_OP_UNLINK, dir, 0, &w);
 	if (rc < 0)
 		return rc;
-	rc = ns_kill_name(ns, &w, &found);
+	rc = ns_kill_name(ns, &w, dir, name, len, &found);
 	if (rc == 0)
 		rc = ns_drop_link(ns, &w, &a);
 	if (rc == 0)

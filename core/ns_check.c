@@ -13,6 +13,14 @@ struct rule {
 	const char *sql;
 };
 
+/* Of a branch, rows without inode hide what it was made from, and copies of
+ * that are older than the fork. What both of them together say is checked by
+ * check_branches(). */
+#define NAME "(e.ino <> 0 OR e.branch = 1)"
+#define OWN                                                   \
+	"(branch = 1 OR born > (SELECT forked_at FROM branch" \
+	" WHERE id = branch))"
+
 /* clang-format off */
 static const struct rule rules[] = {
 	{"a name in directory %lld that came with change %lld had come to an "
@@ -34,28 +42,30 @@ static const struct rule rules[] = {
 	{"a name in directory %lld leads to inode %lld, which is not there",
 	 "SELECT e.parent, e.ino, 0 FROM entry AS e LEFT JOIN inode AS i"
 	 " ON i.branch = e.branch AND i.ino = e.ino"
-	 " WHERE e.died IS NULL AND i.ino IS NULL"},
+	 " WHERE e.died IS NULL AND i.ino IS NULL AND " NAME},
 	{"a name leads to inode %lld from %lld, which is no directory",
 	 "SELECT e.ino, e.parent, 0 FROM entry AS e LEFT JOIN inode AS i"
 	 " ON i.branch = e.branch AND i.ino = e.parent"
 	 " WHERE e.died IS NULL AND (i.ino IS NULL OR i.mode & 61440 <> 16384)"},
 	{"a name in directory %lld led to inode %lld, of which no version is "
 	 "known",
-	 "SELECT e.parent, e.ino, 0 FROM entry AS e WHERE NOT EXISTS"
-	 " (SELECT 1 FROM version AS v WHERE v.branch = e.branch"
+	 "SELECT e.parent, e.ino, 0 FROM entry AS e WHERE " NAME
+	 " AND NOT EXISTS (SELECT 1 FROM version AS v WHERE v.branch = e.branch"
 	 " AND v.ino = e.ino)"},
 	{"inode %lld has %lld names and counts %lld",
 	 "SELECT i.ino, n, i.nlink FROM (SELECT i.*, (SELECT count(*)"
 	 " FROM entry AS e INDEXED BY entry_ino WHERE e.branch = i.branch"
 	 " AND e.ino = i.ino AND e.died IS NULL) AS n FROM inode AS i"
-	 " WHERE i.mode & 61440 <> 16384) AS i WHERE n <> i.nlink"},
+	 " WHERE i.branch = 1 AND i.mode & 61440 <> 16384) AS i"
+	 " WHERE n <> i.nlink"},
 	{"directory %lld has %lld links and counts %lld",
 	 "SELECT ino, n, nlink FROM (SELECT i.*, 2 + (SELECT count(*)"
 	 " FROM entry AS e INDEXED BY entry_present"
 	 " JOIN inode AS d ON d.branch = e.branch AND d.ino = e.ino"
 	 " WHERE e.branch = i.branch AND e.parent = i.ino AND e.died IS NULL"
 	 " AND d.mode & 61440 = 16384) AS n FROM inode AS i"
-	 " WHERE i.mode & 61440 = 16384 AND i.nlink > 0) WHERE n <> nlink"},
+	 " WHERE i.branch = 1 AND i.mode & 61440 = 16384 AND i.nlink > 0)"
+	 " WHERE n <> nlink"},
 	{"inode %lld is another than its newest version (change %lld)",
 	 "SELECT i.ino, v.born, 0 FROM inode AS i LEFT JOIN version AS v"
 	 " ON v.branch = i.branch AND v.ino = i.ino AND v.born ="
@@ -101,6 +111,15 @@ static const struct rule rules[] = {
 	 " FROM version) WHERE next_ino <= m"},
 	{"the counters of the store are not there",
 	 "SELECT 0, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM counter)"},
+	{"branch %lld was made from %lld, which is not there",
+	 "SELECT b.id, b.parent, 0 FROM branch AS b WHERE b.id <> 1"
+	 " AND NOT EXISTS (SELECT 1 FROM branch AS p WHERE p.id = b.parent"
+	 " AND p.id < b.id)"},
+	{"rows are of branch %lld, which is not there",
+	 "SELECT branch, 0, 0 FROM (SELECT branch FROM entry UNION"
+	 " SELECT branch FROM inode UNION SELECT branch FROM version UNION"
+	 " SELECT branch FROM xattr UNION SELECT branch FROM derived)"
+	 " WHERE branch NOT IN (SELECT id FROM branch)"},
 	/* the first mount makes it; 9: a rollback, which may undo that */
 	{"there is no root directory",
 	 "SELECT 0, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM inode"
@@ -114,13 +133,13 @@ static const struct rule totals[] = {
 	 " WHERE changes <> n"},
 	{"the counters say %lld versions, and there are %lld",
 	 "SELECT versions, n, 0 FROM counter, (SELECT count(*) AS n"
-	 " FROM version) WHERE versions <> n"},
+	 " FROM version WHERE " OWN ") WHERE versions <> n"},
 	{"the counters say %lld files, and there are %lld",
 	 "SELECT files, n, 0 FROM counter, (SELECT count(*) AS n FROM inode"
-	 " WHERE nlink > 0 AND mode & 61440 = 32768) WHERE files <> n"},
+	 " WHERE branch = 1 AND nlink > 0 AND mode & 61440 = 32768) WHERE files <> n"},
 	{"the counters say %lld bytes, and there are %lld",
 	 "SELECT bytes, n, 0 FROM counter, (SELECT coalesce(sum(size), 0) AS n"
-	 " FROM inode WHERE nlink > 0 AND mode & 61440 = 32768)"
+	 " FROM inode WHERE branch = 1 AND nlink > 0 AND mode & 61440 = 32768)"
 	 " WHERE bytes <> n"},
 };
 /* clang-format on */
@@ -202,16 +221,16 @@ int check_namespace(const struct check *c)
 /* clang-format off */
 static const char recount[] =
 	"UPDATE counter SET"
-	" files = (SELECT count(*) FROM inode WHERE nlink > 0"
+	" files = (SELECT count(*) FROM inode WHERE branch = 1 AND nlink > 0"
 	"  AND mode & 61440 = 32768),"
-	" dirs = (SELECT count(*) FROM inode WHERE nlink > 0"
+	" dirs = (SELECT count(*) FROM inode WHERE branch = 1 AND nlink > 0"
 	"  AND mode & 61440 = 16384),"
-	" links = (SELECT count(*) FROM inode WHERE nlink > 0"
+	" links = (SELECT count(*) FROM inode WHERE branch = 1 AND nlink > 0"
 	"  AND mode & 61440 = 40960),"
-	" bytes = (SELECT coalesce(sum(size), 0) FROM inode WHERE nlink > 0"
+	" bytes = (SELECT coalesce(sum(size), 0) FROM inode WHERE branch = 1 AND nlink > 0"
 	"  AND mode & 61440 = 32768),"
 	" changes = (SELECT count(*) FROM change),"
-	" versions = (SELECT count(*) FROM version)";
+	" versions = (SELECT count(*) FROM version WHERE " OWN ")";
 /* clang-format on */
 
 int check_recount(struct db *db)

@@ -23,6 +23,10 @@ struct looses {
 struct diff {
 	struct ns *ns;
 	uint64_t a, b;
+	/* Of a branch: that part of the time in which it was this one. */
+	struct ns *level;
+	uint64_t from, upto;
+	struct map *names;  /* of a branch: directory and name */
 	struct map *dirs;   /* in which names came or went */
 	struct map *inodes; /* that got a version */
 	struct looses gone, came;
@@ -84,6 +88,17 @@ static int add_loose(struct diff *d, struct looses *l, uint64_t at,
 	return 0;
 }
 
+static int note_name(struct diff *d, uint64_t dir, const void *name, size_t len)
+{
+	uint8_t key[8 + NS_NAME_MAX];
+
+	if (!len || len > NS_NAME_MAX)
+		return -EUCLEAN;
+	memcpy(key, &dir, 8);
+	memcpy(key + 8, name, len);
+	return map_put(d->names, key, 8 + len, d, NULL);
+}
+
 /* The rows (name, ino) of a statement for one directory and node. */
 static int loose_rows(struct diff *d, enum ns_stmt id, uint64_t dir,
 		      uint64_t node, struct looses *l, uint64_t at)
@@ -93,21 +108,22 @@ static int loose_rows(struct diff *d, enum ns_stmt id, uint64_t dir,
 	size_t len;
 	int rc;
 
-	st = stmts_take(&d->ns->stmts, id, &rc);
+	st = stmts_take(&d->level->stmts, id, &rc);
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)dir);
 	stmt_int(st, 2, (int64_t)node);
-	stmt_int(st, 3, (int64_t)d->a);
-	stmt_int(st, 4, (int64_t)d->b);
+	stmt_int(st, 3, (int64_t)d->from);
+	stmt_int(st, 4, (int64_t)d->upto);
 	while ((rc = stmt_step(st)) > 0) {
 		p = stmt_col_blob(st, 0, &len);
-		rc = add_loose(d, l, at, dir, p, len,
-			       (uint64_t)stmt_col_int(st, 1));
+		rc = d->names ? note_name(d, dir, p, len)
+			      : add_loose(d, l, at, dir, p, len,
+					  (uint64_t)stmt_col_int(st, 1));
 		if (rc < 0)
 			break;
 	}
-	stmts_give(&d->ns->stmts, id, st);
+	stmts_give(&d->level->stmts, id, st);
 	return rc;
 }
 
@@ -130,12 +146,13 @@ static int each_node(struct diff *d, enum ns_stmt id, uint64_t dir, uint64_t at,
 
 static int diff_dir(struct diff *d, uint64_t dir)
 {
-	int rc = d->a ? each_node(d, NS_DIFF_DIED, dir, d->a, &d->gone) : 0;
+	int rc = d->from ? each_node(d, NS_DIFF_DIED, dir, d->from, &d->gone)
+			 : 0;
 
 	if (rc == 0)
-		rc = loose_rows(d, NS_DIFF_LIVING, dir, 0, &d->came, d->b);
+		rc = loose_rows(d, NS_DIFF_LIVING, dir, 0, &d->came, d->upto);
 	if (rc == 0)
-		rc = each_node(d, NS_DIFF_BORN, dir, d->b, &d->came);
+		rc = each_node(d, NS_DIFF_BORN, dir, d->upto, &d->came);
 	return rc;
 }
 
@@ -148,11 +165,11 @@ static int find_dirs(struct diff *d)
 	uint64_t dir;
 	int rc, i;
 
-	st = stmts_get(&d->ns->stmts, NS_DIFF_DIRS, &rc);
+	st = stmts_get(&d->level->stmts, NS_DIFF_DIRS, &rc);
 	if (!st)
 		return rc;
-	stmt_int(st, 1, (int64_t)d->a);
-	stmt_int(st, 2, (int64_t)d->b);
+	stmt_int(st, 1, (int64_t)d->from);
+	stmt_int(st, 2, (int64_t)d->upto);
 	while ((rc = stmt_step(st)) > 0)
 		for (i = 0; i < 2; i++) {
 			dir = (uint64_t)stmt_col_int(st, i);
@@ -172,7 +189,7 @@ static int note_version(void *ctx, const struct ns_version *v)
 	return map_put_u64(d->inodes, v->attr.ino, d);
 }
 
-static int touched(struct diff *d)
+static int diff_dirs(struct diff *d)
 {
 	const void *key;
 	size_t it = 0, len;
@@ -184,6 +201,68 @@ static int touched(struct diff *d)
 		memcpy(&dir, key, sizeof(dir));
 		rc = diff_dir(d, dir);
 	}
+	return rc;
+}
+
+static int one_moment(struct diff *d, struct looses *l, uint64_t at,
+		      uint64_t dir, const char *name, size_t len, uint64_t ino)
+{
+	return ino ? add_loose(d, l, at, dir, name, len, ino) : 0;
+}
+
+/* A name of which some row came or ended in between. */
+static int compare_name(struct diff *d, uint64_t dir, const char *name,
+			size_t len)
+{
+	uint64_t a = 0, b = 0;
+	int rc = ns_lookup(d->ns, d->a, dir, name, len, &a, NULL);
+
+	if (rc == 0 || rc == -ENOENT)
+		rc = ns_lookup(d->ns, d->b, dir, name, len, &b, NULL);
+	if (rc == -ENOENT)
+		rc = 0;
+	if (rc < 0 || a == b)
+		return rc;
+	rc = one_moment(d, &d->gone, d->a, dir, name, len, a);
+	return rc < 0 ? rc : one_moment(d, &d->came, d->b, dir, name, len, b);
+}
+
+/* A branch is what it was made from up to the fork, and then itself. Which
+ * names that may be about is asked of each; what they led to, of the branch. */
+static int diff_branch(struct diff *d)
+{
+	const void *key;
+	size_t it = 0, len;
+	uint64_t dir;
+	void *v;
+	int rc = 0;
+
+	d->names = map_new();
+	if (!d->names)
+		return -ENOMEM;
+	for (; rc == 0 && d->level; d->level = d->level->base) {
+		d->from = MAX(d->a, d->level->fork);
+		if (d->from < d->upto) {
+			map_clear(d->dirs);
+			rc = diff_dirs(d);
+		}
+		d->upto = MIN(d->upto, d->level->fork);
+	}
+	while (rc == 0 && map_next(d->names, &it, &key, &len, &v)) {
+		memcpy(&dir, key, 8);
+		rc = compare_name(d, dir, (const char *)key + 8, len - 8);
+	}
+	return rc;
+}
+
+static int touched(struct diff *d)
+{
+	int rc;
+
+	d->level = d->ns;
+	d->from = d->a;
+	d->upto = d->b;
+	rc = d->ns->base ? diff_branch(d) : diff_dirs(d);
 	return rc < 0 ? rc
 		      : ns_versions_between(d->ns, d->a, d->b, note_version, d);
 }
@@ -454,6 +533,7 @@ int tree_diff(struct ns *ns, uint64_t a, uint64_t b, const char *path,
 
 	map_free(d.dirs);
 	map_free(d.inodes);
+	map_free(d.names);
 	looses_done(&d.gone);
 	looses_done(&d.came);
 	if (rc < 0) {

@@ -113,16 +113,34 @@ static int version_rows(struct stmt *st,
 	return rc;
 }
 
+/* Base's, as long as they are of before the fork. */
+struct upto {
+	uint64_t fork;
+	int (*fn)(void *ctx, const struct ns_version *v);
+	void *ctx;
+};
+
+static int on_upto(void *ctx, const struct ns_version *v)
+{
+	const struct upto *u = ctx;
+
+	return v->change.seq > u->fork ? 0 : u->fn(u->ctx, v);
+}
+
 int ns_versions(struct ns *ns, uint64_t ino,
 		int (*fn)(void *ctx, const struct ns_version *v), void *ctx)
 {
+	struct upto up = {ns->fork, fn, ctx};
 	struct stmt *st;
-	int rc;
+	int rc = ns->base ? ns_versions(ns->base, ino, on_upto, &up) : 0;
 
+	if (rc)
+		return rc;
 	st = stmts_take(&ns->stmts, NS_VERSIONS, &rc);
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)ino);
+	stmt_int(st, 2, (int64_t)ns->fork);
 	rc = version_rows(st, fn, ctx);
 	stmts_give(&ns->stmts, NS_VERSIONS, st);
 	return rc;
@@ -133,8 +151,14 @@ int ns_versions_between(struct ns *ns, uint64_t after, uint64_t upto,
 			void *ctx)
 {
 	struct stmt *st;
-	int rc;
+	int rc = 0;
 
+	if (ns_before(ns, after))
+		rc = ns_versions_between(ns->base, after, MIN(upto, ns->fork),
+					 fn, ctx);
+	if (rc)
+		return rc;
+	after = MAX(after, ns->fork); /* copies are older */
 	st = stmts_take(&ns->stmts, NS_VERSIONS_BETWEEN, &rc);
 	if (!st)
 		return rc;
@@ -154,6 +178,8 @@ static int dead_intervals(struct stmt *st,
 
 	while ((rc = stmt_step(st)) > 0) {
 		i.ino = (uint64_t)stmt_col_int(st, 0);
+		if (!i.ino) /* of a branch: it was hidden */
+			continue;
 		i.born = (uint64_t)stmt_col_int(st, 1);
 		i.died = (uint64_t)stmt_col_int(st, 2);
 		rc = fn(ctx, &i);
@@ -161,6 +187,43 @@ static int dead_intervals(struct stmt *st,
 			return rc;
 	}
 	return rc;
+}
+
+struct inherited {
+	struct ns *ns;
+	uint64_t dir;
+	const char *name;
+	size_t len;
+	int (*fn)(void *ctx, const struct ns_interval *i);
+	void *ctx;
+};
+
+/* What was there at the fork lives on, or its end is in rows here. */
+static int on_inherited(void *ctx, const struct ns_interval *base)
+{
+	const struct inherited *h = ctx;
+	struct ns_interval i = *base;
+	int rc;
+
+	if (i.born > h->ns->fork)
+		return 0;
+	if (!i.died || i.died > h->ns->fork) {
+		rc = ns_name_copied(h->ns, h->dir, h->name, h->len);
+		if (rc)
+			return MIN(rc, 0);
+		i.died = 0;
+	}
+	return h->fn(h->ctx, &i);
+}
+
+static int inherited_history(struct ns *ns, uint64_t dir, const char *name,
+			     size_t len,
+			     int (*fn)(void *ctx, const struct ns_interval *i),
+			     void *ctx)
+{
+	struct inherited h = {ns, dir, name, len, fn, ctx};
+
+	return ns_name_history(ns->base, dir, name, len, on_inherited, &h);
 }
 
 /* Of the intervals of one name, the living one is the last. */
@@ -175,6 +238,11 @@ int ns_name_history(struct ns *ns, uint64_t dir, const char *name, size_t len,
 
 	if (!len)
 		return -EINVAL;
+	if (ns->base) {
+		rc = inherited_history(ns, dir, name, len, fn, ctx);
+		if (rc != 0)
+			return rc;
+	}
 	st = stmts_take(&ns->stmts, NS_NAME_HISTORY, &rc);
 	if (!st)
 		return rc;
@@ -187,6 +255,8 @@ int ns_name_history(struct ns *ns, uint64_t dir, const char *name, size_t len,
 	rc = ns_find(ns, dir, name, len, &found);
 	if (rc < 0)
 		return rc == -ENOENT ? 0 : rc;
+	if (!found.id)
+		return 0; /* inherited */
 	living.ino = found.ino;
 	living.born = found.born;
 	return fn(ctx, &living);

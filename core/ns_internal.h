@@ -4,6 +4,7 @@
  *   ns_sql.c      all statements
  *   ns.c          the present
  *   ns_past.c     the tree at a change number
+ *   ns_over.c     a branch over what it was made from
  *   ns_history.c  changes, versions, intervals
  *   ns_diff.c     in what two moments differ (core/tree_diff.h)
  *   ns_trail.c    all that a path ever led to (core/trail.h)
@@ -74,6 +75,19 @@ enum ns_stmt {
 	NS_TRAIL_DEAD,
 	NS_TRAIL_OF_INO,
 
+	NS_TOTALS_GET,
+	NS_TOTALS_PUT,
+	NS_COUNTERS_MOVE,
+	NS_OVER_LIST,
+	NS_OVER_OWNS,
+	NS_OVER_DEAD,
+	NS_OVER_INODES,
+	NS_OVER_VERSIONS,
+	NS_OVER_DEL,
+	NS_OVER_COPIED,
+	NS_OVER_VERSION,
+	NS_OVER_TRAIL,
+
 	NS_DIFF_DIRS,
 	NS_DIFF_DIED,
 	NS_DIFF_LIVING,
@@ -129,6 +143,14 @@ struct ns {
 	struct db *db;
 	struct journal *journal;
 	struct stmts stmts;
+	uint64_t branch;
+	/* Of a branch: the one it was made from, which is only read, and at no
+	 * later change than `fork`. NULL: main. */
+	struct ns *base;
+	uint64_t fork;
+	struct map *subdirs; /* links of base's directories at the fork, as
+			      * pointers: that is counted once */
+	bool view;	     /* only read: no hooks */
 	int64_t (*now)(void *ctx);
 	void *now_ctx;
 
@@ -231,6 +253,8 @@ uint64_t ns_fork_node(uint64_t born, uint64_t died);
 /* Opens the batch, and reads the counters when it is new: the first thing a
  * mutator does, so that what it checks stays so. */
 int ns_enter(struct ns *ns) MUST_USE;
+/* Reads the counters again, which something else has written. */
+int ns_reread(struct ns *ns) MUST_USE;
 /* Now, and never before the last change. */
 int64_t ns_time(const struct ns *ns);
 /* The time of a change for the files that it touches: by the clock that the
@@ -264,8 +288,9 @@ int ns_put_version(struct ns *ns, struct ns_work *w, const struct ns_attr *a,
 		   const char *target) MUST_USE;
 int ns_put_name(struct ns *ns, const struct ns_work *w, uint64_t dir,
 		const char *name, size_t len, uint64_t ino) MUST_USE;
-int ns_kill_name(struct ns *ns, const struct ns_work *w,
-		 const struct ns_name *name) MUST_USE;
+int ns_kill_name(struct ns *ns, const struct ns_work *w, uint64_t dir,
+		 const char *name, size_t len,
+		 const struct ns_name *found) MUST_USE;
 /* Times of a directory in which names came or went, and its link count. */
 int ns_touch_dir(struct ns *ns, const struct ns_work *w, uint64_t dir,
 		 int nlink_by) MUST_USE;
@@ -284,6 +309,80 @@ int ns_put_xattr(struct ns *ns, const struct ns_work *w, uint64_t ino,
 		 const char *name, const void *value, size_t len) MUST_USE;
 /* -EINVAL and so on: what no inode can be. */
 int ns_kind_check(uint32_t mode, const char *target) MUST_USE;
+
+/* --- branches (ns_over.c) -------------------------------------------------
+ * Below, `ns` is a branch with a base, and `at` after its fork. */
+
+/* Whether a moment lies before the branch began: it is base's. */
+static inline bool ns_before(const struct ns *ns, uint64_t at)
+{
+	return ns->base && at <= ns->fork;
+}
+/* Whether rows of its own say what a name led to: 1, and the name (ino 0: gone
+ * then), or 0. id is 0 for what is past. */
+int ns_own_name(struct ns *ns, uint64_t at, uint64_t dir, const char *name,
+		size_t len, struct ns_name *ret) MUST_USE;
+/* Whether rows of its own say what an inode is, at all moments: 1 or 0. */
+int ns_owns(struct ns *ns, uint64_t ino) MUST_USE;
+/* What it is since the fork, with the link count; -ENOENT. */
+int ns_inherited(struct ns *ns, uint64_t ino, struct ns_attr *ret) MUST_USE;
+/* Before an inode's row is written: it gets rows of its own. Of main: nothing.
+ */
+int ns_own(struct ns *ns, uint64_t ino) MUST_USE;
+/* Before a name gets a row, and when one has gone: the row that hides base's.
+ */
+int ns_unhide(struct ns *ns, const struct ns_work *w, uint64_t dir,
+	      const char *name, size_t len) MUST_USE;
+int ns_hide(struct ns *ns, const struct ns_work *w, uint64_t dir,
+	    const char *name, size_t len, const struct ns_name *found) MUST_USE;
+/* The names of a directory, own and inherited. */
+int ns_over_list(struct ns *ns, uint64_t at, uint64_t dir, const char *after,
+		 size_t len, int (*fn)(void *ctx, const struct ns_entry *e),
+		 void *ctx) MUST_USE;
+/* Those that `which` finds. */
+int ns_over_special(struct ns *ns, enum ns_stmt which, uint64_t at,
+		    uint64_t dir,
+		    int (*fn)(void *ctx, const struct ns_entry *e),
+		    void *ctx) MUST_USE;
+/* Whether a name that was there at the fork has come to an end: 1 or 0. */
+int ns_name_copied(struct ns *ns, uint64_t dir, const char *name,
+		   size_t len) MUST_USE;
+/* Every name that an inode ever had up to a change, with its interval as it is
+ * seen here (died 0: it lives); also of main. */
+int ns_rows_of_ino(struct ns *ns, uint64_t upto, uint64_t ino,
+		   int (*fn)(void *ctx, uint64_t dir, const char *name,
+			     size_t len, uint64_t born, uint64_t died),
+		   void *ctx) MUST_USE;
+/* The same for one name: three numbers each, directory, born, died. */
+int ns_named_rows(struct ns *ns, uint64_t upto, uint64_t ino, const char *name,
+		  size_t len, struct buf *ret) MUST_USE;
+/* Inherited names of an inode that were not taken from it by then. */
+int ns_over_names(struct ns *ns, uint64_t at, uint64_t ino,
+		  int (*fn)(void *ctx, uint64_t dir, const char *name,
+			    size_t len),
+		  void *ctx) MUST_USE;
+
+/* Link counts of its own inodes and what it holds, from its rows and its
+ * base's: for a database that is made anew. */
+int ns_over_recount(struct ns *ns) MUST_USE;
+/* What it holds, counted. */
+int ns_over_totals(struct ns *ns, struct totals *ret) MUST_USE;
+/* Any branch, for what concerns all of them: views. NULL-terminated. */
+int ns_open_all(struct ns *main_ns, struct ns ***ret) MUST_USE;
+void ns_close_all(struct ns **all);
+
+/* --- rows, for ns_over.c --- */
+
+/* Fills e from the row of a listing; the name goes to `name`, of NS_NAME_MAX +
+ * 1 bytes. -EUCLEAN. */
+int ns_column_entry(struct stmt *st, char *name, struct ns_entry *ret) MUST_USE;
+/* A listing of the past by its own rows alone, held by the caller. */
+int ns_past_take(struct ns *ns, uint64_t at, uint64_t dir,
+		 struct past_list **ret) MUST_USE;
+void ns_past_give(struct ns *ns, struct past_list *l);
+size_t ns_past_seek(const struct past_list *l, const char *after, size_t len);
+/* The i-th, without its mode; false: there are not so many. */
+bool ns_past_item(const struct past_list *l, size_t i, struct ns_entry *ret);
 
 /* --- orphans ------------------------------------------------------------- */
 

@@ -4,10 +4,57 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
+#include "core/branch.h"
 #include "core/clock.h"
 #include "core/journal.h"
 
 /* --- counters ------------------------------------------------------------ */
+
+/* What a branch holds is counted in its row. */
+static int read_totals(struct ns *ns, struct totals *ret)
+{
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&ns->stmts, NS_TOTALS_GET, &rc);
+	if (!st)
+		return rc;
+	rc = stmt_step(st);
+	if (rc <= 0)
+		return rc < 0 ? rc : -EUCLEAN;
+	ret->files = (uint64_t)stmt_col_int(st, 0);
+	ret->dirs = (uint64_t)stmt_col_int(st, 1);
+	ret->links = (uint64_t)stmt_col_int(st, 2);
+	ret->bytes = (uint64_t)stmt_col_int(st, 3);
+	stmt_reset(st);
+	return 0;
+}
+
+static int write_branch_counters(struct ns *ns)
+{
+	const struct totals *t = &ns->counters.totals;
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&ns->stmts, NS_COUNTERS_MOVE, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)ns->next_seq);
+	stmt_int(st, 2, (int64_t)ns->next_ino);
+	stmt_int(st, 3, (int64_t)t->changes);
+	stmt_int(st, 4, (int64_t)t->versions);
+	rc = stmt_run(st);
+	if (rc < 0)
+		return rc;
+	st = stmts_get(&ns->stmts, NS_TOTALS_PUT, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)t->files);
+	stmt_int(st, 2, (int64_t)t->dirs);
+	stmt_int(st, 3, (int64_t)t->links);
+	stmt_int(st, 4, (int64_t)t->bytes);
+	return stmt_run(st);
+}
 
 static int read_counters(struct ns *ns, struct ns_counters *ret)
 {
@@ -30,6 +77,9 @@ static int read_counters(struct ns *ns, struct ns_counters *ret)
 	ret->totals.changes = (uint64_t)stmt_col_int(st, 6);
 	ret->totals.versions = (uint64_t)stmt_col_int(st, 7);
 	stmt_reset(st);
+	rc = ns->base ? read_totals(ns, &ret->totals) : 0;
+	if (rc < 0)
+		return rc;
 	return ret->next_seq < most && ret->next_ino < most ? 0 : -EUCLEAN;
 }
 
@@ -39,6 +89,8 @@ static int write_counters(struct ns *ns)
 	struct stmt *st;
 	int rc;
 
+	if (ns->base)
+		return write_branch_counters(ns);
 	st = stmts_get(&ns->stmts, NS_COUNTERS_PUT, &rc);
 	if (!st)
 		return rc;
@@ -84,11 +136,23 @@ int ns_enter(struct ns *ns)
 	ns->next_seq = MAX(ns->next_seq, ns->counters.next_seq);
 	ns->next_seq = MAX(ns->next_seq, ns->last_seq + 1);
 	ns->next_ino = MAX(ns->next_ino, ns->counters.next_ino);
+	if (ns->journal)
+		journal_set_branch(ns->journal, ns->branch);
 	ns->fresh = true;
 	ns->dirty = false;
 	ns->late.dir = 0;
 	ns_unkeep(ns, 0);
 	return 0;
+}
+
+int ns_reread(struct ns *ns)
+{
+	struct ns_counters c;
+	int rc = read_counters(ns, &c);
+
+	if (rc == 0)
+		ns->counters.totals = c.totals;
+	return rc;
 }
 
 static int64_t system_now(void *ctx)
@@ -273,6 +337,8 @@ static int open_locked(struct ns *ns, uint32_t uid, uint32_t gid)
 	if (rc < 0)
 		return rc;
 	rc = ns_inode(ns, NS_ROOT, &root);
+	if (rc == -ENOENT && ns->base)
+		return -EUCLEAN;
 	if (rc == -ENOENT) {
 		rc = make_root(ns, uid, gid);
 		if (rc == -EROFS)
@@ -285,28 +351,102 @@ static int open_locked(struct ns *ns, uint32_t uid, uint32_t gid)
 	return ns_orphans_sweep(ns);
 }
 
-int ns_open(struct db *db, uint32_t uid, uint32_t gid, struct ns **ret,
-	    struct err *err)
+/* With its bases below it, which are views. */
+static int new_ns(struct db *db, uint64_t branch, bool view, struct ns **ret)
 {
-	struct ns *ns = calloc(1, sizeof(*ns));
-	int rc = -ENOMEM;
+	CLEANUP(ns_closep) struct ns *ns = calloc(1, sizeof(*ns));
+	struct branch b = {.id = BRANCH_MAIN};
+	int rc = 0;
 
 	if (!ns)
-		return err_set(err, -ENOMEM, "%s", err_name(-ENOMEM));
+		return -ENOMEM;
 	ns->db = db;
+	ns->branch = branch;
+	ns->view = view;
 	ns->now = system_now;
 	ns->next_seq = 1;
 	ns->next_ino = NS_ROOT;
 	ns->orphans = map_new();
-	if (ns->orphans)
-		rc = stmts_init(&ns->stmts, db, ns_sql, NS_STMTS);
+	ns->subdirs = map_new();
+	if (!ns->orphans || !ns->subdirs)
+		return -ENOMEM;
+	rc = stmts_init(&ns->stmts, db, ns_sql, NS_STMTS);
+	stmts_set_branch(&ns->stmts, branch);
+	if (rc == 0 && branch != BRANCH_MAIN)
+		rc = branch_get(db, branch, &b);
+	ns->fork = b.forked_at;
+	if (rc == 0 && b.id != BRANCH_MAIN)
+		rc = b.parent < b.id ? new_ns(db, b.parent, true, &ns->base)
+				     : -EUCLEAN;
 	if (rc == 0)
 		rc = ns_owner_self(&ns->owner);
-	if (rc == 0) {
-		db_lock(db);
+	if (rc < 0)
+		return rc;
+	*ret = steal(&ns);
+	return 0;
+}
+
+void ns_close_all(struct ns **all)
+{
+	struct ns **p;
+
+	for (p = all; p && *p; p++)
+		ns_close(*p);
+	free(all);
+}
+
+int ns_open_all(struct ns *ns, struct ns ***ret)
+{
+	CLEANUP_BUF struct buf ids = BUF_INIT;
+	struct ns **all;
+	struct stmt *st;
+	struct cur c;
+	size_t n = 0;
+	int rc;
+
+	st = db_prepare(ns->db, "SELECT id FROM branch WHERE id <> 1", &rc);
+	if (!st)
+		return rc;
+	while ((rc = stmt_step(st)) > 0)
+		buf_u64(&ids, (uint64_t)stmt_col_int(st, 0));
+	stmt_free(st);
+	if (rc == 0)
+		rc = buf_err(&ids);
+	all = rc < 0 ? NULL : calloc(ids.len / 8 + 1, sizeof(struct ns *));
+	if (!all)
+		return rc < 0 ? rc : -ENOMEM;
+	c = cur_of(ids.data, ids.len);
+	while (rc == 0 && cur_left(&c))
+		rc = new_ns(ns->db, cur_u64(&c), true, &all[n++]);
+	if (rc < 0)
+		ns_close_all(all);
+	else
+		*ret = all;
+	return rc;
+}
+
+int ns_open_view(struct db *db, uint64_t branch, struct ns **ret)
+{
+	return new_ns(db, branch, true, ret);
+}
+
+int ns_open(struct db *db, uint32_t uid, uint32_t gid, struct ns **ret,
+	    struct err *err)
+{
+	return ns_open_branch(db, BRANCH_MAIN, uid, gid, ret, err);
+}
+
+int ns_open_branch(struct db *db, uint64_t branch, uint32_t uid, uint32_t gid,
+		   struct ns **ret, struct err *err)
+{
+	struct ns *ns = NULL;
+	int rc;
+
+	db_lock(db);
+	rc = new_ns(db, branch, false, &ns);
+	if (rc == 0)
 		rc = open_locked(ns, uid, gid);
-		db_unlock(db);
-	}
+	db_unlock(db);
 	if (rc < 0) {
 		ns_close(ns);
 		return err_set(err, rc, "cannot open the namespace: %s%s",
@@ -343,11 +483,14 @@ void ns_close(struct ns *ns)
 	db_lock(ns->db);
 	if (ns->lost)
 		keep_numbers(ns);
-	db_drop_hooks(ns->db, ns);
+	if (!ns->view)
+		db_drop_hooks(ns->db, ns);
 	ns_past_forget(ns);
 	stmts_done(&ns->stmts);
 	db_unlock(ns->db);
+	ns_close(ns->base);
 	map_free(ns->orphans);
+	map_free(ns->subdirs);
 	free(ns->owner);
 	free(ns);
 }
@@ -356,6 +499,21 @@ void ns_set_clock(struct ns *ns, int64_t (*now)(void *ctx), void *ctx)
 {
 	ns->now = now;
 	ns->now_ctx = ctx;
+}
+
+uint64_t ns_branch(const struct ns *ns)
+{
+	return ns->branch;
+}
+
+struct ns *ns_base(struct ns *ns)
+{
+	return ns->base;
+}
+
+uint64_t ns_fork(const struct ns *ns)
+{
+	return ns->fork;
 }
 
 struct db *ns_db(struct ns *ns)

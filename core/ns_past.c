@@ -84,10 +84,13 @@ static int had_name(struct ns *ns, uint64_t at, uint64_t ino)
 {
 	struct stmt *st;
 	int64_t parent;
+	uint64_t dir;
 	int rc;
 
 	if (ino == NS_ROOT)
 		return 0;
+	if (ns->base)
+		return ns_parent(ns, at, ino, &dir);
 	st = stmts_get(&ns->stmts, NS_PAST_ENTRY_OF_INO, &rc);
 	if (!st)
 		return rc;
@@ -111,12 +114,25 @@ static int dir_times(struct ns *ns, uint64_t at, uint64_t version,
 	stmt_int(st, 1, (int64_t)a->ino);
 	stmt_int(st, 2, moment(at));
 	rc = stmt_step(st);
+	if (rc == 0 && ns->base)
+		return dir_times(ns->base, MIN(at, ns->fork), version, a);
 	if (rc <= 0)
 		return rc;
 	if ((uint64_t)stmt_col_int(st, 0) > version)
 		a->mtime_ns = a->atime_ns = a->ctime_ns = stmt_col_int(st, 1);
 	stmt_reset(st);
 	return 0;
+}
+
+/* Nothing came or went in a directory without a version here. */
+static int past_inherited(struct ns *ns, uint64_t at, uint64_t ino,
+			  struct ns_attr *ret)
+{
+	int rc = ns_owns(ns, ino);
+
+	if (rc) /* its first version came later */
+		return rc < 0 ? rc : -ENOENT;
+	return ns_past_getattr(ns->base, ns->fork, ino, ret);
 }
 
 int ns_past_getattr(struct ns *ns, uint64_t at, uint64_t ino,
@@ -127,12 +143,16 @@ int ns_past_getattr(struct ns *ns, uint64_t at, uint64_t ino,
 	uint64_t version;
 	int rc;
 
+	if (ns_before(ns, at))
+		return ns_past_getattr(ns->base, at, ino, ret);
 	st = stmts_get(&ns->stmts, NS_PAST_INODE, &rc);
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)ino);
 	stmt_int(st, 2, moment(at));
 	rc = stmt_step(st);
+	if (rc == 0 && ns->base)
+		return past_inherited(ns, at, ino, ret);
 	if (rc <= 0)
 		return rc < 0 ? rc : -ENOENT;
 	rc = ns_column_attr(st, ino, &a);
@@ -154,12 +174,16 @@ int ns_past_mode(struct ns *ns, uint64_t at, uint64_t ino, uint32_t *ret)
 	int64_t mode;
 	int rc;
 
+	if (ns_before(ns, at))
+		return ns_past_mode(ns->base, at, ino, ret);
 	st = stmts_get(&ns->stmts, NS_PAST_MODE, &rc);
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)ino);
 	stmt_int(st, 2, moment(at));
 	rc = stmts_int(st, &mode);
+	if (rc == 0 && ns->base)
+		return ns_past_mode(ns->base, ns->fork, ino, ret);
 	if (rc <= 0)
 		return rc < 0 ? rc : -EUCLEAN;
 	*ret = (uint32_t)mode;
@@ -346,8 +370,7 @@ static void list_keep(struct ns *ns, struct past_list *l)
 }
 
 /* The first item whose name is behind `after`. */
-static size_t list_seek(const struct past_list *l, const char *after,
-			size_t len)
+size_t ns_past_seek(const struct past_list *l, const char *after, size_t len)
 {
 	size_t lo = 0, hi = l->n, mid;
 	const struct past_name *item;
@@ -366,25 +389,44 @@ static size_t list_seek(const struct past_list *l, const char *after,
 	return lo;
 }
 
+int ns_past_take(struct ns *ns, uint64_t at, uint64_t dir,
+		 struct past_list **ret)
+{
+	*ret = list_take(ns, at, dir);
+	return *ret ? 0 : list_make(ns, at, dir, ret);
+}
+
+void ns_past_give(struct ns *ns, struct past_list *l)
+{
+	list_keep(ns, l);
+}
+
+bool ns_past_item(const struct past_list *l, size_t i, struct ns_entry *ret)
+{
+	const struct past_name *item = &l->items[i];
+
+	if (i >= l->n)
+		return false;
+	ret->name = (const char *)l->names.data + item->at;
+	ret->len = item->len;
+	ret->ino = item->ino;
+	ret->mode = 0;
+	return true;
+}
+
 int ns_past_list(struct ns *ns, uint64_t at, uint64_t dir, const char *after,
 		 size_t len, int (*fn)(void *ctx, const struct ns_entry *e),
 		 void *ctx)
 {
-	struct past_list *l = list_take(ns, at, dir);
-	const struct past_name *item;
+	struct past_list *l;
 	struct ns_entry e;
 	size_t i;
-	int rc = 0;
+	int rc = ns_past_take(ns, at, dir, &l);
 
-	if (!l)
-		rc = list_make(ns, at, dir, &l);
 	if (rc < 0)
 		return rc;
-	for (i = list_seek(l, after, len); rc == 0 && i < l->n; i++) {
-		item = &l->items[i];
-		e.name = (const char *)l->names.data + item->at;
-		e.len = item->len;
-		e.ino = item->ino;
+	i = ns_past_seek(l, after, len);
+	while (rc == 0 && ns_past_item(l, i++, &e)) {
 		rc = ns_past_mode(ns, at, e.ino, &e.mode);
 		if (rc == 0)
 			rc = fn(ctx, &e);

@@ -104,14 +104,20 @@ static int touch_dirs(struct ns *ns, struct ns_work *w, const struct side *from,
 	return rc < 0 ? rc : ns_touch_dir(ns, w, to->dir, moved - there);
 }
 
+static int kill_side(struct ns *ns, const struct ns_work *w,
+		     const struct side *s)
+{
+	return ns_kill_name(ns, w, s->dir, s->name, s->len, &s->found);
+}
+
 static int write_rows(struct ns *ns, struct ns_work *w, struct side *from,
 		      struct side *to, bool exchange)
 {
 	int rc;
 
-	rc = ns_kill_name(ns, w, &from->found);
+	rc = kill_side(ns, w, from);
 	if (rc == 0 && to->there)
-		rc = ns_kill_name(ns, w, &to->found);
+		rc = kill_side(ns, w, to);
 	if (rc == 0)
 		rc = move(ns, w, from, to);
 	if (rc == 0 && exchange)

@@ -1,3 +1,4 @@
+#include "core/branch.h"
 #include "core/ns_internal.h"
 
 #include <errno.h>
@@ -106,12 +107,13 @@ static int recount(struct ns *ns, const struct pasts *p, struct totals *t,
 	return 0;
 }
 
+/* The tables of all branches, and what has a branch's name in its statement. */
 static int delete_rows(struct ns *ns, uint64_t to)
 {
 	static const enum ns_stmt all[] = {
 		NS_BACK_ENTRY_DEL,    NS_BACK_ENTRY_REVIVE, NS_BACK_XATTR_DEL,
-		NS_BACK_XATTR_REVIVE, NS_BACK_VERSION_DEL,  NS_BACK_CHANGE_DEL,
-		NS_BACK_GONE,	      NS_BACK_MORE_DEL,	    NS_BACK_MERGED_DEL,
+		NS_BACK_XATTR_REVIVE, NS_BACK_CHANGE_DEL,   NS_BACK_GONE,
+		NS_BACK_MORE_DEL,     NS_BACK_MERGED_DEL,
 	};
 	size_t i;
 	int rc = 0;
@@ -119,6 +121,24 @@ static int delete_rows(struct ns *ns, uint64_t to)
 	for (i = 0; rc == 0 && i < ARRAY_LEN(all); i++)
 		rc = run(ns, all[i], to);
 	return rc;
+}
+
+static int one_more(void *ctx, uint64_t dir, const char *name, size_t len)
+{
+	++*(uint64_t *)ctx;
+	return 0;
+}
+
+static int count_links(struct ns *ns, uint64_t ino, uint64_t *ret)
+{
+	return ns->base ? ns_names(ns, NS_NOW, ino, one_more, ret)
+			: count(ns, NS_BACK_LINKS, ino, ret);
+}
+
+static int one_dir_more(void *ctx, const struct ns_entry *e)
+{
+	*(uint64_t *)ctx += S_ISDIR(e->mode);
+	return 0;
 }
 
 /* Of an inode that has no name at that change nobody has anything open. */
@@ -132,7 +152,7 @@ static int restore(struct ns *ns, const struct past *p)
 	if (rc == -ENOENT)
 		rc = 0;
 	if (rc == 0 && p->there)
-		rc = count(ns, NS_BACK_LINKS, p->ino, &links);
+		rc = count_links(ns, p->ino, &links);
 	if (rc == 0)
 		rc = ns_orphan_del(ns, p->ino);
 	if (rc < 0)
@@ -157,50 +177,127 @@ static int count_subdirs(struct ns *ns, const struct past *p)
 	rc = ns_inode(ns, p->ino, &a);
 	if (rc < 0)
 		return rc == -ENOENT ? 0 : rc;
-	rc = count(ns, NS_BACK_SUBDIRS, p->ino, &n);
+	if (ns->base)
+		rc = ns_list(ns, NS_NOW, p->ino, "", 0, one_dir_more, &n);
+	else
+		rc = count(ns, NS_BACK_SUBDIRS, p->ino, &n);
 	if (rc < 0)
 		return rc;
 	a.nlink = 2 + (uint32_t)n;
 	return ns_put_inode(ns, NS_INODE_PUT, &a);
 }
 
-static int go_back(struct ns *ns, uint64_t to, struct pasts *p)
+/* One branch on its way back. */
+struct back {
+	struct ns *ns;
+	struct pasts p;
+	struct totals t;
+	uint64_t versions;
+};
+
+static int before(struct back *b, uint64_t to)
 {
-	struct totals t = ns->counters.totals;
-	uint64_t changes = 0, versions = 0;
-	size_t i;
+	int rc = ns_totals(b->ns, &b->t);
+
+	if (rc == 0)
+		rc = read_past(b->ns, to, &b->p);
+	if (rc == 0)
+		rc = recount(b->ns, &b->p, &b->t, -1);
+	return rc < 0 ? rc : count(b->ns, NS_BACK_VERSIONS, to, &b->versions);
+}
+
+static int put_totals(struct back *b)
+{
+	const struct totals *t = &b->t;
+	struct stmt *st;
 	int rc;
 
-	rc = read_past(ns, to, p);
+	st = stmts_get(&b->ns->stmts, NS_TOTALS_PUT, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)t->files);
+	stmt_int(st, 2, (int64_t)t->dirs);
+	stmt_int(st, 3, (int64_t)t->links);
+	stmt_int(st, 4, (int64_t)t->bytes);
+	return stmt_run(st);
+}
+
+static int after(struct back *b, uint64_t to)
+{
+	struct pasts *p = &b->p;
+	size_t i;
+	int rc = run(b->ns, NS_BACK_VERSION_DEL, to);
+
+	for (i = 0; rc == 0 && i < p->n; i++)
+		rc = restore(b->ns, &p->v[i]);
+	for (i = 0; rc == 0 && i < p->n; i++)
+		rc = count_subdirs(b->ns, &p->v[i]);
 	if (rc == 0)
-		rc = recount(ns, p, &t, -1);
+		rc = run(b->ns, NS_BACK_XATTR_KILL, to);
+	if (rc == 0)
+		rc = recount(b->ns, p, &b->t, 1);
+	return rc < 0 || !b->ns->base ? rc : put_totals(b);
+}
+
+static int go_back(struct ns *ns, uint64_t to, struct back *all, size_t n)
+{
+	uint64_t changes = 0, versions = 0;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; rc == 0 && i < n; i++) {
+		rc = before(&all[i], to);
+		versions += all[i].versions;
+	}
 	if (rc == 0)
 		rc = count(ns, NS_BACK_CHANGES, to, &changes);
 	if (rc == 0)
-		rc = count(ns, NS_BACK_VERSIONS, to, &versions);
-	if (rc == 0)
 		rc = delete_rows(ns, to);
-	for (i = 0; rc == 0 && i < p->n; i++)
-		rc = restore(ns, &p->v[i]);
-	for (i = 0; rc == 0 && i < p->n; i++)
-		rc = count_subdirs(ns, &p->v[i]);
-	if (rc == 0)
-		rc = run(ns, NS_BACK_XATTR_KILL, to);
-	if (rc == 0)
-		rc = recount(ns, p, &t, 1);
+	for (i = 0; rc == 0 && i < n; i++)
+		rc = after(&all[i], to);
 	if (rc < 0)
 		return rc;
-	t.changes -= changes;
-	t.versions -= versions;
-	ns->counters.totals = t;
+	all[0].t.changes -= changes;
+	all[0].t.versions -= versions;
+	ns->counters.totals = all[0].t;
 	ns->last_seq = to;
 	ns->dirty = true;
 	return 0;
 }
 
+static int go_back_all(struct ns *ns, uint64_t to)
+{
+	CLEANUP_FREE struct back *all = NULL;
+	struct ns **others = NULL;
+	size_t n = 0, i;
+	int rc = branches_back(ns->db, to);
+
+	if (rc < 0)
+		return rc;
+	/* its versions are not counted any more */
+	rc = ns_reread(ns);
+	if (rc == 0)
+		rc = ns_open_all(ns, &others);
+	while (rc == 0 && others[n])
+		n++;
+	if (rc == 0) {
+		all = calloc(n + 1, sizeof(*all));
+		rc = all ? 0 : -ENOMEM;
+	}
+	if (rc == 0) {
+		all[0].ns = ns;
+		for (i = 0; i < n; i++)
+			all[i + 1].ns = others[i];
+		rc = go_back(ns, to, all, n + 1);
+		for (i = 0; i <= n; i++)
+			free(all[i].p.v);
+	}
+	ns_close_all(others);
+	return rc;
+}
+
 int ns_rollback(struct ns *ns, uint64_t to)
 {
-	struct pasts p = {0};
 	int rc;
 
 	rc = ns_enter(ns);
@@ -210,13 +307,32 @@ int ns_rollback(struct ns *ns, uint64_t to)
 		rc = db_savepoint(ns->db);
 	if (rc < 0)
 		return rc;
-	rc = go_back(ns, to, &p);
-	free(p.v);
+	rc = go_back_all(ns, to);
 	ns_past_forget(ns);
 	ns_unkeep(ns, 0);
 	if (rc < 0)
 		db_revert(ns->db);
 	else
 		rc = db_release(ns->db);
+	return rc;
+}
+
+int ns_totals_at(struct ns *ns, uint64_t at, struct totals *ret)
+{
+	struct pasts p = {0};
+	struct totals t;
+	size_t i;
+	int rc = ns_totals(ns, &t);
+
+	if (rc == 0)
+		rc = read_past(ns, at, &p);
+	if (rc == 0)
+		rc = recount(ns, &p, &t, -1);
+	for (i = 0; rc == 0 && i < p.n; i++)
+		if (p.v[i].there)
+			ns_count(&t, &p.v[i].attr, 1);
+	free(p.v);
+	if (rc == 0)
+		*ret = t;
 	return rc;
 }

@@ -24,6 +24,9 @@ int ns_settle_dir(struct ns *ns)
 
 	if (!late->dir)
 		return 0;
+	rc = ns_own(ns, late->dir);
+	if (rc < 0)
+		return rc;
 	st = stmts_get(&ns->stmts, NS_DIR_TOUCH, &rc);
 	if (!st)
 		return rc;
@@ -47,6 +50,8 @@ int ns_put_inode(struct ns *ns, enum ns_stmt add_or_put,
 	struct stmt *st;
 	int rc = settle_ino(ns, a->ino);
 
+	if (rc == 0 && add_or_put == NS_INODE_PUT)
+		rc = ns_own(ns, a->ino);
 	if (rc < 0)
 		return rc;
 	st = stmts_get(&ns->stmts, add_or_put, &rc);
@@ -106,6 +111,11 @@ int ns_put_name(struct ns *ns, const struct ns_work *w, uint64_t dir,
 	int rc;
 
 	ns_unkeep_absent(ns, dir, name, len);
+	rc = ns->base ? ns_unhide(ns, w, dir, name, len) : 0;
+	if (rc == 0)
+		rc = ns_own(ns, ino); /* as all that have a name of its own */
+	if (rc < 0)
+		return rc;
 	st = stmts_get(&ns->stmts, NS_ENTRY_ADD, &rc);
 	if (!st)
 		return rc;
@@ -116,14 +126,12 @@ int ns_put_name(struct ns *ns, const struct ns_work *w, uint64_t dir,
 	return stmt_run(st);
 }
 
-int ns_kill_name(struct ns *ns, const struct ns_work *w,
-		 const struct ns_name *name)
+static int end_row(struct ns *ns, const struct ns_work *w,
+		   const struct ns_name *name)
 {
 	struct stmt *st;
 	int rc;
 
-	if (!name->born || name->born >= w->seq)
-		return -EUCLEAN;
 	st = stmts_get(&ns->stmts, NS_ENTRY_KILL, &rc);
 	if (!st)
 		return rc;
@@ -131,6 +139,17 @@ int ns_kill_name(struct ns *ns, const struct ns_work *w,
 	stmt_int(st, 2, (int64_t)w->seq);
 	stmt_int(st, 3, (int64_t)ns_fork_node(name->born, w->seq));
 	return stmt_run(st);
+}
+
+int ns_kill_name(struct ns *ns, const struct ns_work *w, uint64_t dir,
+		 const char *name, size_t len, const struct ns_name *found)
+{
+	int rc;
+
+	if (!found->born || found->born >= w->seq)
+		return -EUCLEAN;
+	rc = found->id ? end_row(ns, w, found) : 0;
+	return rc < 0 || !ns->base ? rc : ns_hide(ns, w, dir, name, len, found);
 }
 
 int ns_touch_dir(struct ns *ns, const struct ns_work *w, uint64_t dir,
@@ -155,6 +174,8 @@ int ns_touch_inode(struct ns *ns, const struct ns_work *w,
 	struct stmt *st;
 	int rc = settle_ino(ns, a->ino);
 
+	if (rc == 0)
+		rc = ns_own(ns, a->ino);
 	if (rc < 0)
 		return rc;
 	st = stmts_get(&ns->stmts, NS_INODE_TOUCH, &rc);

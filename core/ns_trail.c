@@ -96,6 +96,36 @@ int trail_each(struct ns *ns, const char *path,
 /* --- upwards: whether an inode had it --------------------------------------
  */
 
+struct named {
+	uint64_t dir, born, died;
+};
+
+/* Of base's rows: what had ended by the fork, and what no row here ends. */
+static int named_before(struct ns *ns, uint64_t ino, const char *name,
+			size_t len, uint64_t seq, struct intervals *ret)
+{
+	CLEANUP_BUF struct buf rows = BUF_INIT;
+	struct ns_interval i = {0};
+	struct named n;
+	size_t at;
+	int rc = ns_named_rows(ns->base, ns->fork, ino, name, len, &rows);
+
+	for (at = 0; rc >= 0 && at < rows.len; at += sizeof(n)) {
+		memcpy(&n, rows.data + at, sizeof(n));
+		if (n.died && n.died <= ns->fork) {
+			if (n.died <= seq)
+				continue;
+		} else {
+			rc = ns_name_copied(ns, n.dir, name, len);
+			if (rc)
+				continue;
+		}
+		i.ino = n.dir;
+		rc = add_interval(ret, &i);
+	}
+	return MIN(rc, 0);
+}
+
 /* Directories in which an inode had a name until after a change. */
 static int names_of(struct ns *ns, uint64_t ino, const char *name, size_t len,
 		    uint64_t seq, struct intervals *ret)
@@ -104,6 +134,11 @@ static int names_of(struct ns *ns, uint64_t ino, const char *name, size_t len,
 	struct stmt *st;
 	int rc;
 
+	if (ns->base) {
+		rc = named_before(ns, ino, name, len, seq, ret);
+		if (rc < 0)
+			return rc;
+	}
 	st = stmts_get(&ns->stmts, NS_TRAIL_NAMED, &rc);
 	if (!st)
 		return rc;
@@ -148,11 +183,14 @@ int trail_version(struct ns *ns, const char *path, uint64_t seq,
 {
 	CLEANUP(intervals_done) struct intervals is = {0};
 	struct ns_interval v = {0};
+	struct ns *of = ns;
 	struct stmt *st;
 	size_t i;
 	int rc;
 
-	st = stmts_get(&ns->stmts, NS_TRAIL_BORN, &rc);
+	while (ns_before(of, seq))
+		of = of->base;
+	st = stmts_get(&of->stmts, NS_TRAIL_BORN, &rc);
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)MIN(seq, (uint64_t)INT64_MAX));
@@ -229,6 +267,91 @@ static int merge(struct side *a, struct side *b,
 	return rc;
 }
 
+struct gathered {
+	struct map *seen;
+	struct buf names; /* each with its NUL */
+};
+
+static int gather(void *ctx, const char *name, size_t len)
+{
+	struct gathered *g = ctx;
+
+	if (map_get(g->seen, name, len))
+		return 0;
+	buf_add(&g->names, name, len);
+	buf_u8(&g->names, '\0');
+	return buf_err(&g->names) < 0 ? -ENOMEM
+				      : map_put(g->seen, name, len, g, NULL);
+}
+
+static int own_names(struct ns *ns, enum ns_stmt id, uint64_t dir,
+		     uint64_t until, struct gathered *g)
+{
+	const char *name;
+	struct stmt *st;
+	size_t len;
+	int rc;
+
+	st = stmts_take(&ns->stmts, id, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)dir);
+	stmt_int(st, 2, (int64_t)MIN(until, (uint64_t)INT64_MAX));
+	while ((rc = stmt_step(st)) > 0) {
+		name = stmt_col_blob(st, 0, &len);
+		rc = gather(g, name, len);
+		if (rc < 0)
+			break;
+	}
+	stmts_give(&ns->stmts, id, st);
+	return rc;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int each_gathered(const struct gathered *g,
+			 int (*fn)(void *ctx, const char *name, size_t len),
+			 void *ctx)
+{
+	size_t n = map_count(g->seen), i = 0, at;
+	CLEANUP_FREE const char **names = calloc(n + 1, sizeof(*names));
+	int rc = 0;
+
+	if (!names)
+		return -ENOMEM;
+	for (at = 0; at < g->names.len; at += strlen(names[i++]) + 1)
+		names[i] = (const char *)g->names.data + at;
+	qsort(names, n, sizeof(*names), by_bytes);
+	for (i = 0; rc == 0 && i < n; i++)
+		rc = fn(ctx, names[i], strlen(names[i]));
+	return rc;
+}
+
+/* Of a branch: base's up to the fork, and its own, put in order. */
+static int names_over(struct ns *ns, uint64_t dir, uint64_t until,
+		      int (*fn)(void *ctx, const char *name, size_t len),
+		      void *ctx)
+{
+	struct gathered g = {.seen = map_new()};
+	int rc = g.seen ? 0 : -ENOMEM;
+
+	if (rc == 0)
+		rc = trail_names(ns->base, dir, MIN(until, ns->fork + 1),
+				 gather, &g);
+	if (rc == 0)
+		rc = own_names(ns, NS_TRAIL_LIVING, dir, until, &g);
+	if (rc == 0)
+		rc = own_names(ns, NS_TRAIL_DEAD, dir, until, &g);
+	if (rc == 0)
+		rc = each_gathered(&g, fn, ctx);
+	map_free(g.seen);
+	buf_done(&g.names);
+	return rc;
+}
+
 int trail_names(struct ns *ns, uint64_t dir, uint64_t until,
 		int (*fn)(void *ctx, const char *name, size_t len), void *ctx)
 {
@@ -237,6 +360,8 @@ int trail_names(struct ns *ns, uint64_t dir, uint64_t until,
 	size_t i;
 	int rc = 0;
 
+	if (ns->base)
+		return names_over(ns, dir, until, fn, ctx);
 	for (i = 0; rc == 0 && i < 2; i++) {
 		sides[i].st = stmts_take(&ns->stmts, ids[i], &rc);
 		if (!sides[i].st)
@@ -333,13 +458,44 @@ int trail_versions(struct ns *ns, uint64_t ino,
 /* --- names of an inode
  * ---------------------------------------------------------- */
 
+struct inherited {
+	struct ns *ns;
+	uint64_t ino;
+	int (*fn)(void *ctx, const struct trail *t);
+	void *ctx;
+};
+
+static int on_name(void *ctx, uint64_t dir, const char *name, size_t len,
+		   uint64_t born, uint64_t died)
+{
+	const struct inherited *h = ctx;
+	struct trail t = {h->ino, born, died ? died : TRAIL_NOW};
+	int rc;
+
+	if (!died || died > h->ns->fork) {
+		rc = ns_name_copied(h->ns, dir, name, len);
+		if (rc)
+			return MIN(rc, 0);
+		t.until = TRAIL_NOW;
+	}
+	return h->fn(h->ctx, &t);
+}
+
+static int inherited_names(struct inherited *h)
+{
+	return ns_rows_of_ino(h->ns->base, h->ns->fork, h->ino, on_name, h);
+}
+
 int trail_of_inode(struct ns *ns, uint64_t ino,
 		   int (*fn)(void *ctx, const struct trail *t), void *ctx)
 {
 	struct trail t = {.ino = ino};
+	struct inherited h = {ns, ino, fn, ctx};
 	struct stmt *st;
-	int rc;
+	int rc = ns->base ? inherited_names(&h) : 0;
 
+	if (rc)
+		return rc;
 	st = stmts_take(&ns->stmts, NS_TRAIL_OF_INO, &rc);
 	if (!st)
 		return rc;

@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "core/branch.h"
 #include "core/journal.h"
+#include "core/journal_format.h"
 #include "core/keepsakes.h"
 #include "core/ns_internal.h"
 #include "core/settings.h"
@@ -20,55 +22,108 @@
 const char *const rebuild_sql[RB_STMTS] = {
 	[RB_CHANGE] =
 		"INSERT OR IGNORE INTO change(seq, branch, time, op, uid, pid,"
-		" program, message) VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7)",
+		" program, message) VALUES (?1, #B, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[RB_CHANGE_DIRS] =
 		"UPDATE change SET dir = ?2, dir2 = ?3 WHERE seq = ?1",
 	[RB_CHANGE_MORE] =
 		"INSERT OR IGNORE INTO change_more(branch, dir, seq)"
-		" VALUES (1, ?1, ?2)",
+		" VALUES (#B, ?1, ?2)",
 	[RB_ENTRY_FIND] =
 		"SELECT id, born FROM entry INDEXED BY entry_present"
-		" WHERE branch = 1 AND parent = ?1 AND name = ?2"
+		" WHERE branch = #B AND parent = ?1 AND name = ?2"
 		" AND died IS NULL",
 	[RB_ENTRY_OF_INO] =
 		"SELECT id, born FROM entry INDEXED BY entry_ino"
-		" WHERE branch = 1 AND ino = ?2 AND died IS NULL"
+		" WHERE branch = #B AND ino = ?2 AND died IS NULL"
 		" AND parent = ?1 LIMIT 1",
 	[RB_ENTRY_ADD] =
 		"INSERT INTO entry(branch, parent, name, ino, born, node)"
-		" VALUES (1, ?1, ?2, ?3, ?4, 0)",
+		" VALUES (#B, ?1, ?2, ?3, ?4, 0)",
 	[RB_ENTRY_KILL] =
 		"UPDATE entry SET died = ?2, node = ?3 WHERE id = ?1",
 	[RB_TOUCH_DIR] =
 		"UPDATE inode SET mtime = ?2, ctime = ?2"
-		" WHERE branch = 1 AND ino = ?1",
+		" WHERE branch = #B AND ino = ?1",
 	[RB_TOUCH_INODE] =
-		"UPDATE inode SET ctime = ?2 WHERE branch = 1 AND ino = ?1",
+		"UPDATE inode SET ctime = ?2 WHERE branch = #B AND ino = ?1",
 	[RB_INODE_GET] =
 		"SELECT version, address FROM inode"
-		" WHERE branch = 1 AND ino = ?1",
+		" WHERE branch = #B AND ino = ?1",
 	[RB_INODE_PUT] =
 		"INSERT INTO inode(branch, ino, mode, nlink, uid, gid, rdev,"
 		" size, atime, mtime, ctime, address, version)"
-		" VALUES (1, ?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10)"
+		" VALUES (#B, ?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10)"
 		" ON CONFLICT(branch, ino) DO UPDATE SET mode = ?2, uid = ?3,"
 		" gid = ?4, rdev = ?5, size = ?6, mtime = ?7, ctime = ?8,"
 		" address = ?9, version = ?10",
 	[RB_VERSION_PUT] =
 		"INSERT OR REPLACE INTO version(branch, ino, born, content,"
 		" mode, uid, gid, rdev, size, mtime, address, target)"
-		" VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+		" VALUES (#B, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
 	[RB_XATTR_KILL] =
-		"UPDATE xattr SET died = ?3 WHERE branch = 1 AND ino = ?1"
+		"UPDATE xattr SET died = ?3 WHERE branch = #B AND ino = ?1"
 		" AND name = ?2 AND died IS NULL AND born < ?3",
 	[RB_XATTR_ADD] =
 		"INSERT OR REPLACE INTO xattr(branch, ino, name, born, value)"
-		" VALUES (1, ?1, ?2, ?3, ?4)",
+		" VALUES (#B, ?1, ?2, ?3, ?4)",
 	[RB_GONE] =
-		"UPDATE version SET gone = ?3 WHERE branch = 1 AND ino = ?1"
+		"UPDATE version SET gone = ?3 WHERE branch = #B AND ino = ?1"
 		" AND born = ?2",
 };
 /* clang-format on */
+
+static void branch_free(struct rebuild_branch *b)
+{
+	if (!b)
+		return;
+	if (b->stmts.made)
+		stmts_done(&b->stmts);
+	results_close(b->results);
+	ns_close(b->ns);
+	free(b);
+}
+CLEANUP_FN(struct rebuild_branch, branch_free)
+
+/* -ENOENT: its making is lost. */
+static int open_branch(struct rebuild *r, uint64_t id,
+		       struct rebuild_branch **ret)
+{
+	CLEANUP(branch_freep) struct rebuild_branch *b = calloc(1, sizeof(*b));
+	int rc = b ? 0 : -ENOMEM;
+
+	if (rc < 0)
+		return rc;
+	b->id = id;
+	if (id != BRANCH_MAIN)
+		rc = ns_open_view(r->db, id, &b->ns);
+	if (rc == 0)
+		rc = stmts_init(&b->stmts, r->db, rebuild_sql, RB_STMTS);
+	if (rc == 0)
+		rc = results_open(r->db, b->ns, &b->results);
+	if (rc < 0)
+		return rc;
+	stmts_set_branch(&b->stmts, id);
+	*ret = steal(&b);
+	return 0;
+}
+
+static int on_branch(struct rebuild *r, uint64_t id)
+{
+	struct rebuild_branch *b;
+	int rc;
+
+	for (b = r->branches; b && b->id != id; b = b->next)
+		;
+	if (!b) {
+		rc = open_branch(r, id, &b);
+		if (rc < 0)
+			return rc;
+		b->next = r->branches;
+		r->branches = b;
+	}
+	r->b = b;
+	return 0;
+}
 
 int rebuild_new(struct db *db, struct rebuild **ret)
 {
@@ -78,9 +133,7 @@ int rebuild_new(struct db *db, struct rebuild **ret)
 	if (!r)
 		return -ENOMEM;
 	r->db = db;
-	rc = stmts_init(&r->stmts, db, rebuild_sql, RB_STMTS);
-	if (rc == 0)
-		rc = results_open(db, NULL, &r->results);
+	rc = on_branch(r, BRANCH_MAIN);
 	if (rc < 0)
 		return rc;
 	*ret = steal(&r);
@@ -89,23 +142,36 @@ int rebuild_new(struct db *db, struct rebuild **ret)
 
 void rebuild_free(struct rebuild *r)
 {
+	struct rebuild_branch *b;
+
 	if (!r)
 		return;
-	results_close(r->results);
-	if (r->stmts.made)
-		stmts_done(&r->stmts);
+	while ((b = r->branches)) {
+		r->branches = b->next;
+		branch_free(b);
+	}
 	free(r);
 }
 
 /* --- names -----------------------------------------------------------------
  */
 
+/* An inode gets rows of its own, where there is one. */
+static int own(struct rebuild *r, uint64_t ino)
+{
+	int rc = r->b->ns ? ns_own(r->b->ns, ino) : 0;
+
+	return rc == -ENOENT ? 0 : rc;
+}
+
 static int touch(struct rebuild *r, enum rebuild_stmt which, uint64_t ino)
 {
 	struct stmt *st;
-	int rc;
+	int rc = own(r, ino);
 
-	st = stmts_get(&r->stmts, which, &rc);
+	if (rc < 0)
+		return rc;
+	st = stmts_get(&r->b->stmts, which, &rc);
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)ino);
@@ -122,7 +188,7 @@ static int kill_entry(struct rebuild *r, uint64_t id, uint64_t born)
 		r->sums.odd++;
 		return 0;
 	}
-	st = stmts_get(&r->stmts, RB_ENTRY_KILL, &rc);
+	st = stmts_get(&r->b->stmts, RB_ENTRY_KILL, &rc);
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)id);
@@ -153,7 +219,7 @@ static int find_entry(struct rebuild *r, const struct journal_effect *e,
 	int rc = 0;
 
 	if (e->name.p) {
-		st = stmts_get(&r->stmts, RB_ENTRY_FIND, &rc);
+		st = stmts_get(&r->b->stmts, RB_ENTRY_FIND, &rc);
 		if (!st)
 			return rc;
 		stmt_int(st, 1, (int64_t)e->dir);
@@ -162,7 +228,7 @@ static int find_entry(struct rebuild *r, const struct journal_effect *e,
 	}
 	if (rc || !any)
 		return rc;
-	st = stmts_get(&r->stmts, RB_ENTRY_OF_INO, &rc);
+	st = stmts_get(&r->b->stmts, RB_ENTRY_OF_INO, &rc);
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)e->dir);
@@ -185,7 +251,7 @@ static int add_entry(struct rebuild *r, const struct journal_effect *e)
 	struct stmt *st;
 	int rc;
 
-	st = stmts_get(&r->stmts, RB_ENTRY_ADD, &rc);
+	st = stmts_get(&r->b->stmts, RB_ENTRY_ADD, &rc);
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)e->dir);
@@ -213,12 +279,35 @@ static int note_dir(struct rebuild *r, uint64_t dir)
 		r->dir2 = dir;
 	if (dir == r->dir || dir == r->dir2)
 		return 0;
-	st = stmts_get(&r->stmts, RB_CHANGE_MORE, &rc);
+	st = stmts_get(&r->b->stmts, RB_CHANGE_MORE, &rc);
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)dir);
 	stmt_int(st, 2, (int64_t)r->seq);
 	return stmt_run(st);
+}
+
+/* As the namespace does it, with what a branch hides. */
+static int name_over(struct rebuild *r, const struct journal_effect *e)
+{
+	struct ns_work w = {.seq = r->seq};
+	struct ns *ns = r->b->ns;
+	struct ns_name found;
+	int rc = ns_find(ns, e->dir, e->name.p, e->name.len, &found);
+
+	if (rc == 0)
+		rc = ns_kill_name(ns, &w, e->dir, e->name.p, e->name.len,
+				  &found);
+	else if (rc == -ENOENT)
+		rc = e->type == JOURNAL_DIED ? -EUCLEAN : 0;
+	if (rc == -EUCLEAN) {
+		r->sums.odd++;
+		rc = 0;
+	}
+	if (rc < 0 || e->type == JOURNAL_DIED)
+		return rc;
+	return once(r, ns_put_name(ns, &w, e->dir, e->name.p, e->name.len,
+				   e->ino));
 }
 
 static int do_name(struct rebuild *r, const struct journal_effect *effect)
@@ -230,12 +319,17 @@ static int do_name(struct rebuild *r, const struct journal_effect *effect)
 
 	if (e->name.p && ns_name_check(e->name.p, e->name.len) < 0)
 		e->name.p = NULL; /* nothing that a file can be called */
-	rc = find_entry(r, e, !born, &id, &since);
-	if (rc > 0)
+	if (r->b->ns && e->name.p)
+		rc = name_over(r, e);
+	else
+		rc = find_entry(r, e, !born, &id, &since);
+	if (r->b->ns && e->name.p)
+		;
+	else if (rc > 0)
 		rc = kill_entry(r, id, since);
 	else if (rc == 0 && !born)
 		r->sums.odd++;
-	if (rc == 0 && born)
+	if (rc == 0 && born && (!r->b->ns || !e->name.p))
 		rc = add_entry(r, e);
 	if (rc == 0)
 		rc = touch(r, RB_TOUCH_DIR, e->dir);
@@ -276,7 +370,7 @@ static int content_since(struct rebuild *r, const struct journal_effect *e,
 	int rc;
 
 	*ret = r->seq;
-	st = stmts_get(&r->stmts, RB_INODE_GET, &rc);
+	st = stmts_get(&r->b->stmts, RB_INODE_GET, &rc);
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)e->ino);
@@ -296,7 +390,7 @@ static int put_inode(struct rebuild *r, const struct journal_effect *e,
 	struct stmt *st;
 	int rc;
 
-	st = stmts_get(&r->stmts, RB_INODE_PUT, &rc);
+	st = stmts_get(&r->b->stmts, RB_INODE_PUT, &rc);
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)e->ino);
@@ -321,7 +415,7 @@ static int put_version(struct rebuild *r, const struct journal_effect *e,
 	struct stmt *st;
 	int rc;
 
-	st = stmts_get(&r->stmts, RB_VERSION_PUT, &rc);
+	st = stmts_get(&r->b->stmts, RB_VERSION_PUT, &rc);
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)e->ino);
@@ -348,7 +442,9 @@ static int do_inode(struct rebuild *r, const struct journal_effect *e)
 		return -EBADMSG;
 	if (!e->value.p && !addr_is_zero(&e->value.hash))
 		r->sums.unknown++;
-	rc = content_since(r, e, &version);
+	rc = own(r, e->ino);
+	if (rc == 0)
+		rc = content_since(r, e, &version);
 	if (rc == 0)
 		rc = put_inode(r, e, version);
 	if (rc == 0)
@@ -366,7 +462,10 @@ static int do_xattr(struct rebuild *r, const struct journal_effect *e)
 		r->sums.unknown++;
 		return 0;
 	}
-	st = stmts_get(&r->stmts, RB_XATTR_KILL, &rc);
+	rc = own(r, e->ino);
+	if (rc < 0)
+		return rc;
+	st = stmts_get(&r->b->stmts, RB_XATTR_KILL, &rc);
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)e->ino);
@@ -376,7 +475,7 @@ static int do_xattr(struct rebuild *r, const struct journal_effect *e)
 	if (rc < 0)
 		return rc;
 	if (e->type == JOURNAL_XATTR) {
-		st = stmts_get(&r->stmts, RB_XATTR_ADD, &rc);
+		st = stmts_get(&r->b->stmts, RB_XATTR_ADD, &rc);
 		if (!st)
 			return rc;
 		stmt_int(st, 1, (int64_t)e->ino);
@@ -420,7 +519,7 @@ static int do_result(struct rebuild *r, const struct journal_effect *e)
 	}
 	memcpy(d.name, e->name.p, e->name.len);
 	r->sums.results++;
-	return once(r, results_restore(r->results, &d, e->wall_ns));
+	return once(r, results_restore(r->b->results, &d, e->wall_ns));
 }
 
 /* --- what is kept ----------------------------------------------------------
@@ -431,7 +530,7 @@ static int do_gone(struct rebuild *r, const struct journal_effect *e)
 	struct stmt *st;
 	int rc;
 
-	st = stmts_get(&r->stmts, RB_GONE, &rc);
+	st = stmts_get(&r->b->stmts, RB_GONE, &rc);
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)e->ino);
@@ -452,7 +551,8 @@ static int text_of(const struct journal_value *v, struct buf *ret)
 static int do_keep(struct rebuild *r, const struct journal_effect *e)
 {
 	CLEANUP_BUF struct buf name = BUF_INIT, value = BUF_INIT;
-	struct pin p = {.dir = e->dir,
+	struct pin p = {.branch = r->b->id,
+			.dir = e->dir,
 			.ino = e->ino,
 			.seq = e->seq,
 			.time_ns = e->when_ns};
@@ -476,10 +576,33 @@ static int do_keep(struct rebuild *r, const struct journal_effect *e)
 	case JOURNAL_PIN:
 		return pin_restore(r->db, &p);
 	case JOURNAL_UNPIN:
-		return pin_unrestore(r->db, p.name);
+		return pin_unrestore(r->db, r->b->id, p.name);
 	default:
 		return settings_restore(r->db, p.name, p.path);
 	}
+}
+
+static int do_branch(struct rebuild *r, const struct journal_effect *e)
+{
+	struct branch b = {.id = e->ino,
+			   .parent = e->dir,
+			   .forked_at = e->seq,
+			   .born = r->seq};
+
+	if (e->type == JOURNAL_UNBRANCH)
+		return MIN(branch_unrestore(r->db, e->ino, r->seq), 0);
+	if (e->name.p && e->name.len <= BRANCH_NAME_MAX)
+		memcpy(b.name, e->name.p, e->name.len);
+	if (branch_check_name(b.name, NULL) < 0) {
+		r->sums.unknown++;
+		snprintf(b.name, sizeof(b.name), "branch-%" PRIu64, b.id);
+	}
+	if (b.id <= b.parent || b.parent < BRANCH_MAIN ||
+	    b.forked_at >= r->seq) {
+		r->sums.odd++;
+		return 0;
+	}
+	return once(r, branch_restore(r->db, &b));
 }
 
 /* --- records ---------------------------------------------------------------
@@ -514,6 +637,9 @@ static int do_effect(void *ctx, const struct journal_record *rec,
 	case JOURNAL_UNPIN:
 	case JOURNAL_SETTING:
 		return do_keep(r, e);
+	case JOURNAL_BRANCH:
+	case JOURNAL_UNBRANCH:
+		return do_branch(r, e);
 	}
 	return -EBADMSG;
 }
@@ -531,7 +657,7 @@ static int put_change(struct rebuild *r, const struct journal_record *rec)
 	struct stmt *st;
 	int rc;
 
-	st = stmts_get(&r->stmts, RB_CHANGE, &rc);
+	st = stmts_get(&r->b->stmts, RB_CHANGE, &rc);
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)rec->seq);
@@ -544,7 +670,7 @@ static int put_change(struct rebuild *r, const struct journal_record *rec)
 	rc = stmt_run(st);
 	if (rc < 0 || !r->dir || r->dirs_of != rec->seq)
 		return rc;
-	st = stmts_get(&r->stmts, RB_CHANGE_DIRS, &rc);
+	st = stmts_get(&r->b->stmts, RB_CHANGE_DIRS, &rc);
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)rec->seq);
@@ -556,14 +682,37 @@ static int put_change(struct rebuild *r, const struct journal_record *rec)
 	return stmt_run(st);
 }
 
+static int pass_over(void *ctx, const struct journal_record *rec,
+		     const struct journal_effect *e)
+{
+	(void)rec;
+	(void)e;
+	(void)ctx;
+	return 0;
+}
+
 static int do_record(void *ctx, const void *p, size_t n)
 {
 	struct rebuild *r = ctx;
 	struct journal_record rec;
 	uint64_t before = r->seq;
+	struct cur branch;
 	int rc;
 
-	rc = journal_record(p, n, r->values, &rec, do_effect, r);
+	if (n < JOURNAL_RECORD)
+		return -EBADMSG;
+	branch = cur_of((const uint8_t *)p + JOURNAL_BRANCH_AT, 4);
+	rc = on_branch(r, cur_u32(&branch));
+	if (rc == -ENOENT) { /* a gap took it, and all that is on it */
+		r->sums.odd++;
+		rc = on_branch(r, BRANCH_MAIN);
+		if (rc == 0)
+			rc = journal_record(p, n, r->values, &rec, pass_over,
+					    r);
+		return rc < 0 ? rc : put_change(r, &rec);
+	}
+	if (rc == 0)
+		rc = journal_record(p, n, r->values, &rec, do_effect, r);
 	if (rc < 0)
 		return rc;
 	r->seq = MAX(r->seq, rec.seq);

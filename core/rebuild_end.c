@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "core/branch.h"
 #include "core/clock.h"
+#include "core/ns_internal.h"
 
 /* --- after a gap -----------------------------------------------------------
  */
@@ -38,33 +40,37 @@ static const char nameless[] =
 
 /* Names of what is not known. */
 static const char *const lost_names[] = {
-	"DELETE FROM entry WHERE ino NOT IN (SELECT ino FROM version)",
+	"DELETE FROM entry WHERE ino <> 0 AND ino NOT IN"
+	" (SELECT ino FROM version)",
 };
 
 static const char *const links[] = {
 	"UPDATE inode SET nlink = (SELECT count(*) FROM entry AS e"
 	" INDEXED BY entry_ino WHERE e.branch = 1 AND e.ino = inode.ino"
-	" AND e.died IS NULL)",
-	"DELETE FROM inode WHERE nlink = 0 AND ino <> 1",
+	" AND e.died IS NULL) WHERE branch = 1",
+	"DELETE FROM inode WHERE branch = 1 AND nlink = 0 AND ino <> 1",
 	"UPDATE inode SET nlink = 2 + (SELECT count(*) FROM entry AS e"
 	" INDEXED BY entry_present JOIN inode AS d ON d.branch = 1"
 	" AND d.ino = e.ino WHERE e.branch = 1 AND e.parent = inode.ino"
 	" AND e.died IS NULL AND d.mode & 61440 = 16384)"
-	" WHERE mode & 61440 = 16384",
+	" WHERE branch = 1 AND mode & 61440 = 16384",
 	"UPDATE xattr SET died = max(born + 1, coalesce((SELECT max(died)"
 	" FROM entry AS e WHERE e.branch = 1 AND e.ino = xattr.ino), born + 1))"
-	" WHERE died IS NULL AND ino NOT IN (SELECT ino FROM inode)",
+	" WHERE branch = 1 AND died IS NULL AND ino NOT IN"
+	" (SELECT ino FROM inode WHERE branch = 1)",
 };
 
 static const char counters[] =
 	"UPDATE counter SET next_seq = ?1, next_ino = ?2,"
-	" files = (SELECT count(*) FROM inode WHERE mode & 61440 = 32768),"
-	" dirs = (SELECT count(*) FROM inode WHERE mode & 61440 = 16384),"
-	" links = (SELECT count(*) FROM inode WHERE mode & 61440 = 40960),"
+	" files = (SELECT count(*) FROM inode WHERE branch = 1 AND mode & 61440 = 32768),"
+	" dirs = (SELECT count(*) FROM inode WHERE branch = 1 AND mode & 61440 = 16384),"
+	" links = (SELECT count(*) FROM inode WHERE branch = 1 AND mode & 61440 = 40960),"
 	" bytes = (SELECT coalesce(sum(size), 0) FROM inode"
-	" WHERE mode & 61440 = 32768),"
+	" WHERE branch = 1 AND mode & 61440 = 32768),"
 	" changes = (SELECT count(*) FROM change),"
-	" versions = (SELECT count(*) FROM version) WHERE id = 1";
+	" versions = (SELECT count(*) FROM version WHERE branch = 1"
+	"  OR born > (SELECT forked_at FROM branch AS b"
+	"  WHERE b.id = version.branch)) WHERE id = 1";
 /* clang-format on */
 
 static int exec_all(struct db *db, const char *const *sql, size_t n)
@@ -216,6 +222,22 @@ static int put_head(struct rebuild *r, const char *sql, const struct addr *head)
 	return rc;
 }
 
+/* In the order of their numbers: what one was made from comes first. */
+static int count_branches(struct db *db)
+{
+	struct ns *main_ns = NULL, **all = NULL;
+	size_t i;
+	int rc = ns_open_view(db, BRANCH_MAIN, &main_ns);
+
+	if (rc == 0)
+		rc = ns_open_all(main_ns, &all);
+	for (i = 0; rc == 0 && all[i]; i++)
+		rc = ns_over_recount(all[i]);
+	ns_close_all(all);
+	ns_close(main_ns);
+	return rc;
+}
+
 int rebuild_end(struct rebuild *r, const struct addr *head, uint64_t seq,
 		struct rebuild_sums *ret)
 {
@@ -240,6 +262,8 @@ int rebuild_end(struct rebuild *r, const struct addr *head, uint64_t seq,
 	if (rc >= 0)
 		rc = exec_two(r->db, counters, MAX(r->seq, seq) + 1,
 			      r->ino + 1);
+	if (rc >= 0)
+		rc = count_branches(r->db);
 	if (rc >= 0)
 		rc = db_commit(r->db);
 	if (rc < 0)

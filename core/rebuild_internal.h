@@ -26,10 +26,18 @@ enum rebuild_stmt {
 };
 extern const char *const rebuild_sql[RB_STMTS];
 
-struct rebuild {
-	struct db *db;
+struct rebuild_branch {
+	struct rebuild_branch *next;
+	uint64_t id;
 	struct stmts stmts;
 	struct results *results;
+	struct ns *ns; /* NULL: main */
+};
+
+struct rebuild {
+	struct db *db;
+	struct rebuild_branch *b;	 /* of the record */
+	struct rebuild_branch *branches; /* all that there were */
 	struct rebuild_sums sums;
 	struct journal_values *values; /* NULL: lost */
 	bool gap;		       /* there was one */

@@ -4,43 +4,70 @@
 #include "core/rebuild_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
+#include "core/branch.h"
 #include "core/journal.h"
 #include "core/untold.h"
 
 #define COMMIT_EVERY 1000 /* changes */
 
-enum cursor_id { DIED, BORN, VERSION, XATTR, NOXATTR, DERIVED, GONE, CURSORS };
+/* What is not the copy that a branch has of what it was made from. */
+#define OWN                                                        \
+	"(branch = 1 OR born > (SELECT forked_at FROM branch AS b" \
+	" WHERE b.id = branch))"
+
+enum cursor_id {
+	DIED,
+	BORN,
+	VERSION,
+	XATTR,
+	NOXATTR,
+	DERIVED,
+	GONE,
+	BRANCH,
+	UNBRANCH,
+	CURSORS
+};
 
 /* Column 0 is the change. */
 static const char *const cursor_sql[CURSORS] = {
 	[DIED] = "SELECT died, parent, name, ino FROM entry"
-		 " WHERE died IS NOT NULL ORDER BY died, id",
-	[BORN] = "SELECT born, parent, name, ino FROM entry ORDER BY born, id",
+		 " WHERE died IS NOT NULL AND ino <> 0 ORDER BY died, id",
+	[BORN] = "SELECT born, parent, name, ino FROM entry WHERE ino <> 0"
+		 " AND " OWN " ORDER BY born, id",
 	[VERSION] = "SELECT born, ino, mode, uid, gid, rdev, size, mtime,"
-		    " address, target FROM version ORDER BY born, ino",
-	[XATTR] = "SELECT born, ino, name, value FROM xattr"
+		    " address, target FROM version WHERE " OWN
+		    " ORDER BY born, ino",
+	[XATTR] = "SELECT born, ino, name, value FROM xattr WHERE " OWN
 		  " ORDER BY born, ino, name",
 	/* neither those that another value followed, nor those that went with
 	 * the last name of their inode */
-	[NOXATTR] = "SELECT died, ino, name FROM xattr AS x"
-		    " WHERE died IS NOT NULL AND NOT EXISTS (SELECT 1"
-		    " FROM xattr AS y WHERE y.branch = 1 AND y.ino = x.ino"
-		    " AND y.name = x.name AND y.born = x.died)"
-		    " AND (x.ino IN (SELECT ino FROM inode) OR x.died <"
-		    " (SELECT max(died) FROM entry AS e WHERE e.branch = 1"
-		    " AND e.ino = x.ino)) ORDER BY died, ino, name",
+	[NOXATTR] =
+		"SELECT died, ino, name FROM xattr AS x"
+		" WHERE died IS NOT NULL AND NOT EXISTS (SELECT 1"
+		" FROM xattr AS y WHERE y.branch = x.branch AND y.ino = x.ino"
+		" AND y.name = x.name AND y.born = x.died)"
+		" AND ((x.branch, x.ino) IN (SELECT branch, ino FROM inode) OR "
+		"x.died <"
+		" (SELECT max(died) FROM entry AS e WHERE e.branch = x.branch"
+		" AND e.ino = x.ino)) ORDER BY died, ino, name",
 	[DERIVED] = "SELECT d.seq, d.dir, d.name, d.recipe, d.error,"
 		    " d.executable, d.address, d.size, coalesce(r.wall, 0)"
 		    " FROM derived AS d LEFT JOIN result AS r"
 		    " ON r.recipe = d.recipe ORDER BY d.seq",
 	[GONE] = "SELECT gone, ino, born FROM version WHERE gone > 1"
 		 " ORDER BY gone, ino, born",
+	[BRANCH] = "SELECT born, id, parent, forked_at, name FROM branch"
+		   " WHERE id <> 1 ORDER BY born",
+	[UNBRANCH] = "SELECT removed, id FROM branch WHERE removed <> 0"
+		     " ORDER BY removed",
 };
 
 static const char changes_sql[] =
-	"SELECT seq, time, op, uid, pid, program, message FROM change"
+	"SELECT seq, time, op, uid, pid, program, message, branch FROM change"
 	" WHERE seq > ?1 ORDER BY seq LIMIT ?2";
 
 struct cursor {
@@ -184,6 +211,22 @@ static void write_derived(struct writer *w, struct stmt *st)
 	journal_result(w->j, (uint64_t)stmt_col_int(st, 1), name, n, &res);
 }
 
+/* One that was removed has its name put aside. */
+static int write_branch(struct writer *w, struct stmt *st)
+{
+	CLEANUP_FREE char *name = column_text(st, 4);
+	struct branch b = {.id = (uint64_t)stmt_col_int(st, 1),
+			   .parent = (uint64_t)stmt_col_int(st, 2),
+			   .forked_at = (uint64_t)stmt_col_int(st, 3)};
+
+	if (!name)
+		return -ENOMEM;
+	name[strcspn(name, "\n")] = '\0';
+	snprintf(b.name, sizeof(b.name), "%s", name);
+	journal_branch(w->j, &b);
+	return 0;
+}
+
 static int write_row(struct writer *w, enum cursor_id id)
 {
 	struct stmt *st = w->at[id].st;
@@ -205,6 +248,11 @@ static int write_row(struct writer *w, enum cursor_id id)
 	case GONE:
 		journal_gone(w->j, (uint64_t)stmt_col_int(st, 1),
 			     (uint64_t)stmt_col_int(st, 2));
+		return 0;
+	case BRANCH:
+		return write_branch(w, st);
+	case UNBRANCH:
+		journal_unbranch(w->j, (uint64_t)stmt_col_int(st, 1));
 		return 0;
 	case CURSORS:
 		break;
@@ -243,6 +291,7 @@ static int write_change(struct writer *w, struct stmt *st, uint64_t *ret_seq)
 	int rc;
 
 	*ret_seq = (uint64_t)stmt_col_int(st, 0);
+	journal_set_branch(w->j, (uint64_t)stmt_col_int(st, 7));
 	journal_change(w->j, *ret_seq, stmt_col_int(st, 1),
 		       (int)stmt_col_int(st, 2), &by);
 	rc = write_effects(w, *ret_seq);

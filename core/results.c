@@ -93,24 +93,29 @@ static const char *const sql[N_STMTS] = {
 	[DERIVED_PUT] =
 		"INSERT INTO derived(branch, dir, name, recipe, error,"
 		" address, size, executable, ran, seq, since, last, before)"
-		" VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"
+		" VALUES (#B, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"
 		" ?12)",
 	[DERIVED_GET] =
-		"SELECT " DERIVED_COLUMNS " FROM derived WHERE branch = 1"
+		"SELECT " DERIVED_COLUMNS " FROM derived WHERE branch = #B"
 		" AND dir = ?1 AND name = ?2 AND seq <= ?3"
 		" ORDER BY seq DESC LIMIT 1",
 	[DERIVED_HISTORY] =
-		"SELECT " DERIVED_COLUMNS " FROM derived WHERE branch = 1"
+		"SELECT " DERIVED_COLUMNS " FROM derived WHERE branch = #B"
 		" AND dir = ?1 AND name = ?2 ORDER BY seq",
 	[DERIVED_NAMES] =
-		"SELECT DISTINCT name FROM derived WHERE branch = 1"
-		" AND dir = ?1 ORDER BY name",
+		"WITH RECURSIVE line(id, upto) AS (SELECT #B, ?2 UNION ALL"
+		" SELECT b.parent, min(b.forked_at, l.upto)"
+		" FROM line AS l JOIN branch AS b ON b.id = l.id"
+		" WHERE b.parent > 0)"
+		" SELECT DISTINCT name FROM line AS l JOIN derived AS d"
+		" ON d.branch = l.id WHERE d.dir = ?1 AND d.seq <= l.upto"
+		" ORDER BY name",
 
 	[RESULT_ALL] =
 		"SELECT " RESULT_COLUMNS ", recipe FROM result ORDER BY recipe",
 	[DERIVED_ALL] =
 		"SELECT " DERIVED_COLUMNS ", dir, name FROM derived"
-		" WHERE branch = 1 ORDER BY dir, name, seq",
+		" WHERE branch = #B ORDER BY dir, name, seq",
 	[DERIVED_BACK] = "DELETE FROM derived WHERE seq > ?1",
 	[RESULT_DROP] = "DELETE FROM result WHERE recipe = ?1",
 };
@@ -120,6 +125,7 @@ struct results {
 	struct db *db;
 	struct ns *ns;
 	struct stmts stmts;
+	struct results *base; /* of a branch: up to its fork */
 };
 
 int results_open(struct db *db, struct ns *ns, struct results **ret)
@@ -136,6 +142,14 @@ int results_open(struct db *db, struct ns *ns, struct results **ret)
 		free(r);
 		return rc;
 	}
+	if (ns)
+		stmts_set_branch(&r->stmts, ns_branch(ns));
+	if (ns && ns_base(ns))
+		rc = results_open(db, ns_base(ns), &r->base);
+	if (rc < 0) {
+		results_close(r);
+		return rc;
+	}
 	*ret = r;
 	return 0;
 }
@@ -147,6 +161,7 @@ void results_close(struct results *r)
 	db_lock(r->db);
 	stmts_done(&r->stmts);
 	db_unlock(r->db);
+	results_close(r->base);
 	free(r);
 }
 
@@ -510,6 +525,8 @@ int results_derived(struct results *r, uint64_t at, uint64_t dir,
 
 	if (len > NS_NAME_MAX)
 		return -ENAMETOOLONG;
+	if (r->base && at <= ns_fork(r->ns))
+		return results_derived(r->base, at, dir, name, len, ret);
 	st = stmts_get(&r->stmts, DERIVED_GET, &rc);
 	if (!st)
 		return rc;
@@ -517,6 +534,9 @@ int results_derived(struct results *r, uint64_t at, uint64_t dir,
 	stmt_blob(st, 2, name, len);
 	stmt_int(st, 3, (int64_t)MIN(at, (uint64_t)INT64_MAX));
 	rc = stmt_step(st);
+	if (rc == 0 && r->base)
+		return results_derived(r->base, ns_fork(r->ns), dir, name, len,
+				       ret);
 	if (rc <= 0)
 		return rc < 0 ? rc : -ENOENT;
 	rc = column_derived(st, dir, name, len, &d);
@@ -594,17 +614,36 @@ int results_put_derived(struct results *r, const struct ns_by *by,
 	return 0;
 }
 
+struct upto {
+	const struct results *r;
+	int (*fn)(void *ctx, const struct derived *d);
+	void *ctx;
+};
+
+static int on_upto(void *ctx, const struct derived *d)
+{
+	const struct upto *u = ctx;
+
+	return d->seq > ns_fork(u->r->ns) ? 0 : u->fn(u->ctx, d);
+}
+
 int results_derived_history(struct results *r, uint64_t dir, const char *name,
 			    size_t len,
 			    int (*fn)(void *ctx, const struct derived *d),
 			    void *ctx)
 {
+	struct upto up = {r, fn, ctx};
 	struct derived d;
 	struct stmt *st;
-	int rc;
+	int rc = 0;
 
 	if (len > NS_NAME_MAX)
 		return -ENAMETOOLONG;
+	if (r->base)
+		rc = results_derived_history(r->base, dir, name, len, on_upto,
+					     &up);
+	if (rc)
+		return rc;
 	st = stmts_take(&r->stmts, DERIVED_HISTORY, &rc);
 	if (!st)
 		return rc;
@@ -635,6 +674,7 @@ int results_derived_names(struct results *r, uint64_t dir,
 	if (!st)
 		return rc;
 	stmt_int(st, 1, (int64_t)dir);
+	stmt_int(st, 2, INT64_MAX);
 	while ((rc = stmt_step(st)) > 0) {
 		p = stmt_col_blob(st, 0, &len);
 		if (!len || len > NS_NAME_MAX) {

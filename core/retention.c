@@ -70,7 +70,11 @@ static const char *const sql[N_STMTS] = {
 		"SELECT parent, name FROM entry INDEXED BY entry_ino"
 		" WHERE branch = 1 AND ino = ?1 AND (died IS NULL OR died > ?2)"
 		" AND born <= ?2 LIMIT 1",
-	[SNAPSHOTS] = "SELECT seq FROM snapshot ORDER BY seq",
+	/* and what branches were made from */
+	[SNAPSHOTS] = "SELECT seq FROM snapshot UNION"
+		      " SELECT forked_at FROM branch WHERE parent = 1"
+		      " AND (removed = 0 OR id IN (SELECT parent FROM branch))"
+		      " ORDER BY 1",
 	[PINS] = "SELECT seq, ino FROM pin WHERE ino <> 0 ORDER BY seq",
 	/* a file may have names in several directories */
 	[BELOW] =

@@ -2,9 +2,8 @@
 
 #include "core/macros.h"
 
-/* Every table of the namespace has a branch, which is 1 as long as there is
- * only `main`. Change numbers (born, died, seq) count all changes of a store,
- * whatever the branch.
+/* Every table of the namespace has a branch; 1 is `main`. Change numbers (born,
+ * died, seq) count all changes of a store, whatever the branch.
  *
  * entry.node with its two indexes is a relational interval tree, explained in
  * core/ns_past.c. change.dir and dir2 are the directories whose names a change
@@ -307,6 +306,24 @@ const char *const schema_migrations[] = {
 	"CREATE TABLE merged("
 	"  seq INTEGER PRIMARY KEY, branch INTEGER NOT NULL,"
 	"  source INTEGER NOT NULL, upto INTEGER NOT NULL) STRICT;",
+
+	/* to version 13: branches beside main: the changes that made and
+	 * removed one, what it holds; of a pin, whose it is */
+	"ALTER TABLE branch ADD COLUMN born INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE branch ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE branch ADD COLUMN files INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE branch ADD COLUMN dirs INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE branch ADD COLUMN links INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE branch ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE pin_new("
+	"  branch INTEGER NOT NULL DEFAULT 1, path BLOB NOT NULL,"
+	"  dir INTEGER NOT NULL, name BLOB NOT NULL, ino INTEGER NOT NULL,"
+	"  seq INTEGER NOT NULL, time INTEGER NOT NULL,"
+	"  PRIMARY KEY(branch, path)) STRICT, WITHOUT ROWID;"
+	"INSERT INTO pin_new SELECT 1, path, dir, name, ino, seq, time"
+	"  FROM pin;"
+	"DROP TABLE pin; ALTER TABLE pin_new RENAME TO pin;"
+	"CREATE INDEX pin_name ON pin(dir, name);",
 };
 /* clang-format on */
 

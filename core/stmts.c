@@ -2,6 +2,10 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/buf.h"
 
 int stmts_init(struct stmts *s, struct db *db, const char *const *sql, size_t n)
 {
@@ -9,8 +13,40 @@ int stmts_init(struct stmts *s, struct db *db, const char *const *sql, size_t n)
 
 	if (!made)
 		return -ENOMEM;
-	*s = (struct stmts){.db = db, .sql = sql, .made = made, .n = n};
+	*s = (struct stmts){
+		.db = db, .branch = 1, .sql = sql, .made = made, .n = n};
 	return 0;
+}
+
+void stmts_set_branch(struct stmts *s, uint64_t branch)
+{
+	s->branch = branch;
+}
+
+int stmts_text(const char *sql, uint64_t branch, char **ret)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+	const char *mark;
+
+	while ((mark = strstr(sql, "#B"))) {
+		buf_add(&b, sql, (size_t)(mark - sql));
+		buf_fmt(&b, "%" PRIu64, branch);
+		sql = mark + 2;
+	}
+	buf_str(&b, sql);
+	*ret = buf_err(&b) ? NULL : strdup(buf_cstr(&b));
+	return *ret ? 0 : -ENOMEM;
+}
+
+static struct stmt *make(struct stmts *s, unsigned id, int *ret_rc)
+{
+	CLEANUP_FREE char *text = NULL;
+	struct stmt *st = NULL;
+
+	*ret_rc = stmts_text(s->sql[id], s->branch, &text);
+	if (!*ret_rc)
+		st = db_prepare(s->db, text, ret_rc);
+	return st;
 }
 
 void stmts_done(struct stmts *s)
@@ -27,7 +63,7 @@ struct stmt *stmts_get(struct stmts *s, unsigned id, int *ret_rc)
 {
 	assert(id < s->n);
 	if (!s->made[id])
-		s->made[id] = db_prepare(s->db, s->sql[id], ret_rc);
+		s->made[id] = make(s, id, ret_rc);
 	return s->made[id];
 }
 

@@ -10,6 +10,7 @@
 
 struct stmts {
 	struct db *db;
+	uint64_t branch; /* what #B in a text stands for; 1 unless set */
 	const char *const *sql;
 	struct stmt **made;
 	size_t n;
@@ -18,6 +19,10 @@ struct stmts {
 int stmts_init(struct stmts *s, struct db *db, const char *const *sql,
 	       size_t n) MUST_USE;
 void stmts_done(struct stmts *s);
+/* Before the first is made. */
+void stmts_set_branch(struct stmts *s, uint64_t branch);
+/* A text with the branch's number in place of each #B; to be freed. */
+int stmts_text(const char *sql, uint64_t branch, char **ret) MUST_USE;
 
 /* The statement, ready to be bound; NULL with *ret_rc set on failure. It may
  * not be in use by a caller up the stack. */

@@ -177,6 +177,8 @@ static int effect(void *ctx, const struct journal_record *r,
 	case JOURNAL_PIN:
 	case JOURNAL_UNPIN:
 	case JOURNAL_SETTING:
+	case JOURNAL_BRANCH:
+	case JOURNAL_UNBRANCH:
 		return 0;
 	}
 	return 0;

@@ -203,6 +203,15 @@ static void again_effect(struct buf *b, const struct journal_effect *e)
 		buf_add(b, &e->name.hash, ADDR_LEN);
 		buf_add(b, &e->value.hash, ADDR_LEN);
 		break;
+	case JOURNAL_BRANCH:
+		buf_u64(b, e->ino);
+		buf_u64(b, e->dir);
+		buf_u64(b, e->seq);
+		buf_add(b, &e->name.hash, ADDR_LEN);
+		break;
+	case JOURNAL_UNBRANCH:
+		buf_u64(b, e->ino);
+		break;
 	}
 }
 

@@ -75,6 +75,15 @@ static void put_effect(struct buf *b, const struct journal_effect *e)
 		put_hash(b, &e->name);
 		put_hash(b, &e->value);
 		return;
+	case JOURNAL_BRANCH:
+		buf_u64(b, e->ino);
+		buf_u64(b, e->dir);
+		buf_u64(b, e->seq);
+		put_hash(b, &e->name);
+		return;
+	case JOURNAL_UNBRANCH:
+		buf_u64(b, e->ino);
+		return;
 	}
 	REQUIRE(!"a type of effect");
 }
