@@ -11,9 +11,10 @@
 /* A name that was removed is put aside behind a newline, which no name has, so
  * that going back after a power cut finds it again. */
 
-#define COLUMNS                                                         \
-	"id, name, coalesce(parent, 0), coalesce(forked_at, 0), born, " \
-	"removed, coalesce((SELECT max(upto) FROM merged WHERE source = id), 0)"
+#define COLUMNS                                                                \
+	"id, name, coalesce(parent, 0), coalesce(forked_at, 0), born, "        \
+	"removed, coalesce((SELECT max(upto) FROM merged WHERE source = id), " \
+	"0)"
 
 /* Used now and then by a person: prepared each time. */
 static struct stmt *prepare(struct db *db, bool write, const char *sql,

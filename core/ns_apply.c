@@ -412,8 +412,8 @@ static int put_names(struct ns *ns, struct ns_work *w, struct ns_edits *e)
 	for (i = 0; rc == 0 && i < e->n_names; i++) {
 		n = e->names[i];
 		if (!n->same && n->old.ino)
-			rc = ns_kill_name(ns, w, edits_real(e, n->dir),
-					  n->name, n->len, &n->old);
+			rc = ns_kill_name(ns, w, edits_real(e, n->dir), n->name,
+					  n->len, &n->old);
 	}
 	for (i = 0; rc == 0 && i < e->n_names; i++) {
 		n = e->names[i];

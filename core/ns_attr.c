@@ -399,6 +399,9 @@ int ns_put_xattr(struct ns *ns, const struct ns_work *w, uint64_t ino,
 	uint64_t born = 0;
 	int rc, had;
 
+	rc = ns_own(ns, ino); /* its rows are then as `born` says */
+	if (rc < 0)
+		return rc;
 	rc = had = find_xattr(ns, ino, name, NULL, &born);
 	if (had > 0)
 		rc = kill_xattr(ns, w, ino, name, born);

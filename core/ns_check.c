@@ -46,7 +46,8 @@ static const struct rule rules[] = {
 	{"a name leads to inode %lld from %lld, which is no directory",
 	 "SELECT e.ino, e.parent, 0 FROM entry AS e LEFT JOIN inode AS i"
 	 " ON i.branch = e.branch AND i.ino = e.parent"
-	 " WHERE e.died IS NULL AND (i.ino IS NULL OR i.mode & 61440 <> 16384)"},
+	 " WHERE e.died IS NULL AND (i.ino IS NULL OR i.mode & 61440 <> 16384)"
+	 " AND " NAME},
 	{"a name in directory %lld led to inode %lld, of which no version is "
 	 "known",
 	 "SELECT e.parent, e.ino, 0 FROM entry AS e WHERE " NAME

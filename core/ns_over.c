@@ -668,11 +668,10 @@ static int recount_inode(struct ns *ns, uint64_t ino)
 	if (rc < 0)
 		return rc;
 	if (!n && ino != NS_ROOT) {
-		st = stmts_get(&ns->stmts, NS_XATTR_KILL_ALL, &rc);
+		st = stmts_get(&ns->stmts, NS_OVER_XATTRS, &rc);
 		if (!st)
 			return rc;
 		stmt_int(st, 1, (int64_t)ino);
-		stmt_int(st, 2, (int64_t)MAX(a.version, ns->fork) + 1);
 		rc = stmt_run(st);
 		st = rc < 0 ? NULL : stmts_get(&ns->stmts, NS_INODE_DEL, &rc);
 		if (!st)

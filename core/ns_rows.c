@@ -112,8 +112,11 @@ int ns_put_name(struct ns *ns, const struct ns_work *w, uint64_t dir,
 
 	ns_unkeep_absent(ns, dir, name, len);
 	rc = ns->base ? ns_unhide(ns, w, dir, name, len) : 0;
+	/* as has all that has a name of its own; -ENOENT: it is just made */
 	if (rc == 0)
-		rc = ns_own(ns, ino); /* as all that have a name of its own */
+		rc = ns_own(ns, ino);
+	if (rc == -ENOENT)
+		rc = 0;
 	if (rc < 0)
 		return rc;
 	st = stmts_get(&ns->stmts, NS_ENTRY_ADD, &rc);

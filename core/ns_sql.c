@@ -220,6 +220,11 @@ const char *const ns_sql[NS_STMTS] = {
 	[NS_OVER_INODES] = "SELECT ino FROM inode WHERE branch = #B",
 	[NS_OVER_VERSIONS] =
 		"SELECT DISTINCT ino FROM version WHERE branch = #B",
+	/* with its last name */
+	[NS_OVER_XATTRS] =
+		"UPDATE xattr SET died = max(born + 1, coalesce("
+		"(SELECT max(died) FROM entry WHERE branch = #B AND ino = ?1),"
+		" born + 1)) WHERE branch = #B AND ino = ?1 AND died IS NULL",
 	[NS_OVER_DEL] = "DELETE FROM entry WHERE id = ?1",
 	[NS_OVER_COPIED] =
 		"SELECT 1 FROM entry INDEXED BY entry_past"
