@@ -528,7 +528,7 @@ void derived_open(struct fs *fs, fuse_req_t req, struct node *n,
 	else if (r < 0)
 		reply_err(req, r);
 	else
-		reply_open(req, &copy);
+		reply_opened(req, &copy);
 }
 
 void derived_state(struct fs *fs, fuse_req_t req, struct node *n, size_t size)

@@ -131,11 +131,13 @@ struct node {
 	uint32_t hash;	  /* of the key */
 	uint16_t key_len;
 	bool executable;
-	bool ghost;    /* PLACE, DIR: shown once more, see ghost.c */
-	bool unlinked; /* SOURCE: its row goes with the node */
-	bool old;      /* SOURCE: no look-up leads here any more */
-	bool stale;    /* SOURCE: not old yet, but about to be */
-	uint8_t acls;  /* SOURCE: lists that it is known not to have, acl.c */
+	bool ghost;	    /* PLACE, DIR: shown once more, see ghost.c */
+	bool unlinked;	    /* SOURCE: its row goes with the node */
+	bool old;	    /* SOURCE: no look-up leads here any more */
+	bool stale;	    /* SOURCE: not old yet, but about to be */
+	uint8_t acls : 4;   /* SOURCE: lists that it is known not to have, acl.c
+			     */
+	uint8_t pushed : 1; /* a file: the kernel has been given all of it */
 
 	uint32_t mode, uid, gid; /* TREE; SOURCE: as the row last said */
 	uint64_t at;	  /* PLACE, VALUE, DIR, PAST, TEXT; run of TREE */
@@ -764,6 +766,8 @@ int open_content(struct fs *fs, struct node *n, const struct addr *a,
 bool content_lost(struct fs *fs, const struct addr *a);
 /* With or without db_lock. Takes back what nobody will release. */
 void reply_open(fuse_req_t req, struct fuse_file_info *fi);
+/* The same without db_lock; what is small is given along. */
+void reply_opened(fuse_req_t req, struct fuse_file_info *fi);
 /* 0 or -errno; damage, of whatever kind, is EIO to whoever asks. */
 void reply_err(fuse_req_t req, int rc);
 

@@ -108,6 +108,63 @@ static void release(struct fs *fs, struct handle *h)
 	handle_free(h);
 }
 
+static ssize_t read_handle(struct fs *fs, struct handle *h, char *p,
+			   size_t size, uint64_t off);
+
+/* What is no longer than this comes with the answer to its first OPEN: mostly
+ * it is read next, and that is a message of its own. */
+#define PUSH_MAX KIB(32)
+
+/* Its size, when it is to be pushed: nobody else has it open, who could be
+ * reading (and wait for us with a page locked) or writing. */
+static size_t to_push(const struct node *n)
+{
+	uint64_t size = n->kind == NODE_SOURCE ? n->size
+			: n->blob	       ? blob_size(n->blob)
+					       : 0;
+	const struct file *f = n->kind == NODE_SOURCE ? n->file : NULL;
+
+	if (n->opens != 1 || (n->kind == NODE_SOURCE && n->writers))
+		return 0;
+	if (f && __atomic_load_n(&f->drafted, __ATOMIC_ACQUIRE))
+		return 0;
+	return size <= PUSH_MAX ? (size_t)size : 0;
+}
+
+/* As long as it is ours alone, pages of it are nobody's: who opens it for
+ * writing needs db_lock() first. */
+static void push(struct fs *fs, struct handle *h)
+{
+	struct fuse_bufvec all = FUSE_BUFVEC_INIT(0);
+	struct node *n = h->node;
+	CLEANUP_FREE char *p = NULL;
+	uint64_t version;
+	size_t size;
+	ssize_t r;
+
+	db_lock(fs->db);
+	size = n->pushed ? 0 : to_push(n);
+	version = n->version;
+	n->pushed = true;
+	db_unlock(fs->db);
+	p = size ? malloc(size) : NULL;
+	if (!p)
+		return;
+	r = read_handle(fs, h, p, size, 0);
+	if (r < 0 || (size_t)r != size)
+		return; /* READ will tell of it */
+	all.buf[0].mem = p;
+	all.buf[0].size = size;
+	db_lock(fs->db);
+	if (to_push(n) == size && n->version == version)
+		r = fuse_lowlevel_notify_store(fs->se, node_id(fs, n), 0, &all,
+					       0);
+	db_unlock(fs->db);
+	if (r < 0)
+		log_debug("a file is not taken before it is read: %s",
+			  err_name((int)r));
+}
+
 /* The caller may have been interrupted, and then nobody will release it. */
 void reply_open(fuse_req_t req, struct fuse_file_info *fi)
 {
@@ -116,6 +173,13 @@ void reply_open(fuse_req_t req, struct fuse_file_info *fi)
 
 	if (fuse_reply_open(req, fi) == -ENOENT)
 		release(fs, h);
+}
+
+void reply_opened(fuse_req_t req, struct fuse_file_info *fi)
+{
+	if (fi->keep_cache && fi->noflush)
+		push(fs_of(req), handle_of(fi));
+	reply_open(req, fi);
 }
 
 static int open_source(fuse_req_t req, struct node *n,
@@ -265,7 +329,7 @@ void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	if (r < 0)
 		reply_err(req, r);
 	else
-		reply_open(req, fi);
+		reply_opened(req, fi);
 }
 
 static ssize_t read_handle(struct fs *fs, struct handle *h, char *p,
