@@ -177,10 +177,8 @@ void blob_addr(const struct blob *b, struct addr *ret)
 
 /* --- reading -------------------------------------------------------------- */
 
-/* The node of height 1 that holds offset off, and where that node begins. To
- * be given back. */
-static int leaf_at(struct blob *b, uint64_t off, const struct cached **ret,
-		   uint64_t *ret_base)
+int blob_leaf(struct blob *b, uint64_t off, const struct cached **ret,
+	      uint64_t *ret_base)
 {
 	const struct cached *c = cache_hold(store_node_cache(b->s), b->node);
 	const struct cached *child;
@@ -203,22 +201,33 @@ static int leaf_at(struct blob *b, uint64_t off, const struct cached **ret,
 	return 0;
 }
 
+int blob_chunk(struct store *s, const struct addr *a, uint64_t size,
+	       const struct cached **ret)
+{
+	const struct cached *c;
+	int rc = cache_get(store_chunk_cache(s), a, load_chunk, s, &c);
+
+	if (!rc && c->len != size) {
+		cache_put(store_chunk_cache(s), c);
+		rc = -EBADMSG;
+	}
+	if (!rc)
+		*ret = c;
+	return rc;
+}
+
 /* n bytes from offset off of a chunk that has to be size bytes long. */
 static int copy_chunk(struct store *s, const struct addr *a, uint64_t size,
 		      uint64_t off, void *to, size_t n)
 {
-	struct cache *cache = store_chunk_cache(s);
 	const struct cached *c;
-	int rc = cache_get(cache, a, load_chunk, s, &c);
+	int rc = blob_chunk(s, a, size, &c);
 
 	if (rc)
 		return rc;
-	if (c->len == size)
-		memcpy(to, (const char *)c->data + off, n);
-	else
-		rc = -EBADMSG;
-	cache_put(cache, c);
-	return rc;
+	memcpy(to, (const char *)c->data + off, n);
+	cache_put(store_chunk_cache(s), c);
+	return 0;
 }
 
 /* From offset off of the node's content, at most n bytes; how many. */
@@ -265,7 +274,7 @@ ssize_t blob_pread(struct blob *b, void *p, size_t n, uint64_t off)
 		return rc ? rc : (ssize_t)n;
 	}
 	for (done = 0; done < n; done += (size_t)got) {
-		rc = leaf_at(b, off + done, &leaf, &base);
+		rc = blob_leaf(b, off + done, &leaf, &base);
 		if (rc)
 			return rc;
 		got = read_leaf(b->s, leaf->data, (char *)p + done, n - done,
@@ -293,7 +302,7 @@ int blob_each(struct blob *b,
 	if (!b->node)
 		return fn(ctx, &b->root, 0, b->size);
 	while (!rc && off < b->size) {
-		rc = leaf_at(b, off, &c, &base);
+		rc = blob_leaf(b, off, &c, &base);
 		if (rc)
 			return rc;
 		n = c->data;
@@ -320,7 +329,7 @@ int blob_entry(struct blob *b, uint64_t off, struct blob_entry *ret)
 		*ret = (struct blob_entry){0, b->size, b->root};
 		return 0;
 	}
-	rc = leaf_at(b, off, &c, &base);
+	rc = blob_leaf(b, off, &c, &base);
 	if (rc)
 		return rc;
 	n = c->data;

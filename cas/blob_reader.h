@@ -19,6 +19,13 @@ struct blob {
 /* The node that is the i-th child, to be given back with blob_put_node(). */
 int blob_child(struct store *s, const struct node *parent, uint32_t i,
 	       const struct cached **ret) MUST_USE;
+/* The node of height 1 that holds an offset of a blob that has a node, to be
+ * given back, and where that node begins. */
+int blob_leaf(struct blob *b, uint64_t off, const struct cached **ret,
+	      uint64_t *ret_base) MUST_USE;
+/* A chunk that has to be size bytes long, of the store's cache of chunks. */
+int blob_chunk(struct store *s, const struct addr *a, uint64_t size,
+	       const struct cached **ret) MUST_USE;
 /* Any node, of which the caller checks what it has to be. */
 int blob_node(struct store *s, const struct addr *a,
 	      const struct cached **ret) MUST_USE;

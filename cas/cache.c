@@ -192,7 +192,7 @@ int cache_get(struct cache *c, const struct addr *a, cache_load_fn load,
 	return rc;
 }
 
-void cache_put(struct cache *c, const struct cached *pub)
+static void let_go(struct cache *c, const struct cached *pub, bool drop)
 {
 	struct entry *e;
 
@@ -200,10 +200,25 @@ void cache_put(struct cache *c, const struct cached *pub)
 		return;
 	e = CONTAINER_OF((struct cached *)(uintptr_t)pub, struct entry, pub);
 	pthread_mutex_lock(&c->lock);
+	if (drop && e->in_table) {
+		ring_del(e);
+		forget(c, e);
+		c->bytes -= e->pub.len;
+	}
 	e = unhold(e);
 	pthread_mutex_unlock(&c->lock);
 	if (e)
 		entry_free(e);
+}
+
+void cache_put(struct cache *c, const struct cached *pub)
+{
+	let_go(c, pub, false);
+}
+
+void cache_drop(struct cache *c, const struct cached *pub)
+{
+	let_go(c, pub, true);
 }
 
 const struct cached *cache_hold(struct cache *c, const struct cached *pub)

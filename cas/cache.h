@@ -29,6 +29,8 @@ void cache_free(struct cache *c); /* nothing of it is held */
 int cache_get(struct cache *c, const struct addr *a, cache_load_fn load,
 	      void *ctx, const struct cached **ret) MUST_USE;
 void cache_put(struct cache *c, const struct cached *e);
+/* The same, and nobody is expected to want it again: it gives up its place. */
+void cache_drop(struct cache *c, const struct cached *e);
 /* One more holder. */
 const struct cached *cache_hold(struct cache *c, const struct cached *e);
 

@@ -110,26 +110,49 @@ void file_hold(struct fs *fs, struct node *n)
 			 (unsigned long long)n->ino, err_name(r));
 }
 
+/* Its lock for reading, with a draft or a blob to read. */
+static int lock_to_read(struct fs *fs, struct node *n)
+{
+	struct file *f = n->file;
+	int r;
+
+	pthread_rwlock_rdlock(&f->lock);
+	if (f->draft || f->blob)
+		return 0;
+	pthread_rwlock_unlock(&f->lock);
+	pthread_rwlock_wrlock(&f->lock);
+	r = f->draft ? 0 : load_blob(fs, n);
+	pthread_rwlock_unlock(&f->lock);
+	if (r >= 0)
+		pthread_rwlock_rdlock(&f->lock);
+	return r;
+}
+
 ssize_t file_read(struct fs *fs, struct node *n, void *p, size_t size,
 		  uint64_t off)
 {
 	struct file *f = n->file;
-	ssize_t r;
+	ssize_t r = lock_to_read(fs, n);
 
-	pthread_rwlock_rdlock(&f->lock);
-	if (!f->draft && !f->blob) {
-		pthread_rwlock_unlock(&f->lock);
-		pthread_rwlock_wrlock(&f->lock);
-		r = f->draft ? 0 : load_blob(fs, n);
-		pthread_rwlock_unlock(&f->lock);
-		if (r < 0)
-			return r;
-		pthread_rwlock_rdlock(&f->lock);
-	}
+	if (r < 0)
+		return r;
 	if (f->draft)
 		r = draft_read(f->draft, p, size, off);
 	else
 		r = blob_pread(f->blob, p, size, off);
+	pthread_rwlock_unlock(&f->lock);
+	return r;
+}
+
+int file_spans(struct fs *fs, struct node *n, size_t size, uint64_t off,
+	       struct blob_spans *ret)
+{
+	struct file *f = n->file;
+	int r = lock_to_read(fs, n);
+
+	if (r < 0)
+		return r;
+	r = f->draft ? -E2BIG : blob_spans(f->blob, size, off, ret);
 	pthread_rwlock_unlock(&f->lock);
 	return r;
 }

@@ -35,7 +35,7 @@
 #define FUSE_USE_VERSION 312
 #include <fuse_lowlevel.h>
 
-#include "cas/blob.h"
+#include "cas/blob_spans.h"
 #include "cas/store.h"
 #include "core/journal.h"
 #include "core/map.h"
@@ -423,6 +423,9 @@ int file_open(struct fs *fs, struct node *n, bool write,
 void file_release(struct fs *fs, struct node *n, bool write);
 ssize_t file_read(struct fs *fs, struct node *n, void *p, size_t size,
 		  uint64_t off) MUST_USE;
+/* The same without a copy. -E2BIG: only file_read() can. */
+int file_spans(struct fs *fs, struct node *n, size_t size, uint64_t off,
+	       struct blob_spans *ret) MUST_USE;
 int file_write(struct fs *fs, struct node *n, const void *p, size_t size,
 	       uint64_t off, bool cached) MUST_USE;
 int file_truncate(struct fs *fs, struct node *n, uint64_t size) MUST_USE;

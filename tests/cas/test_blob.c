@@ -1,4 +1,4 @@
-#include "cas/blob.h"
+#include "cas/blob_spans.h"
 
 #include "cas/node.h"
 #include "tests/cas/util.h"
@@ -59,6 +59,24 @@ static uint8_t *sparse(size_t n, uint64_t seed)
 	return p;
 }
 
+/* The same bytes, where they lie. */
+static void assert_spans(struct blob *b, const uint8_t *p, size_t n, size_t len,
+			 uint64_t off)
+{
+	size_t done = 0, want = MIN(len, n - off);
+	struct blob_spans s;
+	int i;
+
+	ck_assert_int_eq(blob_spans(b, len, off, &s), 0);
+	for (i = 0; i < s.count; i++) {
+		ck_assert_mem_eq(s.iov[i].iov_base, p + off + done,
+				 s.iov[i].iov_len);
+		done += s.iov[i].iov_len;
+	}
+	ck_assert_uint_eq(done, want);
+	blob_spans_done(&s);
+}
+
 static void assert_reads(struct store *s, const struct addr *a,
 			 const uint8_t *p, size_t n, uint64_t seed)
 {
@@ -77,6 +95,7 @@ static void assert_reads(struct store *s, const struct addr *a,
 		ck_assert_int_eq(blob_pread(b, got, len, off),
 				 (ssize_t)MIN(len, n - off));
 		ck_assert_mem_eq(got, p + off, MIN(len, n - off));
+		assert_spans(b, p, n, len, off);
 	}
 	ck_assert_int_eq(blob_pread(b, got, 10, n), 0);
 	ck_assert_int_eq(blob_pread(b, got, 10, UINT64_MAX), 0);
@@ -377,6 +396,7 @@ START_TEST(blob_trees_that_do_not_fit_together_are_ebadmsg)
 	struct addr c[2], n, top[2];
 	uint64_t sizes[2] = {20000, 3}, up[2];
 	uint8_t *p = random_bytes(20000, 1);
+	struct blob_spans spans;
 	struct blob *b;
 
 	ck_assert_int_eq(store_put(s, OBJ_CHUNK, p, 20000, &c[0]), 0);
@@ -386,6 +406,8 @@ START_TEST(blob_trees_that_do_not_fit_together_are_ebadmsg)
 	ck_assert_int_eq(blob_open(s, &n, &b), 0);
 	ck_assert_int_eq(blob_pread(b, got, 10, 0), 10);
 	ck_assert_int_eq(blob_pread(b, got, 1, 20000), -EBADMSG);
+	ck_assert_int_eq(blob_spans(b, 20001, 0, &spans), -EBADMSG);
+	ck_assert_int_eq(spans.count, 0);
 	blob_close(b);
 	/* a root with one chunk */
 	n = put_node(s, 1, 1, c, sizes);

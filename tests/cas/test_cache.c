@@ -83,6 +83,28 @@ START_TEST(cache_what_is_held_stays_when_thrown_out)
 }
 END_TEST
 
+START_TEST(cache_what_is_dropped_makes_room_at_once)
+{
+	struct cache *c = cache_new(2000);
+	const struct cached *a, *b;
+	struct loads l = {0};
+
+	a = get(c, 1, &l);
+	b = get(c, 1, &l);
+	cache_drop(c, a);
+	ck_assert_uint_eq(*(const uint8_t *)b->data, 1);
+	cache_put(c, get(c, 2, &l));
+	cache_put(c, get(c, 3, &l)); /* two there is room for */
+	cache_put(c, get(c, 2, &l));
+	ck_assert_uint_eq(l.count, 3);
+	cache_drop(c, b); /* gone long since */
+	cache_put(c, get(c, 1, &l));
+	ck_assert_uint_eq(l.count, 4);
+	cache_drop(c, NULL);
+	cache_free(c);
+}
+END_TEST
+
 START_TEST(cache_failures_are_reported_and_not_kept)
 {
 	struct cache *c = cache_new(10000);
@@ -172,7 +194,9 @@ static void *churn(void *ctx)
 	unsigned i;
 
 	for (i = 0; i < 20000; i++)
-		cache_put(x->c, get(x->c, splitmix(&x->seed) % 64, &x->l));
+		(i % 7 ? cache_put
+		       : cache_drop)(x->c,
+				     get(x->c, splitmix(&x->seed) % 64, &x->l));
 	return NULL;
 }
 
@@ -195,6 +219,7 @@ END_TEST
 
 TESTS("cache", cache_keeps_the_most_recent_up_to_its_bound,
       cache_what_is_held_stays_when_thrown_out,
+      cache_what_is_dropped_makes_room_at_once,
       cache_failures_are_reported_and_not_kept,
       cache_several_who_ask_share_one_load,
       cache_threads_that_throw_out_for_each_other_do_no_harm)
