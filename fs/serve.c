@@ -3,16 +3,19 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #define FUSE_USE_VERSION 312
 #include <fuse_lowlevel.h>
 
+#include "core/clock.h"
 #include "core/err.h"
 
 /* Why not a thread for each request, as libfuse has it: there all of them
@@ -26,6 +29,19 @@
  * gives the turn to another thread. That two receive for a moment does no harm.
  */
 
+/* The next request of a client that does one thing after the other comes a few
+ * microseconds after its answer. To wake a thread that sleeps in read(2) on
+ * another CPU takes longer, so who receives looks for a moment (LINGER) whether
+ * one comes before it goes to sleep: where that has paid lately (credit), where
+ * there is another CPU for the client, and where nobody else wants this one:
+ * who does runs at sched_yield().
+ */
+#define LINGER_NS  (30 * NSEC_PER_SEC / 1000000)
+#define YIELDED_NS (8 * NSEC_PER_SEC / 1000000)
+#define REST_NS	   (NSEC_PER_SEC / 50) /* when somebody wanted the CPU */
+#define CREDIT_MAX 16
+#define TRY_EVERY  128 /* requests, without credit */
+
 #define MAX_WORKERS 16
 #define TICK_NS	    (2 * NSEC_PER_SEC / 1000)
 #define QUIET_TICKS 50 /* until the watch goes to sleep */
@@ -38,6 +54,9 @@ struct worker {
 	struct fuse_buf buf;
 	atomic_uint count; /* of requests that it received */
 	atomic_bool busy;  /* with the last of them */
+	int credit;	   /* the worker's own, as rest_ns: */
+	int64_t rest_ns;   /* until then it does not linger */
+	long switches;	   /* away from it, while it could have run */
 	atomic_bool gone;
 };
 
@@ -46,6 +65,7 @@ struct crew {
 	pthread_key_t key; /* the worker that a thread is */
 	sem_t wake;	   /* of the watch */
 	atomic_bool dozing, over;
+	bool alone;		       /* there is one CPU */
 	_Atomic(struct worker *) turn; /* NULL: nobody's */
 
 	pthread_mutex_t lock; /* these, and who sets turn: */
@@ -60,6 +80,7 @@ static void *work(void *arg);
 int crew_new(struct fuse_session *se, struct crew **ret)
 {
 	struct crew *c = calloc(1, sizeof(*c));
+	cpu_set_t cpus;
 	int r;
 
 	if (!c)
@@ -70,6 +91,8 @@ int crew_new(struct fuse_session *se, struct crew **ret)
 		return -r;
 	}
 	c->se = se;
+	c->alone = sched_getaffinity(0, sizeof(cpus), &cpus) ||
+		   CPU_COUNT(&cpus) < 2;
 	sem_init(&c->wake, 0, 0);
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->cond, NULL);
@@ -159,9 +182,56 @@ static bool take_turn(struct crew *c, struct worker *w)
 	return !over;
 }
 
+/* Whether another ran in its place since it was asked last. */
+static bool was_switched(struct worker *w)
+{
+	struct rusage u;
+	long before = w->switches;
+
+	if (getrusage(RUSAGE_THREAD, &u))
+		return true;
+	w->switches = u.ru_nivcsw;
+	return w->switches != before;
+}
+
+/* Whether a request came. */
+static bool look_out(struct crew *c, struct worker *w)
+{
+	struct pollfd p = {.fd = fuse_session_fd(c->se), .events = POLLIN};
+	int64_t start = clock_mono_ns(), now = start, before;
+
+	if (start < w->rest_ns)
+		return false;
+	do {
+		if (poll(&p, 1, 0) > 0)
+			return true;
+		before = clock_mono_ns();
+		sched_yield();
+		now = clock_mono_ns();
+		if (now - before > YIELDED_NS && was_switched(w)) {
+			w->rest_ns = now + REST_NS;
+			return false;
+		}
+	} while (now - start < LINGER_NS);
+	return false;
+}
+
+static void linger(struct crew *c, struct worker *w)
+{
+	if (c->alone || (w->credit <= 0 && w->count % TRY_EVERY))
+		return;
+	if (look_out(c, w))
+		w->credit = MIN(MAX(w->credit, 0) + 4, CREDIT_MAX);
+	else if (w->credit > 0)
+		w->credit -= 2;
+}
+
 static void serve_one(struct crew *c, struct worker *w)
 {
-	int r = fuse_session_receive_buf(c->se, &w->buf);
+	int r;
+
+	linger(c, w);
+	r = fuse_session_receive_buf(c->se, &w->buf);
 
 	if (fuse_session_exited(c->se) || !r) {
 		finish(c, 0);
