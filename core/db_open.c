@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/schema.h"
 #include "core/vfs.h"
@@ -28,6 +29,11 @@ static int open_err(struct db *db, int rc, struct err *err)
 			       "deriva fsck",
 			       db->path);
 	case -ENOENT:
+		if (!access(db->path, F_OK))
+			return err_set(err, rc,
+				       "%s: its log is not there and cannot be "
+				       "made: make the disk writable first",
+				       db->path);
 		return err_set(err, rc,
 			       "%s: is missing: deriva fsck --repair makes it "
 			       "anew from the packs",

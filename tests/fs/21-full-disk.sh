@@ -160,6 +160,22 @@ END
 	end_disk
 }
 
+# Nor is one that nobody can write to a damaged store.
+test_a_disk_that_is_read_only_is_what_is_wrong()
+{
+	small_disk 48M
+	echo x >"$M/x"
+	umount_it
+	mount -o remount,ro "$T/disk"
+	refused "Read-only" "$DERIVA" mount "$S" "$M"
+	refused "disk writable" "$DERIVA" log --store "$S" x
+	refused "disk writable" "$DERIVA" status --store "$S"
+	mount -o remount,rw "$T/disk"
+	mount_it
+	content x x
+	end_disk
+}
+
 test_a_command_that_fills_the_scratch()
 {
 	small_disk 48M
