@@ -16,6 +16,7 @@
 #include "recipes/output_set.h"
 #include "recipes/place.h"
 #include "recipes/schedule.h"
+#include "recipes/scratch_pool.h"
 #include "recipes/task.h"
 #include "recipes/tools.h"
 #include "recipes/upkeep.h"
@@ -38,6 +39,7 @@ int eval_open(struct store *store, struct ns *ns, struct results *results,
 	ev->sandbox = sandbox;
 	ev->host = *host;
 	ev->options = *options;
+	ev->news = 1;
 	pthread_mutex_init(&ev->ready_bell.lock, NULL);
 	pthread_cond_init(&ev->ready_bell.cond, NULL);
 	pthread_mutex_init(&ev->queued_bell.lock, NULL);
@@ -59,6 +61,8 @@ int eval_open(struct store *store, struct ns *ns, struct results *results,
 		r = upkeep_new(ev, &ev->upkeep);
 	if (r >= 0)
 		r = places_new(&ev->places);
+	if (r >= 0)
+		r = scratch_pool_new(store, &ev->scratches);
 	if (r >= 0)
 		r = threads_start(ev);
 	if (r < 0)
@@ -101,6 +105,7 @@ void eval_close(struct eval *ev)
 	outputs_free(ev);
 	db_unlock(ev->db);
 	places_free(ev->places);
+	scratch_pool_free(ev->scratches);
 	upkeep_free(ev->upkeep);
 	tools_free(ev->tools);
 	observed_close(ev->observed);
@@ -343,6 +348,7 @@ void eval_result_changed(struct eval *ev, uint64_t dir, const char *name,
 {
 	struct target *t = target_get(ev, NS_NOW, dir, name, len, false);
 
+	ev->news++;
 	if (t && t->known && addr_eq(&t->value.recipe, recipe) &&
 	    (t->value.error != error || !addr_eq(&t->value.addr, addr)))
 		target_touch(ev, t);

@@ -22,7 +22,7 @@
 #include "recipes/function.h"
 #include "recipes/machine.h"
 #include "recipes/run_env.h"
-#include "recipes/scratch.h"
+#include "recipes/scratch_pool.h"
 
 /* Of what a command prints, the first and the last part are kept. */
 #define TEXT_HEAD KIB(64)
@@ -135,14 +135,13 @@ static bool was_stopped(const struct task *j)
 	return __atomic_load_n(&j->stop, __ATOMIC_ACQUIRE);
 }
 
-static int run_function(struct eval *ev, struct task *j, struct result *ret,
-			struct err *err)
+static int run_function_in(struct eval *ev, struct task *j, int scratch,
+			   struct result *ret, struct err *err)
 {
 	const struct function *f = function_find(j->def->fn);
 	CLEANUP(blob_writer_freep)
 	struct blob_writer *out = blob_writer_new(ev->store);
 	CLEANUP(dir_out_freep) struct dir_out *dir = dir_out_new(ev->store);
-	CLEANUP(scratch_done) struct scratch s = SCRATCH_INIT(ev->store);
 	CLEANUP_BUF struct buf text = BUF_INIT;
 	struct err why = {{0}};
 	int64_t cpu = thread_cpu_ns();
@@ -159,11 +158,11 @@ static int run_function(struct eval *ev, struct task *j, struct result *ret,
 		.text = &text,
 	};
 	CLEANUP_FREE struct fn_input *inputs = fn_inputs(j, &call.ninputs);
-	int r = inputs && out && dir ? scratch_make(&s, j->number) : -ENOMEM;
+	int r = inputs && out && dir ? 0 : -ENOMEM;
 
 	take_in(ev, j);
 	call.inputs = inputs;
-	call.scratch_fd = s.fd;
+	call.scratch_fd = scratch;
 	if (r >= 0)
 		r = f->run(&call, &why);
 	if (r >= 0 && f->makes_dir)
@@ -193,6 +192,20 @@ static int run_function(struct eval *ev, struct task *j, struct result *ret,
 		return err_set(err, r, "%s: %s", f->name,
 			       why.msg[0] ? why.msg : err_name(r));
 	return keep_text(ev, &text, ret);
+}
+
+/* Its files have no names: nothing is left to be removed. */
+static int run_function(struct eval *ev, struct task *j, struct result *ret,
+			struct err *err)
+{
+	struct scratch s = SCRATCH_INIT(ev->store);
+	int r = scratch_take(ev->scratches, j->number, &s);
+
+	if (r < 0)
+		return err_set(err, r, "scratch directory: %s", err_name(r));
+	r = run_function_in(ev, j, s.fd, ret, err);
+	scratch_put_back(ev->scratches, &s);
+	return r;
 }
 
 /* --- commands ----------------------------------------------------------- */
@@ -521,30 +534,29 @@ static int show_inputs(struct eval *ev, struct task *j, char **work,
 		       : h->show(h->ctx, j->work, work, work_id);
 	if (r < 0)
 		return r;
-	return j->observe ? h->show_live(h->ctx, j->observe, OBSERVE_ROOT, root,
-					 root_id)
-			  : h->show(h->ctx, j->root, root, root_id);
+	if (j->observe)
+		return h->show_live(h->ctx, j->observe, OBSERVE_ROOT, root,
+				    root_id);
+	/* in the sandbox an empty directory does as well */
+	if (!j->root->count && !j->root->tree && !ev->options.no_sandbox)
+		return 0;
+	return h->show(h->ctx, j->root, root, root_id);
 }
 
 /* -EPIPE: the helper was killed, and the command with it. */
-static int try_command(struct eval *ev, struct task *j, struct result *ret,
-		       struct err *err)
+static int try_command(struct eval *ev, struct task *j, struct scratch *s,
+		       struct result *ret, struct err *err)
 {
-	CLEANUP(scratch_done) struct scratch s = SCRATCH_INIT(ev->store);
 	CLEANUP_FREE char *work = NULL, *root = NULL;
 	CLEANUP_BUF struct buf text = BUF_INIT;
 	struct sandbox_status st = {0};
 	uint64_t work_id = 0, root_id = 0;
-	int r = scratch_make(&s, j->number);
-
-	if (r < 0)
-		return err_set(err, r, "scratch directory: %s", err_name(r));
-	r = machine_note(ev->tools, j->def, &j->machine);
+	int r = machine_note(ev->tools, j->def, &j->machine);
 	if (r < 0)
 		return r;
 	r = show_inputs(ev, j, &work, &work_id, &root, &root_id);
 	if (r >= 0)
-		r = run_in_scratch(ev, j, &s, work, root, &st);
+		r = run_in_scratch(ev, j, s, work, root, &st);
 	if (work_id)
 		ev->host.hide(ev->host.ctx, work_id);
 	if (root_id)
@@ -563,13 +575,13 @@ static int try_command(struct eval *ev, struct task *j, struct result *ret,
 	ret->cpu_ns = st.cpu_ns;
 	ret->memory = st.memory;
 	take_in(ev, j);
-	r = add_text(&text, s.fd, "stderr");
+	r = add_text(&text, s->fd, "stderr");
 	if (r >= 0)
 		judge(j, &st, &text, ret);
 	if (r >= 0 && !ret->error)
-		r = take_output(ev, j, &s, ret, &text);
+		r = take_output(ev, j, s, ret, &text);
 	else if (r >= 0)
-		r = add_text(&text, s.fd, "stdout");
+		r = add_text(&text, s->fd, "stdout");
 	if (r >= 0)
 		r = keep_text(ev, &text, ret);
 	return r < 0 ? err_set(err, r, "output: %s", err_name(r)) : 0;
@@ -581,9 +593,21 @@ static int run_command(struct eval *ev, struct task *j, struct result *ret,
 	unsigned tries = 3;
 	int r;
 
-	do
-		r = try_command(ev, j, ret, err);
-	while (r == -EPIPE && --tries && !was_stopped(j));
+	do {
+		struct scratch s = SCRATCH_INIT(ev->store);
+
+		r = scratch_take(ev->scratches, j->number, &s);
+		if (r < 0)
+			return err_set(err, r, "scratch directory: %s",
+				       err_name(r));
+		r = try_command(ev, j, &s, ret, err);
+		/* through the network a command may hand on what it has open,
+		 * and without the sandbox it can do anything */
+		if (j->def->network || ev->options.no_sandbox || r < 0)
+			scratch_done(&s);
+		else
+			scratch_give(ev->scratches, &s);
+	} while (r == -EPIPE && --tries && !was_stopped(j));
 	return r;
 }
 

@@ -48,7 +48,7 @@ int sandbox_check(struct sandbox *s, struct err *err) MUST_USE;
 /* Paths are absolute, or the run ends with -EINVAL. */
 struct sandbox_run {
 	const char *inputs;	 /* directory bound to /w, NULL: an empty one */
-	const char *root;	 /* directory bound to /r, NULL: none */
+	const char *root;	 /* directory bound to /r, NULL: empty */
 	unsigned depth;		 /* levels of /d below /w */
 	const char *scratch;	 /* directory bound to /o, writable; or NULL */
 	const char *stdout_path; /* files made or truncated by the helper; */

@@ -337,6 +337,8 @@ static void add_places(struct buf *b, const struct sandbox_run *run)
 		ARGS(b, "--dir", buf_cstr(&cwd));
 	if (run->root)
 		ARGS(b, "--ro-bind", run->root, "/r");
+	else
+		ARGS(b, "--dir", "/r");
 	if (run->scratch)
 		ARGS(b, "--bind", run->scratch, "/o");
 	ARGS(b, "--remount-ro", "/", "--chdir", buf_cstr(&cwd));

@@ -80,26 +80,28 @@ static bool remove_dir(struct sweep *s, const char *name)
 	return !unlinkat(s->top, name, AT_REMOVEDIR) || went;
 }
 
-/* Empties a directory, as far as that is possible: again and again while
- * something goes. */
-static void empty(int top)
+bool scratch_empty(int top)
 {
 	struct sweep s = {.top = top};
+	bool went = true, any = true;
 	struct dirent *e;
-	bool went = true;
 	DIR *d;
 
 	while (went) {
-		went = false;
+		went = any = false;
 		d = open_listing(top);
 		if (!d)
-			return;
-		while ((e = readdir(d)))
-			if (!is_dot(e->d_name))
-				went |= !unlinkat(top, e->d_name, 0) ||
-					remove_dir(&s, e->d_name);
+			return false;
+		while ((e = readdir(d))) {
+			if (is_dot(e->d_name))
+				continue;
+			any = true;
+			went |= !unlinkat(top, e->d_name, 0) ||
+				remove_dir(&s, e->d_name);
+		}
 		closedir(d);
 	}
+	return !any;
 }
 
 /* What somebody who lives has there is locked by him. */
@@ -124,7 +126,7 @@ static void sweep_one(int top, const char *name)
 		return;
 	if (S_ISDIR(st.st_mode)) {
 		fchmod(fd, 0700);
-		empty(fd);
+		scratch_empty(fd);
 	}
 	unlinkat(top, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);
 }
@@ -147,7 +149,7 @@ int eval_sweep(struct store *store)
 void scratch_done(struct scratch *s)
 {
 	if (s->fd >= 0) {
-		empty(s->fd);
+		scratch_empty(s->fd);
 		close(s->fd);
 	}
 	if (s->name[0])

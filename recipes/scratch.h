@@ -24,5 +24,8 @@ struct scratch {
 int scratch_make(struct scratch *s, uint64_t number) MUST_USE;
 /* Removes it with all that is in it, however deep and with whatever modes. */
 void scratch_done(struct scratch *s);
+/* Empties a directory, as far as that is possible: again and again while
+ * something goes. Whether nothing is left. */
+bool scratch_empty(int top);
 
 #endif

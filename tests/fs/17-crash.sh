@@ -74,6 +74,7 @@ END
 	eq 0 "$(status failures)"
 	sed -i 's/sleep 2; //' "$M/d.recipe"
 	eq $'begun\n1' "$(cat "$M/d")"
+	umount_it
 	eq "" "$(find "$S/drafts" -mindepth 1 2>/dev/null)"
 }
 
