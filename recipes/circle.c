@@ -111,8 +111,9 @@ static int wait_for(struct eval *ev, struct target *t, struct target *to,
 	r = need_add(t, to, false);
 	if (r < 0)
 		return r;
-	/* computing it takes time already: so would this */
-	if (t->needs->dry && to->phase >= PHASE_WAITING && in_earnest(to))
+	/* computing it takes time already, or would: so would this */
+	if (t->needs->dry && (to->refused == ev->news ||
+			      (to->phase >= PHASE_WAITING && in_earnest(to))))
 		return -EAGAIN;
 	start(ev, to);
 	return 0;

@@ -77,6 +77,8 @@ static void finish_one(struct eval *ev, struct target *t, int rc,
 	struct eval_wait *w, *next;
 
 	target_phase(ev, t, PHASE_IDLE);
+	if (rc == -EAGAIN)
+		t->refused = ev->news;
 	if (rc >= 0) {
 		t->known = true;
 		t->retry = false;
@@ -221,6 +223,12 @@ static int note_derived(struct eval *ev, struct target *t, bool ran,
 	return r;
 }
 
+static void note_run(struct eval *ev, struct target *t)
+{
+	t->ran_gen = ++ev->gen;
+	ev->news++;
+}
+
 void finish_failed(struct eval *ev, struct target *t, int error,
 		   const char *message, const struct addr *recipe, bool ran,
 		   const struct result *res)
@@ -229,7 +237,7 @@ void finish_failed(struct eval *ev, struct target *t, int error,
 
 	t->value = (struct eval_value){.error = error};
 	if (ran)
-		t->ran_gen = ++ev->gen;
+		note_run(ev, t);
 	if (recipe)
 		t->value.recipe = *recipe;
 	if (res)
@@ -269,7 +277,7 @@ void finish_result(struct eval *ev, struct target *t, const struct result *res,
 		return;
 	}
 	if (ran)
-		t->ran_gen = ++ev->gen;
+		note_run(ev, t);
 	t->value = (struct eval_value){
 		.addr = res->addr,
 		.size = res->size,

@@ -256,6 +256,7 @@ static bool mark(struct eval *ev, struct target *t)
 {
 	bool was = t->fresh;
 
+	ev->news++;
 	t->fresh = false;
 	if (!t->changed) {
 		t->changed = true;

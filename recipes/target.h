@@ -124,6 +124,7 @@ struct target {
 	size_t open_at;	     /* where among those that are open, from 1 */
 	uint64_t built;	     /* by which request for whole directories last */
 	uint64_t ran_gen;    /* when its computation was last run */
+	uint64_t refused;    /* it would have to run: news at that time */
 
 	char name[]; /* NUL-terminated */
 };
@@ -177,8 +178,12 @@ struct eval {
 	struct tools *tools;
 	struct upkeep *upkeep;
 	struct places *places;
+	struct scratch_pool *scratches;
 	struct build *builds; /* requests that have steps to do */
 	uint64_t builds_made;
+	/* Raised by all that may make what would have to run need no run: what
+	 * was said of a chain is not found out again for each of its links. */
+	uint64_t news;
 	int64_t verify_look_ns; /* recipes/verify.h */
 	double verify_share;
 	pthread_t *threads;
