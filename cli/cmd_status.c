@@ -9,6 +9,7 @@
 #include "cli/output.h"
 #include "cli/walk.h"
 #include "core/clock.h"
+#include "core/map.h"
 
 struct row {
 	const struct item *item;
@@ -36,13 +37,28 @@ static int row_read(const struct item *it, struct row *ret)
 struct sums {
 	uint64_t count[STATES], size;
 	double cost;
+	struct map *runs; /* whose cost is in it */
 };
+
+/* A run that made several files, or that several names share, took its time
+ * once. */
+static bool is_new_run(struct sums *s, const struct row *r)
+{
+	CLEANUP_BUF struct buf run = BUF_INIT;
+	void *known = NULL;
+
+	if (!r->has_cost || attr_get(r->item->path, "recipe", &run) < 0 ||
+	    !run.len || !s->runs)
+		return true;
+	return map_put(s->runs, run.data, run.len, s, &known) < 0 || !known;
+}
 
 static void sum(struct sums *s, const struct row *r)
 {
 	s->count[r->item->state]++;
 	s->size += r->size;
-	s->cost += r->cost;
+	if (is_new_run(s, r))
+		s->cost += r->cost;
 }
 
 static void print_columns(const char *state, bool has_size, uint64_t size,
@@ -104,7 +120,7 @@ static void json_row(struct buf *b, const struct row *r)
 static int show_files(const struct items *items, bool json)
 {
 	CLEANUP_BUF struct buf out = BUF_INIT;
-	struct sums sums = {.size = 0};
+	struct sums sums = {.runs = map_new()};
 	int rc, status = EXIT_SUCCESS;
 	struct row row;
 	size_t i;
@@ -132,6 +148,7 @@ static int show_files(const struct items *items, bool json)
 		puts("]");
 	else if (items->count > 1)
 		print_sums(&sums, items->count);
+	map_free(sums.runs);
 	return status;
 }
 
@@ -188,7 +205,8 @@ const struct command cmd_status = {
 	.help = "With PATHs: the state (fresh, stale, new, running, failed, "
 		"dropped, blocked),\nsize and cost of each derived file, and "
 		"of all of them below a directory. \nNothing is computed for "
-		"it: what is not known shows as \"-\".\n\n"
+		"it: what is not known shows as \"-\".\nThe total has the "
+		"cost of each run once, however many files it made.\n\n"
 		"Without: figures of the store whose mount holds the working "
 		"directory.\n\n"
 		"  --json       for programs: a list of files, or one object\n"
