@@ -193,6 +193,39 @@ test_build_of_the_past()
 	eq 2 "$(status results)"
 }
 
+# What would run is found out once for all that depends on it.
+test_build_n_of_a_chain()
+{
+	local i
+
+	echo 1 >"$M/0"
+	for ((i = 1; i <= 300; i++)); do
+		printf 'in: [%d]\nfn: concat\n' $((i - 1)) >"$M/$i.recipe"
+	done
+	eq 300 "$("$DERIVA" build -n "$M" | grep -c '^new')"
+	"$DERIVA" build -j 1 "$M"
+	eq 1 "$(cat "$M/300")"
+	echo 2 >"$M/0"
+	eq 300 "$("$DERIVA" build -n "$M" | grep -c '^stale')"
+	echo 1 >"$M/0"
+	eq "" "$("$DERIVA" build -n "$M")"
+	eq 1 "$(status results)" # they all make the same
+}
+
+# Three files of one run took its time once.
+test_status_counts_a_run_once()
+{
+	recipe x <<'END'
+in: []
+out: {a: x.a, b: x.b, c: x.c}
+run: sleep 0.1; echo 1 >"$a"; echo 2 >"$b"; echo 3 >"$c"
+END
+	"$DERIVA" build "$M"
+	"$DERIVA" status "$M" >"$T/said"
+	eq "$(awk 'NR == 1 {print $4, $5}' "$T/said")" \
+		"$(awk '$1 == "total" {print $4, $5}' "$T/said")"
+}
+
 no_jobs()
 {
 	[ -z "$(cat "$M/.deriva/jobs")" ]
