@@ -463,6 +463,17 @@ static bool is_its_fault(const struct sandbox_status *st)
 	}
 }
 
+/* Where no command runs at all, the message says what to do about that. */
+static int not_run(struct eval *ev, const struct sandbox_status *st,
+		   struct err *err)
+{
+	if (!ev->options.no_sandbox && st->error != -ECANCELED &&
+	    sandbox_check(ev->sandbox, err) < 0)
+		return st->error;
+	return err_set(err, st->error, "%s",
+		       st->message[0] ? st->message : err_name(st->error));
+}
+
 static uint64_t memory_limit(const struct task *j)
 {
 	if (j->def->memory)
@@ -569,8 +580,7 @@ static int try_command(struct eval *ev, struct task *j, struct scratch *s,
 			       "%s, half of what is free on the store's disk",
 			       st.message);
 	if (!is_its_fault(&st))
-		return err_set(err, st.error, "%s",
-			       st.message[0] ? st.message : err_name(st.error));
+		return not_run(ev, &st, err);
 	ret->wall_ns = st.wall_ns;
 	ret->cpu_ns = st.cpu_ns;
 	ret->memory = st.memory;
