@@ -17,8 +17,10 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "cas/seal_file.h"
 #include "core/journal.h"
 #include "core/rebuild.h"
+#include "core/tip.h"
 
 #define NEW_SUFFIX   ".new"
 #define ROWS_AT_ONCE 200000
@@ -539,6 +541,26 @@ static void building_done(struct building *b)
 	free(b->path);
 }
 
+/* Files that were closed and wait to be taken in. */
+static int note_sealed(struct building *b)
+{
+	CLEANUP(tips_closep) struct tips *tips = NULL;
+	struct tip newest;
+	int rc;
+
+	db_lock(b->db);
+	rc = tips_open(b->db, &tips);
+	if (rc == 0)
+		rc = tips_newest(tips, &newest);
+	if (rc == 0)
+		rc = seal_files_note(b->db, b->f->layout.drafts_fd, newest.seq);
+	if (rc >= 0)
+		rc = db_commit(b->db);
+	tips_close(steal(&tips));
+	db_unlock(b->db);
+	return rc;
+}
+
 static int make(struct building *b, struct rebuild_sums *sums, struct err *err)
 {
 	struct fsck *f = b->f;
@@ -566,7 +588,9 @@ static int make(struct building *b, struct rebuild_sums *sums, struct err *err)
 	}
 	if (rc == 0)
 		rc = find_chain(b);
-	return rc < 0 ? rc : apply_all(b, sums);
+	if (rc >= 0)
+		rc = apply_all(b, sums);
+	return rc < 0 ? rc : note_sealed(b);
 }
 
 /* The new one takes the old one's place. */

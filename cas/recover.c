@@ -17,6 +17,10 @@
  * usual case, and costs no more than reading the tails. Else tables are read
  * from end to end.
  *
+ * Files that were closed and wait in drafts/ (cas/seal_file.h) have rows that
+ * say behind which change they come. One that did not survive takes all with it
+ * that came later; and one whose content is undone waits again.
+ *
  * All of it is one transaction; then it is synced, and only then the packs are
  * cut. So it can be cut short at any moment, and is done again.
  */
@@ -29,11 +33,13 @@
 
 #include "cas/blob.h"
 #include "cas/dir.h"
+#include "cas/seal_file.h"
 #include "cas/tails.h"
 #include "core/journal.h"
 #include "core/map.h"
 #include "core/ns.h"
 #include "core/results.h"
+#include "core/sealed.h"
 
 struct recovery {
 	struct store *s;
@@ -53,6 +59,9 @@ struct recovery {
 	uint64_t since;	    /* all up to that change was synced */
 	uint64_t first_bad; /* change whose content is not whole; 0: none */
 	struct buf pruned;  /* results that go */
+
+	uint64_t lost_seal;   /* a file that waits is not whole; 0: none */
+	uint64_t before_seal; /* the last change before it */
 };
 
 /* --- what is there -------------------------------------------------------- */
@@ -406,7 +415,65 @@ static int durable_seq(void *ctx, const struct tip *tip)
 	return 1;
 }
 
-/* How far back: to the last batch before anything that is not whole. */
+/* To the last batch before anything that is not whole. */
+static int find_batch(struct recovery *r)
+{
+	int rc;
+
+	r->keep = (struct tip){.seq = UINT64_MAX};
+	rc = tips_each(r->tips, judge_batch, r);
+	return rc < 0 ? rc : 0;
+}
+
+/* Files that wait if the history ends there, in the order they were closed. 1:
+ * one that is not whole. */
+static int judge_seal(void *ctx, const struct sealed *row)
+{
+	struct recovery *r = ctx;
+	int rc;
+
+	if (row->seq > r->keep.seq || (row->taken && row->taken <= r->keep.seq))
+		return 0;
+	rc = seal_file_whole(store_drafts_fd(r->s), row->name);
+	if (rc)
+		return rc < 0 ? rc : 0;
+	r->lost_seal = row->id;
+	r->before_seal = row->seq;
+	return 1;
+}
+
+/* Where nothing that came behind it can be undone any more: it was on the disk,
+ * and is damaged. */
+static int give_up_seal(struct recovery *r)
+{
+	log_error("%s/drafts: a file that was closed after change %" PRIu64
+		  " and not taken in yet is missing or damaged: what was "
+		  "written to it is lost",
+		  store_path(r->s), r->before_seal);
+	return sealed_drop(store_db(r->s), r->lost_seal);
+}
+
+/* What is undone may bring back files that wait, which may be lost, too. */
+static int find_seals(struct recovery *r)
+{
+	int rc;
+
+	while ((rc = sealed_each(store_db(r->s), 0, judge_seal, r)) > 0) {
+		if (r->before_seal >= r->keep.seq)
+			return 0; /* nothing came behind it */
+		if (r->before_seal < r->since) {
+			rc = give_up_seal(r);
+		} else {
+			r->first_bad = r->before_seal + 1;
+			rc = find_batch(r);
+		}
+		if (rc < 0)
+			break;
+	}
+	return rc;
+}
+
+/* How far back. */
 static int find_keep(struct recovery *r)
 {
 	int rc;
@@ -417,10 +484,9 @@ static int find_keep(struct recovery *r)
 					 r);
 	if (rc >= 0)
 		rc = results_each_derived(r->results, judge_derived, r);
-	r->keep = (struct tip){.seq = UINT64_MAX};
 	if (rc >= 0)
-		rc = tips_each(r->tips, judge_batch, r);
-	return rc < 0 ? rc : 0;
+		rc = find_batch(r);
+	return rc < 0 ? rc : find_seals(r);
 }
 
 static void say_time(int64_t ns, char *to, size_t size)
@@ -500,11 +566,37 @@ static int mend(struct recovery *r, struct err *err)
 	if (!rc && r->keep.seq < r->newest.seq)
 		rc = go_back(r);
 	if (!rc)
+		rc = sealed_rewind(store_db(r->s), r->keep.seq,
+				   r->lost_seal ? r->lost_seal : UINT64_MAX);
+	if (!rc)
 		rc = prune_results(r);
 	return rc < 0 ? rc : 0;
 }
 
 /* --- the whole ------------------------------------------------------------ */
+
+static int is_waiting(void *ctx, const struct sealed *row)
+{
+	(void)ctx;
+	return row->taken ? 0 : 1;
+}
+
+static int is_lost(void *ctx, const struct sealed *row)
+{
+	struct recovery *r = ctx;
+	int rc = row->taken ? 1
+			    : seal_file_whole(store_drafts_fd(r->s), row->name);
+
+	return rc < 0 ? rc : !rc;
+}
+
+static int any_seal_lost(struct recovery *r, bool *ret)
+{
+	int rc = sealed_each(store_db(r->s), 0, is_lost, r);
+
+	*ret = rc > 0;
+	return rc < 0 ? rc : 0;
+}
 
 static int index_packs(struct recovery *r)
 {
@@ -535,6 +627,8 @@ static int look(struct recovery *r, struct err *err)
 	if (!rc)
 		rc = tails_read(&r->tails, note_found, r);
 	lost = !rc && any_lost(&r->tails);
+	if (!rc && !lost && r->alone)
+		rc = any_seal_lost(r, &lost);
 	if (lost && !r->alone)
 		return -EAGAIN;
 	if (lost)
@@ -576,18 +670,21 @@ static void done(struct recovery *r)
 	tails_done(&r->tails);
 }
 
-/* Whether there is anything to look at. */
-static int needed(struct store *s)
+/* Whether there is anything to look at. What waits of processes that live is
+ * theirs. */
+static int needed(struct store *s, bool alone)
 {
 	struct tails t;
-	int rc;
+	int rc, waiting = 0;
 
 	db_lock(store_db(s));
 	rc = tails_find(store_packs_fd(s), store_objects(s), &t);
+	if (!rc && alone)
+		waiting = sealed_each(store_db(s), 0, is_waiting, NULL);
 	db_unlock(store_db(s));
 	if (rc)
 		return rc;
-	rc = t.n ? 1 : 0;
+	rc = waiting < 0 ? waiting : t.n || waiting;
 	tails_done(&t);
 	return rc;
 }
@@ -601,7 +698,7 @@ int recover(struct store *s, struct tips *tips, bool alone, struct err *err)
 		.alone = alone,
 	};
 	struct err why = {{0}};
-	int rc = needed(s);
+	int rc = needed(s, alone);
 
 	if (rc > 0) {
 		rc = in_batch(&r, &why);

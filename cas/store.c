@@ -30,6 +30,7 @@
 #include "cas/packset.h"
 #include "cas/pending.h"
 #include "cas/recover.h"
+#include "cas/seal_file.h"
 #include "core/ns.h"
 #include "core/tip.h"
 
@@ -55,13 +56,13 @@ struct store {
 	_Atomic uint64_t trusted[TRUSTED];
 
 	_Atomic(int) unsafe; /* see store_unsafe() */
-	int (*before_sync)(void *ctx);
-	void *before_ctx;
 
 	struct tips *tips; /* these: db_lock() */
 	struct tip safe;   /* synced last, all of it */
 	bool safe_known;   /* the row of the chain says so */
 	bool tell_again;   /* what was said of the packs was lost */
+	unsigned lost;	   /* batches */
+	uint64_t sealed;   /* rows of files that wait, durable up to there */
 };
 
 /* --- the index ------------------------------------------------------------ */
@@ -127,6 +128,8 @@ static void after_commit(void *ctx, bool committed)
 	if (!committed) {
 		s->tell_again = true;
 		s->safe_known = false;
+		s->sealed = 0;
+		s->lost++;
 	}
 }
 
@@ -527,10 +530,24 @@ void store_sealing(struct store *s, bool on)
 	packset_sealing(s->packs, on);
 }
 
-void store_before_sync(struct store *s, int (*fn)(void *ctx), void *ctx)
+/* Behind the commit: what is closed from now on has rows behind those that are
+ * made durable for certain, and recovery looks at these. */
+static int sync_sealed(struct store *s)
 {
-	s->before_sync = fn;
-	s->before_ctx = ctx;
+	unsigned lost;
+	uint64_t last;
+	int rc;
+
+	db_lock(s->db);
+	last = s->sealed;
+	lost = s->lost;
+	db_unlock(s->db);
+	rc = seal_files_sync(s, &last);
+	db_lock(s->db);
+	if (rc >= 0 && lost == s->lost)
+		s->sealed = MAX(s->sealed, last);
+	db_unlock(s->db);
+	return rc;
 }
 
 int store_sync(struct store *s)
@@ -542,8 +559,7 @@ int store_sync(struct store *s)
 		rc = s->unsafe;
 	if (rc)
 		return rc;
-	if (s->before_sync)
-		rc = s->before_sync(s->before_ctx);
+	rc = sync_sealed(s);
 	db_sync_soon(s->db);
 	if (!rc)
 		rc = packset_sync(s->packs);

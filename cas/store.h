@@ -41,7 +41,7 @@
 
 struct attach;
 /* Names in drafts/ that are not swept: files that were closed before a crash,
- * and wait to be taken in (fs/seal.h). */
+ * and wait to be taken in (cas/seal_file.h). */
 #define DRAFTS_SEALED "sealed-"
 
 struct store;
@@ -118,12 +118,9 @@ void store_wake(struct store *s);
  * sync would not say so. Opening the store again looks at what is there. */
 int store_unsafe(const struct store *s);
 /* Commits the batch (db_lock held or not), then makes everything committed
- * durable: packs with unsynced bytes, packs/ itself, the database's log. */
+ * durable: files that wait to be taken in (cas/seal_file.h), packs with
+ * unsynced bytes, packs/ itself, the database's log. */
 int store_sync(struct store *s) MUST_USE;
-/* What has to be durable before the rows that came after it, and is not the
- * store's (fs/seal.h): fn is called by every store_sync(), behind the commit;
- * its failure is the sync's. NULL: nothing. Before other threads sync. */
-void store_before_sync(struct store *s, int (*fn)(void *ctx), void *ctx);
 
 /* For cas itself: packset_sealing(). */
 void store_sealing(struct store *s, bool on);

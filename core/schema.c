@@ -324,6 +324,12 @@ const char *const schema_migrations[] = {
 	"  FROM pin;"
 	"DROP TABLE pin; ALTER TABLE pin_new RENAME TO pin;"
 	"CREATE INDEX pin_name ON pin(dir, name);",
+
+	/* to version 14: files that were closed and wait to be taken in
+	 * (core/sealed.h) */
+	"CREATE TABLE sealed("
+	"  id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL,"
+	"  taken INTEGER NOT NULL, name TEXT UNIQUE NOT NULL) STRICT;",
 };
 /* clang-format on */
 

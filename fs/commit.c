@@ -65,16 +65,6 @@ void fs_wrote(void *ctx)
 	pthread_mutex_unlock(&fs->commit_lock);
 }
 
-void fs_sync_soon(struct fs *fs)
-{
-	pthread_mutex_lock(&fs->commit_lock);
-	if (!fs->unsynced_ns) {
-		fs->unsynced_ns = clock_mono_ns();
-		pthread_cond_broadcast(&fs->commit_cond);
-	}
-	pthread_mutex_unlock(&fs->commit_lock);
-}
-
 /* The committer may be late on a busy machine; then whoever writes next ends
  * the batch before its answer, so that none grows old. */
 static void commit_if_late(struct fs *fs)

@@ -8,6 +8,7 @@
 
 #include "cas/blob_splice.h"
 #include "fs/extents.h"
+#include "fs/sums.h"
 
 #define SMALL	   KIB(256) /* up to here the whole content is in memory */
 #define PIECE	   MIB(1)
@@ -15,6 +16,9 @@
 
 /* Less of a blob is copied byte by byte: its chunks would be cut again. */
 #define SHARE_MIN CHUNK_MAX
+
+/* Less may never be sealed (fs/file.c), and is summed up quickly if it is. */
+#define SUMS_FROM MIB(4)
 
 /* Sources of extents: the file, and blobs from 1 on. */
 #define IN_FILE 0
@@ -34,6 +38,10 @@ struct draft {
 	struct blob **blobs;
 	size_t count;
 	uint64_t blob_data; /* of them what is no hole */
+
+	struct sums *sums; /* of what is in the file; NULL: none yet */
+	struct buf expect; /* of all of it, u64 each, once it was sealed */
+	bool damaged;	   /* what is in the file is not what was written */
 };
 
 /* --- blobs ---------------------------------------------------------------- */
@@ -88,6 +96,13 @@ static void uncount(struct draft *d, uint64_t start, uint64_t end)
 	d->shared -= all - in_file;
 }
 
+static void lose_sums(struct draft *d, uint64_t start, uint64_t end)
+{
+	buf_reset(&d->expect); /* sealed in vain: it changes after all */
+	if (d->sums)
+		sums_lose(d->sums, start, end);
+}
+
 static int map_put(struct draft *d, uint64_t start, uint64_t end,
 		   uint32_t source, uint64_t off)
 {
@@ -98,10 +113,13 @@ static int map_put(struct draft *d, uint64_t start, uint64_t end,
 		return r;
 	uncount(d, start, end);
 	extents_put(&d->map, &e);
-	if (source == IN_FILE)
+	if (source == IN_FILE) {
 		d->in_file += end - start;
-	else
+		buf_reset(&d->expect);
+	} else {
 		d->shared += end - start;
+		lose_sums(d, start, end);
+	}
 	return 0;
 }
 
@@ -113,12 +131,15 @@ static int map_clear(struct draft *d, uint64_t start, uint64_t end)
 		return r;
 	uncount(d, start, end);
 	extents_clear(&d->map, start, end);
+	lose_sums(d, start, end);
 	return 0;
 }
 
 static void forget_file(struct draft *d)
 {
 	d->in_file = 0;
+	sums_free(steal(&d->sums));
+	buf_done(&d->expect);
 	if (d->fd >= 0 && ftruncate(d->fd, 0) < 0)
 		log_warn("drafts: ftruncate: %s", err_name(errno));
 }
@@ -195,6 +216,15 @@ int draft_new(struct store *s, struct blob *base, struct draft **ret)
 	return 0;
 }
 
+int draft_empty(struct store *s, struct draft **ret)
+{
+	int r = draft_new(s, NULL, ret);
+
+	if (r >= 0)
+		(*ret)->dirty = true;
+	return r;
+}
+
 void draft_free(struct draft *d)
 {
 	if (!d)
@@ -203,6 +233,8 @@ void draft_free(struct draft *d)
 	drop_blobs(d);
 	free(d->blobs);
 	free(d->small);
+	sums_free(d->sums);
+	buf_done(&d->expect);
 	if (d->fd >= 0)
 		close(d->fd);
 	free(d);
@@ -371,18 +403,23 @@ static int open_file(struct draft *d)
 
 static int write_file(struct draft *d, const uint8_t *p, size_t n, uint64_t off)
 {
-	uint64_t start = off;
-	size_t left = n;
+	size_t done = 0;
 	ssize_t got;
 	int r = d->fd >= 0 ? 0 : open_file(d);
 
-	for (; r >= 0 && left; p += got, left -= (size_t)got) {
-		got = pwrite(d->fd, p, left, (off_t)off);
-		if (got < 0)
-			return -errno;
-		off += (uint64_t)got;
+	if (!d->sums && d->in_file >= SUMS_FROM)
+		d->sums = sums_new();
+	for (; r >= 0 && done < n; done += (size_t)got) {
+		got = pwrite(d->fd, p + done, n - done, (off_t)(off + done));
+		if (got < 0) {
+			r = -errno;
+			lose_sums(d, off, off + n);
+			break;
+		}
 	}
-	return r < 0 ? r : map_put(d, start, start + n, IN_FILE, start);
+	if (r >= 0 && d->sums)
+		sums_wrote(d->sums, p, n, off);
+	return r < 0 ? r : map_put(d, off, off + n, IN_FILE, off);
 }
 
 /* From memory to a file: it has grown. */
@@ -558,17 +595,69 @@ int draft_copy(struct draft *d, uint64_t at, struct blob *from, uint64_t off,
 
 /* --- taking it in --------------------------------------------------------- */
 
-static int take_file(struct draft *d, struct blob_writer *w,
-		     const struct extent *e, uint8_t *piece)
+struct taking {
+	struct draft *d;
+	struct blob_writer *w;
+	uint8_t *piece;
+	struct summer sums; /* of a draft that was sealed: compared */
+	size_t compared;    /* bytes of what is expected */
+};
+
+static int compare(void *ctx, uint64_t sum)
+{
+	struct taking *t = ctx;
+	const struct buf *want = &t->d->expect;
+
+	if (t->compared + 8 > want->len ||
+	    get_le64(want->data + t->compared) != sum) {
+		t->d->damaged = true;
+		return -EBADMSG;
+	}
+	t->compared += 8;
+	return 0;
+}
+
+static int take_file(struct taking *t, const struct extent *e)
 {
 	uint64_t off, n;
 	int r = 0;
 
 	for (off = e->start; r >= 0 && off < e->end; off += n) {
 		n = MIN(e->end - off, PIECE);
-		r = read_file(d, piece, n, off);
+		r = read_file(t->d, t->piece, n, off);
+		if (r >= 0 && t->d->expect.len)
+			r = summer_add(&t->sums, t->piece, n, off);
 		if (r >= 0)
-			r = blob_write(w, piece, n);
+			r = blob_write(t->w, t->piece, n);
+	}
+	return r;
+}
+
+static int take_parts(struct taking *t)
+{
+	struct draft *d = t->d;
+	struct extent e;
+	uint64_t off;
+	int r = 0;
+
+	for (off = 0; r >= 0 && off < d->size; off = e.end) {
+		uint64_t n;
+
+		if (!locate(d, off, &e)) {
+			r = blob_write_zeros(t->w, e.end - off);
+			continue;
+		}
+		n = e.end - off;
+		if (e.source == IN_FILE)
+			r = take_file(t, &e);
+		else
+			r = blob_write_blob(t->w, blob_of(d, &e), e.off, n);
+	}
+	if (r >= 0)
+		r = summer_end(&t->sums);
+	if (r >= 0 && t->compared != d->expect.len) {
+		d->damaged = true;
+		r = -EBADMSG;
 	}
 	return r;
 }
@@ -578,23 +667,14 @@ static int take_all(struct draft *d, struct addr *ret)
 	CLEANUP(blob_writer_freep)
 	struct blob_writer *w = blob_writer_new(d->store);
 	CLEANUP_FREE uint8_t *piece = malloc(PIECE);
-	struct extent e;
-	uint64_t off;
+	struct taking t = {.d = d, .w = w, .piece = piece};
 	int r = w && piece ? 0 : -ENOMEM;
 
-	for (off = 0; r >= 0 && off < d->size; off = e.end) {
-		uint64_t n;
-
-		if (!locate(d, off, &e)) {
-			r = blob_write_zeros(w, e.end - off);
-			continue;
-		}
-		n = e.end - off;
-		if (e.source == IN_FILE)
-			r = take_file(d, w, &e, piece);
-		else
-			r = blob_write_blob(w, blob_of(d, &e), e.off, n);
-	}
+	t.sums.fn = compare;
+	t.sums.ctx = &t;
+	if (r >= 0)
+		r = take_parts(&t);
+	summer_done(&t.sums);
 	return r < 0 ? r : blob_finish(w, ret, NULL);
 }
 
@@ -656,7 +736,75 @@ int draft_commit(struct draft *d, struct addr *ret, uint64_t *ret_size)
 	return 0;
 }
 
-/* --- what lies where, as bytes -------------------------------------------- */
+/* --- sealing it ----------------------------------------------------------- */
+
+struct summing {
+	struct draft *d;
+	uint8_t *piece;
+	struct summer sums;
+	uint64_t last; /* piece that came last + 1 */
+};
+
+static int note_sum(void *ctx, uint64_t sum)
+{
+	struct draft *d = ctx;
+
+	buf_u64(&d->expect, sum);
+	return buf_err(&d->expect);
+}
+
+/* Of one piece: its sum, or a part of the bytes it is made of. */
+static int sum_part(struct summing *m, uint64_t off, size_t n)
+{
+	struct draft *d = m->d;
+	uint64_t k = off / SUMS_PIECE, sum;
+	int r = 0;
+
+	if (d->sums && sums_known(d->sums, k, &sum)) {
+		if (m->last != k + 1)
+			r = summer_end(&m->sums);
+		if (r >= 0 && m->last != k + 1)
+			r = note_sum(d, sum);
+	} else {
+		r = read_file(d, m->piece, n, off);
+		if (r >= 0)
+			r = summer_add(&m->sums, m->piece, n, off);
+	}
+	m->last = k + 1;
+	return r;
+}
+
+static int sum_extent(struct summing *m, const struct extent *e)
+{
+	uint64_t off, n;
+	int r = 0;
+
+	for (off = e->start; r >= 0 && off < e->end; off += n) {
+		n = MIN(e->end - off, SUMS_PIECE - off % SUMS_PIECE);
+		r = sum_part(m, off, (size_t)n);
+	}
+	return r;
+}
+
+static int sum_all(struct draft *d)
+{
+	CLEANUP_FREE uint8_t *piece = malloc(SUMS_PIECE);
+	struct summing m = {.d = d, .piece = piece};
+	struct extent e;
+	uint64_t off;
+	int r = piece ? 0 : -ENOMEM;
+
+	m.sums.fn = note_sum;
+	m.sums.ctx = d;
+	buf_reset(&d->expect);
+	for (off = 0; r >= 0 && off < d->size; off = e.end)
+		if (locate(d, off, &e) && e.source == IN_FILE)
+			r = sum_extent(&m, &e);
+	if (r >= 0)
+		r = summer_end(&m.sums);
+	summer_done(&m.sums);
+	return r;
+}
 
 #define EXTENT_LEN 25 /* u64 start, end, off, u8 1: in the blob */
 
@@ -665,20 +813,32 @@ int draft_fd(const struct draft *d)
 	return d->small ? -1 : d->fd;
 }
 
-int draft_map(const struct draft *d, const struct addr *base, struct buf *b)
+bool draft_damaged(const struct draft *d)
+{
+	return d->damaged;
+}
+
+int draft_seal(struct draft *d, const struct addr *base, struct buf *b)
 {
 	struct extent e;
 	struct addr a;
-	uint64_t off;
+	uint64_t off, count = 0;
+	size_t at;
+	int r;
 
 	if (d->count) {
 		blob_addr(d->blobs[0], &a);
 		if (d->count > 1 || !addr_eq(&a, base))
 			return -EOPNOTSUPP;
 	}
+	r = sum_all(d);
+	if (r < 0)
+		return r;
 	buf_u64(b, d->size);
 	buf_u8(b, d->count != 0);
 	buf_add(b, base->b, ADDR_LEN);
+	at = b->len;
+	buf_u64(b, 0);
 	for (off = 0; off < d->size; off = e.end) {
 		if (!locate(d, off, &e))
 			continue;
@@ -686,8 +846,13 @@ int draft_map(const struct draft *d, const struct addr *base, struct buf *b)
 		buf_u64(b, e.end);
 		buf_u64(b, e.off);
 		buf_u8(b, e.source != IN_FILE);
+		count++;
 	}
-	return buf_err(b);
+	buf_add(b, d->expect.data, d->expect.len);
+	r = buf_err(b);
+	if (r >= 0)
+		put_le64(b->data + at, count);
+	return r;
 }
 
 static int restore_extent(struct draft *d, uint64_t end, struct cur *c)
@@ -704,36 +869,53 @@ static int restore_extent(struct draft *d, uint64_t end, struct cur *c)
 	return map_put(d, from, to, in_blob ? 1 : IN_FILE, off);
 }
 
-static int restore_map(struct draft *d, uint64_t end, struct cur *c)
+static int restore_base(struct draft *d, const void *address)
 {
 	struct blob *blob;
 	uint32_t source;
-	const void *p;
 	struct addr a;
+	int r;
+
+	memcpy(a.b, address, ADDR_LEN);
+	r = blob_open(d->store, &a, &blob);
+	if (r < 0)
+		return r;
+	r = add_blob(d, blob, &source);
+	if (r < 0)
+		blob_close(blob);
+	return r;
+}
+
+/* Without sums the extents go on to the end. */
+static int restore_map(struct draft *d, uint64_t end, struct cur *c, bool sums)
+{
+	uint64_t count;
+	const void *p;
 	bool based;
 	int r = 0;
 
 	d->size = cur_u64(c);
 	based = cur_u8(c);
 	p = cur_bytes(c, ADDR_LEN);
-	if (!p || d->size > SIZE_LIMIT || cur_left(c) % EXTENT_LEN)
+	count = sums ? cur_u64(c) : cur_left(c) / EXTENT_LEN;
+	if (!p || c->bad || d->size > SIZE_LIMIT ||
+	    count > cur_left(c) / EXTENT_LEN)
 		return -EBADMSG;
-	if (based) {
-		memcpy(a.b, p, ADDR_LEN);
-		r = blob_open(d->store, &a, &blob);
-		if (r < 0)
-			return r;
-		r = add_blob(d, blob, &source);
-		if (r < 0)
-			blob_close(blob);
-	}
-	while (r >= 0 && cur_left(c))
+	if (based)
+		r = restore_base(d, p);
+	for (; r >= 0 && count; count--)
 		r = restore_extent(d, end, c);
+	if (r >= 0 && cur_left(c) % 8)
+		r = -EBADMSG;
+	if (r >= 0) {
+		buf_add(&d->expect, c->p, cur_left(c));
+		r = buf_err(&d->expect);
+	}
 	return r;
 }
 
 int draft_restore(struct store *s, int fd, uint64_t end, struct cur *c,
-		  struct draft **ret)
+		  bool sums, struct draft **ret)
 {
 	CLEANUP(draft_freep) struct draft *d = calloc(1, sizeof(*d));
 	int r;
@@ -744,7 +926,7 @@ int draft_restore(struct store *s, int fd, uint64_t end, struct cur *c,
 	d->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	if (d->fd < 0)
 		return -errno;
-	r = restore_map(d, end, c);
+	r = restore_map(d, end, c, sums);
 	if (r < 0)
 		return r;
 	d->dirty = d->written = true;

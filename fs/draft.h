@@ -18,6 +18,8 @@ struct draft;
 
 /* Over that content; takes the blob (NULL: none, size 0). */
 int draft_new(struct store *s, struct blob *base, struct draft **ret) MUST_USE;
+/* Empty, in place of whatever there was. */
+int draft_empty(struct store *s, struct draft **ret) MUST_USE;
 void draft_free(struct draft *d);
 CLEANUP_FN(struct draft, draft_free)
 
@@ -55,13 +57,17 @@ int draft_taken(struct draft *d, const struct addr *a, bool keep) MUST_USE;
 int draft_commit(struct draft *d, struct addr *ret,
 		 uint64_t *ret_size) MUST_USE;
 
-/* For fs/seal.h: its file (-1: none), what lies where, and the draft again from
- * these: its bytes in the file lie before `end`. What is in a blob has to be in
- * that one (-EOPNOTSUPP). -EBADMSG. */
+/* For fs/seal.h: its file (-1: none); what lies where in it, with sums of its
+ * bytes, which taking it in compares from then on (-EBADMSG: they have changed
+ * on the disk); and the draft again from these: its bytes in the file lie
+ * before `end`. What is in a blob has to be in that one (-EOPNOTSUPP). sums:
+ * false for what was sealed before there were any. -EBADMSG. */
 int draft_fd(const struct draft *d);
-int draft_map(const struct draft *d, const struct addr *base,
-	      struct buf *b) MUST_USE;
+/* Taking it in has found that. */
+bool draft_damaged(const struct draft *d);
+int draft_seal(struct draft *d, const struct addr *base,
+	       struct buf *b) MUST_USE;
 int draft_restore(struct store *s, int fd, uint64_t end, struct cur *c,
-		  struct draft **ret) MUST_USE;
+		  bool sums, struct draft **ret) MUST_USE;
 
 #endif

@@ -190,6 +190,15 @@ static int begin_draft(struct fs *fs, struct node *n)
 	return r;
 }
 
+/* What it had need not be read for that. */
+static int begin_empty(struct fs *fs, struct node *n)
+{
+	struct file *f = n->file;
+	int r = begin_draft(fs, n);
+
+	return r == -EIO && !f->draft ? draft_empty(fs->store, &f->draft) : r;
+}
+
 /* ctime 0: when its version is written. */
 static void set_times(struct file *f, int64_t mtime_ns, int64_t ctime_ns)
 {
@@ -223,7 +232,7 @@ int file_truncate(struct fs *fs, struct node *n, uint64_t size)
 	int r;
 
 	pthread_rwlock_wrlock(&f->lock);
-	r = begin_draft(fs, n);
+	r = size ? begin_draft(fs, n) : begin_empty(fs, n);
 	if (r >= 0)
 		r = draft_truncate(f->draft, size);
 	if (r >= 0 && draft_dirty(f->draft))
@@ -336,7 +345,7 @@ static int same_again(struct fs *fs, const struct ns_by *by, struct node *n,
 	return ns_setattr(fs->ns, by, n->ino, NS_SET_CTIME, &set, a);
 }
 
-/* Rows of a version; db_lock not held. */
+/* Rows of a version, and that its seal is taken in; db_lock not held. */
 static int write_version(struct fs *fs, struct node *n, const struct addr *addr,
 			 uint64_t size)
 {
@@ -369,6 +378,8 @@ static int write_version(struct fs *fs, struct node *n, const struct addr *addr,
 	}
 	if (r == -ENOENT)
 		r = 0; /* removed, as below */
+	if (r >= 0 && f->seal)
+		r = seal_take(fs->seals, f->seal);
 	set_times(f, 0, 0);
 	if (r >= 0)
 		__atomic_store_n(&f->unkept, false, __ATOMIC_RELEASE);
@@ -419,9 +430,16 @@ static int sealed_taken(struct fs *fs, struct node *n, int r,
 			const struct addr *addr, uint64_t size)
 {
 	struct file *f = n->file;
+	struct addr none;
 
-	if (r >= 0)
+	if (r >= 0) {
 		r = draft_taken(f->draft, addr, true);
+	} else if (draft_damaged(f->draft)) {
+		seal_damaged(fs->seals, f->seal, &none);
+		draft_free(steal(&f->draft));
+		addr = &none;
+		r = 0;
+	}
 	if (r >= 0)
 		r = write_version(fs, n, addr, size);
 	if (r >= 0)
@@ -463,6 +481,17 @@ static bool is_gone(struct fs *fs, const struct node *n)
 	return r == -ENOENT || (r >= 0 && !a.nlink);
 }
 
+static int give_up_sealed(struct fs *fs, struct file *f)
+{
+	int r;
+
+	db_lock(fs->db);
+	r = seal_take(fs->seals, f->seal);
+	fs_unlock(fs);
+	unseal(fs, f, r >= 0);
+	return r;
+}
+
 int file_take_in(struct fs *fs, struct node *n, bool give_up)
 {
 	struct file *f = n->file;
@@ -484,7 +513,7 @@ int file_take_in(struct fs *fs, struct node *n, bool give_up)
 		if (f->seal != seal)
 			r = 0;
 		else if (no_room(r) && is_gone(fs, n))
-			unseal(fs, f, true);
+			r = give_up_sealed(fs, f);
 		else if (no_room(r) && !give_up)
 			r = -EAGAIN;
 		else
@@ -517,6 +546,8 @@ static int seal_draft(struct fs *fs, struct node *n)
 		return 0;
 	db_lock(fs->db);
 	r = ns_getattr(fs->ns, NS_NOW, n->ino, &a);
+	info.seq = ns_last_change(fs->ns);
+	info.branch = ns_branch(fs->ns);
 	info.uid = f->uid;
 	info.pid = f->pid;
 	memcpy(info.program, f->program, sizeof(info.program));
@@ -532,16 +563,14 @@ static int seal_draft(struct fs *fs, struct node *n)
 	r = fs_room_take(fs, changed);
 	if (r < 0)
 		return r;
-	/* the row of a file that was just made has to be found, too */
-	r = fs_commit(fs);
-	if (r >= 0)
-		r = seal_make(fs->seals, f->draft, &info, &f->seal);
+	r = seal_make(fs->seals, f->draft, &info, &f->seal);
 	if (r < 0) {
 		fs_room_give(fs, changed);
 		return r == -EOPNOTSUPP ? 0 : r;
 	}
 	__atomic_store_n(&f->sealed, changed, __ATOMIC_RELEASE);
-	fs_sync_soon(fs); /* no row says that there is something to sync */
+	db_lock(fs->db);
+	fs_unlock(fs); /* it has a row to be committed */
 	return 1;
 }
 

@@ -676,8 +676,6 @@ int fs_sync(struct fs *fs) MUST_USE;
 /* Rows may have been written: db_lock is let go of, and the batch ends soon. */
 void fs_unlock(struct fs *fs);
 void fs_wrote(void *fs);
-/* What was just done is durable within a second. */
-void fs_sync_soon(struct fs *fs);
 
 /* --- saver.c ------------------------------------------------------------- */
 

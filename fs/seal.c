@@ -7,70 +7,49 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 
+#include "cas/seal_file.h"
 #include "core/addr.h"
+#include "core/branch.h"
+#include "core/sealed.h"
 
-#define MAGIC	  "DERIVSL1"
-#define MAGIC_LEN 8
-#define HEAD	  (MAGIC_LEN + 8)
-#define TAIL	  (8 + 8 + MAGIC_LEN)
-#define ALIGN	  4096
-#define BODY_MAX  MIB(4)
-#define CONTEXT	  "deriva seal v1"
-#define BOOT_LEN  36
+/* Behind DRAFTS_SEALED: kept for people, and nobody else's business. */
+#define DAMAGED DRAFTS_SEALED "damaged-"
+#define CONTEXT "deriva damaged draft v1"
 
 struct seal {
 	struct seal *next;
-	char name[64];
+	char name[SEALED_NAME];
 	int fd;
-	uint64_t at; /* of the head */
-	bool durable, taken;
+	uint64_t id; /* of its row; 0: none */
+	bool over, damaged;
 };
 
 struct seals {
 	struct store *store;
+	struct ns *ns;
 	int drafts_fd;
-	char boot[BOOT_LEN];   /* id of the machine's start; zeros: unknown */
-	pthread_rwlock_t gate; /* shared by syncs, held by who seals */
-	pthread_mutex_t lock;  /* these: */
+	pthread_mutex_t lock; /* these: */
 	struct seal *list;
 	unsigned next_name;
 };
 
-static void read_boot(char ret[BOOT_LEN])
-{
-	CLEANUP_CLOSE int fd =
-		open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-
-	memset(ret, 0, BOOT_LEN);
-	if (fd >= 0 && read(fd, ret, BOOT_LEN) != BOOT_LEN)
-		memset(ret, 0, BOOT_LEN);
-}
-
-static int make_all_durable(void *ctx);
-
-int seals_open(struct store *store, struct seals **ret)
+int seals_open(struct store *store, struct ns *ns, struct seals **ret)
 {
 	struct seals *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return -ENOMEM;
 	s->store = store;
+	s->ns = ns;
 	s->drafts_fd = store_drafts_fd(store);
-	read_boot(s->boot);
-	pthread_rwlock_init(&s->gate, NULL);
 	pthread_mutex_init(&s->lock, NULL);
-	store_before_sync(store, make_all_durable, s);
 	*ret = s;
 	return 0;
 }
 
-static void seal_free(struct seals *s, struct seal *seal)
+static void seal_free(struct seal *seal)
 {
-	if (seal->taken && unlinkat(s->drafts_fd, seal->name, 0) < 0)
-		log_warn("drafts/%s: cannot be removed: %s", seal->name,
-			 err_name(errno));
 	close(seal->fd);
 	free(seal);
 }
@@ -81,55 +60,20 @@ void seals_close(struct seals *s)
 
 	if (!s)
 		return;
-	store_before_sync(s->store, NULL, NULL);
 	while ((seal = s->list)) {
 		s->list = seal->next;
-		seal->taken = false; /* nobody knows what is durable */
-		seal_free(s, seal);
+		seal_free(seal); /* nobody knows what is durable */
 	}
 	pthread_mutex_destroy(&s->lock);
-	pthread_rwlock_destroy(&s->gate);
 	free(s);
 }
 
 /* --- sealing -------------------------------------------------------------- */
 
-static int write_all(int fd, const void *p, size_t n, uint64_t off)
+static int put_body(const struct seal_info *i, struct draft *d, struct buf *b)
 {
-	const uint8_t *b = p;
-	ssize_t got;
-
-	for (; n; b += got, n -= (size_t)got, off += (uint64_t)got) {
-		got = pwrite(fd, b, n, (off_t)off);
-		if (got < 0 && errno == EINTR)
-			got = 0;
-		else if (got <= 0)
-			return got < 0 ? -errno : -EIO;
-	}
-	return 0;
-}
-
-static int read_all(int fd, void *p, size_t n, uint64_t off)
-{
-	uint8_t *b = p;
-	ssize_t got;
-
-	for (; n; b += got, n -= (size_t)got, off += (uint64_t)got) {
-		got = pread(fd, b, n, (off_t)off);
-		if (got < 0 && errno == EINTR)
-			got = 0;
-		else if (got <= 0)
-			return got < 0 ? -errno : -EBADMSG;
-	}
-	return 0;
-}
-
-static int put_body(const struct seals *s, const struct seal_info *i,
-		    const struct stat *st, const struct draft *d, struct buf *b)
-{
-	buf_add(b, s->boot, BOOT_LEN);
-	buf_u64(b, st->st_dev);
-	buf_u64(b, st->st_ino);
+	buf_u64(b, i->seq);
+	buf_u64(b, i->branch);
 	buf_u64(b, i->ino);
 	buf_u64(b, i->version);
 	buf_u64(b, (uint64_t)i->mtime_ns);
@@ -137,32 +81,7 @@ static int put_body(const struct seals *s, const struct seal_info *i,
 	buf_u32(b, i->uid);
 	buf_u32(b, i->pid);
 	buf_add(b, i->program, sizeof(i->program));
-	return draft_map(d, &i->base, b);
-}
-
-/* Behind all that the file has; returns where. */
-static int write_behind(int fd, const struct stat *st, const struct buf *body,
-			uint64_t *ret_at)
-{
-	CLEANUP_BUF struct buf b = BUF_INIT;
-	uint64_t at = ((uint64_t)st->st_size + ALIGN - 1) / ALIGN * ALIGN;
-	struct addr sum;
-	int r;
-
-	addr_derive(CONTEXT, body->data, body->len, &sum);
-	buf_add(&b, MAGIC, MAGIC_LEN);
-	buf_u64(&b, 0);
-	buf_add(&b, body->data, body->len);
-	buf_add(&b, sum.b, ADDR_LEN);
-	buf_u64(&b, at);
-	buf_u64(&b, body->len);
-	buf_add(&b, MAGIC, MAGIC_LEN);
-	r = buf_err(&b);
-	if (r >= 0)
-		r = write_all(fd, b.data, b.len, at);
-	if (r >= 0)
-		*ret_at = at;
-	return r;
+	return draft_seal(d, &i->base, b);
 }
 
 static int give_name(struct seals *s, struct seal *seal)
@@ -184,33 +103,55 @@ static int give_name(struct seals *s, struct seal *seal)
 	return errno == ENOSPC || errno == EDQUOT ? -errno : -EOPNOTSUPP;
 }
 
+/* Behind the change that is the last one now. */
+static int add_row(struct seals *s, struct seal *seal)
+{
+	struct db *db = store_db(s->store);
+	int r;
+
+	db_lock(db);
+	r = db_begin(db);
+	if (r >= 0)
+		r = sealed_add(db, seal->name, ns_last_change(s->ns),
+			       &seal->id);
+	db_unlock(db);
+	return r;
+}
+
+/* The row comes last, since it says that the file is there. */
 static int make(struct seals *s, struct draft *d, const struct seal_info *info,
 		struct seal *seal)
 {
 	CLEANUP_BUF struct buf body = BUF_INIT;
-	struct stat st;
+	uint64_t at;
 	int r;
 
-	if (fstat(seal->fd, &st) < 0)
-		return -errno;
 	/* as long as this process lives nobody else takes it in */
 	if (flock(seal->fd, LOCK_EX | LOCK_NB) < 0)
 		return -EOPNOTSUPP;
-	r = put_body(s, info, &st, d, &body);
-	if (r >= 0 && body.len > BODY_MAX)
-		r = -EOPNOTSUPP;
+	r = put_body(info, d, &body);
 	if (r >= 0)
-		r = write_behind(seal->fd, &st, &body, &seal->at);
+		r = seal_file_write(seal->fd, &body, &at);
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&s->lock);
 	r = give_name(s, seal);
-	if (r >= 0) {
-		seal->next = s->list;
-		s->list = seal;
-	}
 	pthread_mutex_unlock(&s->lock);
+	if (r < 0)
+		return r;
+	r = add_row(s, seal);
+	if (r < 0 && unlinkat(s->drafts_fd, seal->name, 0) < 0)
+		log_warn("drafts/%s: cannot be removed: %s", seal->name,
+			 err_name(errno));
 	return r;
+}
+
+static void list(struct seals *s, struct seal *seal)
+{
+	pthread_mutex_lock(&s->lock);
+	seal->next = s->list;
+	s->list = seal;
+	pthread_mutex_unlock(&s->lock);
 }
 
 int seal_make(struct seals *s, struct draft *d, const struct seal_info *info,
@@ -229,72 +170,60 @@ int seal_make(struct seals *s, struct draft *d, const struct seal_info *info,
 		free(seal);
 		return -errno;
 	}
-	pthread_rwlock_wrlock(&s->gate);
 	r = make(s, d, info, seal);
-	pthread_rwlock_unlock(&s->gate);
 	if (r < 0) {
-		close(seal->fd);
-		free(seal);
+		seal_free(seal);
 		return r;
 	}
+	list(s, seal);
 	*ret = seal;
 	return 0;
+}
+
+int seal_take(struct seals *s, struct seal *seal)
+{
+	struct db *db = store_db(s->store);
+	int r = seal->id ? db_begin(db) : 0;
+
+	/* where that changed nothing it holds as of the last change */
+	return r < 0 || !seal->id
+		       ? r
+		       : sealed_take(db, seal->id, ns_last_change(s->ns));
 }
 
 void seal_done(struct seals *s, struct seal *seal, bool taken)
 {
 	pthread_mutex_lock(&s->lock);
-	seal->taken = taken;
+	seal->over = taken;
 	pthread_mutex_unlock(&s->lock);
+}
+
+void seal_damaged(struct seals *s, struct seal *seal, struct addr *ret)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+
+	pthread_mutex_lock(&s->lock);
+	seal->damaged = true;
+	pthread_mutex_unlock(&s->lock);
+	buf_fmt(&b, "%s %lld", seal->name, (long long)getpid());
+	addr_derive(CONTEXT, b.data, b.len, ret);
+	log_error("%s/drafts/%s: bytes of a file that was closed have changed "
+		  "on the disk before it was taken in: it cannot be read until "
+		  "it is written anew. What is left of it is kept as " DAMAGED
+		  "%s: remove that when you do not need it",
+		  store_path(s->store), seal->name,
+		  seal->name + strlen(DRAFTS_SEALED));
 }
 
 /* --- syncing -------------------------------------------------------------- */
 
-/* Under the lock. First the bytes, then the remark that they are there. */
-static int make_durable(const struct seal *seal)
-{
-	uint8_t one[8];
-	int r;
-
-	put_le64(one, 1);
-	if (fdatasync(seal->fd) < 0)
-		return -errno;
-	r = write_all(seal->fd, one, sizeof(one), seal->at + MAGIC_LEN);
-	if (r >= 0 && fdatasync(seal->fd) < 0)
-		r = -errno;
-	return r;
-}
-
-/* Called by every sync of the store. A failure is its failure, and then the
- * store makes nothing durable any more: what the system could not write it may
- * have dropped, and asking again would not tell. */
-static int make_all_durable(void *ctx)
-{
-	struct seals *s = ctx;
-	struct seal *seal;
-	bool any = false;
-	int r = 0;
-
-	pthread_mutex_lock(&s->lock);
-	for (seal = s->list; r >= 0 && seal; seal = seal->next) {
-		if (seal->durable || seal->taken)
-			continue;
-		r = make_durable(seal);
-		seal->durable = r >= 0;
-		any = true;
-	}
-	if (r >= 0 && any && fsync(s->drafts_fd) < 0)
-		r = -errno;
-	pthread_mutex_unlock(&s->lock);
-	return r;
-}
-
-static struct seal *take_taken(struct seals *s)
+static struct seal *take_over(struct seals *s)
 {
 	struct seal **link = &s->list, *seal, *all = NULL;
 
+	pthread_mutex_lock(&s->lock);
 	while ((seal = *link)) {
-		if (!seal->taken) {
+		if (!seal->over) {
 			link = &seal->next;
 			continue;
 		}
@@ -302,124 +231,133 @@ static struct seal *take_taken(struct seals *s)
 		seal->next = all;
 		all = seal;
 	}
+	pthread_mutex_unlock(&s->lock);
 	return all;
+}
+
+/* The file, then its row: one without a file was taken in. */
+static int remove_seal(struct seals *s, struct seal *seal)
+{
+	char name[SEALED_NAME + 16];
+	int r;
+
+	snprintf(name, sizeof(name), DAMAGED "%s",
+		 seal->name + strlen(DRAFTS_SEALED));
+	if (seal->damaged)
+		r = renameat(s->drafts_fd, seal->name, s->drafts_fd, name);
+	else
+		r = unlinkat(s->drafts_fd, seal->name, 0);
+	if (r < 0 && errno != ENOENT) {
+		log_warn("drafts/%s: cannot be removed: %s", seal->name,
+			 err_name(errno));
+		return 0;
+	}
+	return seal->id ? sealed_drop(store_db(s->store), seal->id) : 0;
+}
+
+/* Their content is durable. */
+static int remove_all(struct seals *s, struct seal *gone)
+{
+	struct db *db = store_db(s->store);
+	struct seal *next;
+	int r = 0, rc;
+
+	db_lock(db);
+	for (; gone; gone = next) {
+		next = gone->next;
+		rc = remove_seal(s, gone);
+		r = r < 0 ? r : rc;
+		seal_free(gone);
+	}
+	rc = db_commit(db);
+	db_unlock(db);
+	return r < 0 ? r : rc;
 }
 
 int seals_sync(struct seals *s)
 {
-	struct seal *gone, *next;
-	int r;
+	struct seal *gone = take_over(s), *next;
+	int r = store_sync(s->store);
 
-	pthread_rwlock_rdlock(&s->gate);
-	pthread_mutex_lock(&s->lock);
-	gone = take_taken(s);
-	pthread_mutex_unlock(&s->lock);
-	r = store_sync(s->store);
+	if (r >= 0)
+		return gone ? remove_all(s, gone) : 0;
 	for (; gone; gone = next) {
 		next = gone->next;
-		gone->taken = r >= 0;
-		seal_free(s, gone);
+		seal_free(gone);
 	}
-	pthread_rwlock_unlock(&s->gate);
 	return r;
 }
 
 /* --- after a crash -------------------------------------------------------- */
 
-static int read_body(int fd, uint8_t **ret, uint64_t *ret_len, uint64_t *ret_at,
-		     bool *ret_durable)
-{
-	uint8_t tail[TAIL], head[HEAD];
-	CLEANUP_FREE uint8_t *body = NULL;
-	uint64_t at, len;
-	struct addr sum;
-	struct stat st;
-	int r;
-
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_size < HEAD + TAIL)
-		return -EBADMSG;
-	r = read_all(fd, tail, TAIL, (uint64_t)st.st_size - TAIL);
-	if (r < 0)
-		return r;
-	at = get_le64(tail);
-	len = get_le64(tail + 8);
-	if (memcmp(tail + 16, MAGIC, MAGIC_LEN) || len > BODY_MAX ||
-	    at > (uint64_t)st.st_size || at % ALIGN ||
-	    at + HEAD + len + ADDR_LEN + TAIL != (uint64_t)st.st_size)
-		return -EBADMSG;
-	body = malloc(len + ADDR_LEN);
-	if (!body)
-		return -ENOMEM;
-	r = read_all(fd, head, HEAD, at);
-	if (r >= 0)
-		r = read_all(fd, body, len + ADDR_LEN, at + HEAD);
-	if (r < 0)
-		return r;
-	addr_derive(CONTEXT, body, len, &sum);
-	if (memcmp(head, MAGIC, MAGIC_LEN) ||
-	    memcmp(sum.b, body + len, ADDR_LEN))
-		return -EBADMSG;
-	*ret_durable = get_le64(head + MAGIC_LEN) == 1;
-	*ret_at = at;
-	*ret_len = len;
-	*ret = steal(&body);
-	return 0;
-}
-
-/* Pages of a file that was never on the disk are there as long as the machine
- * runs, if it is that file. */
-static bool same_file(const struct seals *s, int fd, const void *boot,
-		      uint64_t dev, uint64_t ino)
-{
-	struct stat st;
-
-	return boot && s->boot[0] && !memcmp(s->boot, boot, BOOT_LEN) &&
-	       !fstat(fd, &st) && st.st_dev == dev && st.st_ino == ino;
-}
-
 static int read_seal(struct seals *s, int fd, struct seal_info *ret,
 		     struct draft **ret_draft)
 {
-	CLEANUP_FREE uint8_t *body = NULL;
+	CLEANUP(seal_file_done) struct seal_file f = {0};
 	struct seal_info i = {0};
-	const void *boot, *program;
-	uint64_t len = 0, at = 0, dev, ino;
-	bool durable = false;
-	struct cur c;
-	int r = read_body(fd, &body, &len, &at, &durable);
+	const void *program;
+	struct cur *c = &f.body;
+	int r = seal_file_read(fd, &f);
 
 	if (r < 0)
 		return r;
-	c = cur_of(body, len);
-	boot = cur_bytes(&c, BOOT_LEN);
-	dev = cur_u64(&c);
-	ino = cur_u64(&c);
-	i.ino = cur_u64(&c);
-	i.version = cur_u64(&c);
-	i.mtime_ns = (int64_t)cur_u64(&c);
-	i.row_mtime_ns = (int64_t)cur_u64(&c);
-	i.uid = cur_u32(&c);
-	i.pid = cur_u32(&c);
-	program = cur_bytes(&c, sizeof(i.program));
-	if (c.bad)
-		return -EBADMSG;
-	if (!durable && !same_file(s, fd, boot, dev, ino))
+	i.seq = f.first ? 0 : cur_u64(c);
+	i.branch = f.first ? BRANCH_MAIN : cur_u64(c);
+	i.ino = cur_u64(c);
+	i.version = cur_u64(c);
+	i.mtime_ns = (int64_t)cur_u64(c);
+	i.row_mtime_ns = (int64_t)cur_u64(c);
+	i.uid = cur_u32(c);
+	i.pid = cur_u32(c);
+	program = cur_bytes(c, sizeof(i.program));
+	if (c->bad)
 		return -EBADMSG;
 	memcpy(i.program, program, sizeof(i.program));
 	i.program[sizeof(i.program) - 1] = '\0';
-	r = draft_restore(s->store, fd, at, &c, ret_draft);
+	r = draft_restore(s->store, fd, f.at, c, !f.first, ret_draft);
 	if (r >= 0)
 		*ret = i;
 	return r;
 }
 
-static int recover(struct seals *s, const char *name, seal_fn fn, void *ctx)
+/* One without a row was closed in a batch that was never committed, or is
+ * undone; but the first version of this program made no rows. */
+static int take_in(struct seals *s, struct seal *seal, seal_fn fn, void *ctx)
 {
 	CLEANUP(draft_freep) struct draft *d = NULL;
-	struct seal *seal = calloc(1, sizeof(*seal));
+	struct sealed row = {.id = 0};
 	struct seal_info info;
+	int r;
+
+	db_lock(store_db(s->store));
+	r = sealed_find(store_db(s->store), seal->name, &row);
+	db_unlock(store_db(s->store));
+	seal->id = row.id;
+	if (r < 0 || row.taken)
+		return r;
+	r = read_seal(s, seal->fd, &info, &d);
+	if (r >= 0 && !row.id && info.seq)
+		r = -EBADMSG;
+	return r < 0 ? r : fn(ctx, seal, &info, d);
+}
+
+/* Before its file goes the row has to say that nobody waits for it. */
+static int settle(struct seals *s, struct seal *seal)
+{
+	struct db *db = store_db(s->store);
+	int r;
+
+	db_lock(db);
+	r = seal_take(s, seal);
+	if (r >= 0)
+		r = db_commit(db);
+	db_unlock(db);
+	return r;
+}
+
+static int recover(struct seals *s, const char *name, seal_fn fn, void *ctx)
+{
+	struct seal *seal = calloc(1, sizeof(*seal));
 	int r;
 
 	if (!seal)
@@ -433,23 +371,50 @@ static int recover(struct seals *s, const char *name, seal_fn fn, void *ctx)
 		free(seal);
 		return 0;
 	}
-	r = read_seal(s, seal->fd, &info, &d);
-	if (r >= 0)
-		r = fn(ctx, &info, d);
-	else if (r == -EBADMSG)
+	r = take_in(s, seal, fn, ctx);
+	if (r == -EBADMSG)
 		log_warn("drafts/%s: a file that was closed in the last second "
 			 "before a power cut is not whole: given up",
 			 name);
-	if (r < 0 && r != -EBADMSG)
+	else if (r < 0 && r != -EXDEV)
 		log_error("drafts/%s: cannot be taken in: %s", name,
 			  err_name(r));
-	seal->taken = r >= 0 || r == -EBADMSG;
-	seal->durable = true;
-	pthread_mutex_lock(&s->lock);
-	seal->next = s->list;
-	s->list = seal;
-	pthread_mutex_unlock(&s->lock);
-	return 0;
+	seal->over = r >= 0 || r == -EBADMSG;
+	list(s, seal);
+	return seal->over ? settle(s, seal) : 0;
+}
+
+static int drop_if_gone(void *ctx, const struct sealed *row)
+{
+	struct seals *s = ctx;
+	int r;
+
+	if (!faccessat(s->drafts_fd, row->name, F_OK, AT_SYMLINK_NOFOLLOW) ||
+	    errno != ENOENT)
+		return 0;
+	r = sealed_drop(store_db(s->store), row->id);
+	return r < 0 ? r : 0;
+}
+
+/* Of files that were taken in and removed. */
+static int drop_rows(struct seals *s)
+{
+	struct db *db = store_db(s->store);
+	int r;
+
+	db_lock(db);
+	r = sealed_each(db, 0, drop_if_gone, s);
+	if (r >= 0)
+		r = db_commit(db);
+	db_unlock(db);
+	return r;
+}
+
+static bool is_seal(const char *name)
+{
+	return !strncmp(name, DRAFTS_SEALED, strlen(DRAFTS_SEALED)) &&
+	       strncmp(name, DAMAGED, strlen(DAMAGED)) != 0 &&
+	       strlen(name) < SEALED_NAME;
 }
 
 int seals_recover(struct seals *s, seal_fn fn, void *ctx)
@@ -465,8 +430,8 @@ int seals_recover(struct seals *s, seal_fn fn, void *ctx)
 		return r;
 	}
 	while (r >= 0 && (e = readdir(d)))
-		if (!strncmp(e->d_name, DRAFTS_SEALED, strlen(DRAFTS_SEALED)))
+		if (is_seal(e->d_name))
 			r = recover(s, e->d_name, fn, ctx);
 	closedir(d);
-	return r;
+	return r < 0 ? r : drop_rows(s);
 }

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "core/branch.h"
 #include "core/clock.h"
 
 #define WAITING_MAX GIB(4) /* bytes; beyond, who closes does it himself */
@@ -202,9 +203,9 @@ void taker_wait(struct fs *fs)
 
 /* --- after a crash -------------------------------------------------------- */
 
-static int write_found(struct fs *fs, const struct seal_info *i,
-		       const struct addr *addr, uint64_t size,
-		       const struct ns_attr *was)
+static int write_found(struct fs *fs, struct seal *seal,
+		       const struct seal_info *i, const struct addr *addr,
+		       uint64_t size, const struct ns_attr *was)
 {
 	struct ns_by by = {
 		.uid = i->uid,
@@ -220,12 +221,27 @@ static int write_found(struct fs *fs, const struct seal_info *i,
 	db_lock(fs->db);
 	r = ns_write(fs->ns, &by, i->ino, addr, size, mtime, &a);
 	if (r >= 0)
+		r = seal_take(fs->seals, seal);
+	if (r >= 0)
 		r = db_commit(fs->db);
 	db_unlock(fs->db);
 	return r;
 }
 
-static int found(void *ctx, const struct seal_info *i, struct draft *d)
+/* -EXDEV: of a branch that is not mounted here; -ENOENT: that is gone. */
+static int is_ours(struct fs *fs, const struct seal_info *i)
+{
+	struct branch b;
+	int r;
+
+	if (i->branch == ns_branch(fs->ns))
+		return 0;
+	r = branch_get(fs->db, i->branch, &b);
+	return r < 0 ? r : -EXDEV;
+}
+
+static int found(void *ctx, struct seal *seal, const struct seal_info *i,
+		 struct draft *d)
 {
 	struct fs *fs = ctx;
 	struct ns_attr a;
@@ -235,7 +251,9 @@ static int found(void *ctx, const struct seal_info *i, struct draft *d)
 	int r;
 
 	db_lock(fs->db);
-	r = ns_getattr(fs->ns, NS_NOW, i->ino, &a);
+	r = is_ours(fs, i);
+	if (r >= 0)
+		r = ns_getattr(fs->ns, NS_NOW, i->ino, &a);
 	db_unlock(fs->db);
 	if (r == -ENOENT || (r >= 0 && (!a.nlink || a.version != i->version)))
 		return 0; /* removed, or taken in already */
@@ -243,15 +261,19 @@ static int found(void *ctx, const struct seal_info *i, struct draft *d)
 		return r;
 	ticket = store_enter(fs->store);
 	r = draft_take_in(d, &addr, &size);
+	if (r < 0 && draft_damaged(d)) {
+		seal_damaged(fs->seals, seal, &addr);
+		r = 0;
+	}
 	if (r >= 0)
-		r = write_found(fs, i, &addr, size, &a);
+		r = write_found(fs, seal, i, &addr, size, &a);
 	store_leave(fs->store, ticket);
 	return r;
 }
 
 int taker_recover(struct fs *fs)
 {
-	int r = seals_open(fs->store, &fs->seals);
+	int r = seals_open(fs->store, fs->ns, &fs->seals);
 
 	return r < 0 ? r : seals_recover(fs->seals, found, fs);
 }

@@ -405,6 +405,87 @@ START_TEST(draft_knows_what_was_done_to_it)
 }
 END_TEST
 
+/* As a file of its own, found after a crash. */
+static int take_in_sealed(struct bench *b, const struct buf *body,
+			  struct addr *ret)
+{
+	CLEANUP(draft_freep) struct draft *d = NULL;
+	struct cur c = cur_of(body->data, body->len);
+	uint64_t size;
+	int r;
+
+	ck_assert_int_eq(draft_restore(b->store, draft_fd(b->draft), b->cap, &c,
+				       true, &d),
+			 0);
+	r = draft_take_in(d, ret, &size);
+	ck_assert_int_eq(draft_damaged(d), r < 0);
+	if (!r)
+		ck_assert_uint_eq(size, b->size);
+	return r;
+}
+
+static void flip(int fd, uint64_t off)
+{
+	uint8_t c;
+
+	ck_assert_int_eq(pread(fd, &c, 1, (off_t)off), 1);
+	c ^= 16;
+	ck_assert_int_eq(pwrite(fd, &c, 1, (off_t)off), 1);
+}
+
+/* A byte of what is sealed has changed; where nothing of it is in the file, it
+ * does no harm. */
+static void flip_some(struct bench *b, const struct buf *body,
+		      const struct addr *want)
+{
+	uint64_t data, off;
+	struct addr got;
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		off = any(b, MIB(5));
+		flip(draft_fd(b->draft), off);
+		ck_assert_int_eq(take_in_sealed(b, body, &got), -EBADMSG);
+		flip(draft_fd(b->draft), off);
+	}
+	ck_assert_int_eq(draft_seek(b->draft, MIB(6), false, &data), 0);
+	ck_assert_int_eq(take_in_sealed(b, body, &got), 0);
+	ck_assert(addr_eq(&got, want));
+}
+
+START_TEST(draft_sealed_is_found_whole_or_damaged)
+{
+	struct addr base, got, want;
+	size_t off, n;
+	BENCH b;
+	int i;
+
+	setup(&b, MIB(9));
+	put(&b, MIB(8), MIB(1));
+	ck_assert_int_eq(draft_commit(b.draft, &base, NULL), 0);
+	/* in steps of all sizes, then here and there */
+	for (off = 0; off < MIB(6); off += n) {
+		n = MIN(any(&b, 3) ? any(&b, 9000) + 1 : KIB(128),
+			MIB(6) - off);
+		put(&b, off, n);
+	}
+	for (i = 0; i < 3; i++) {
+		CLEANUP_BUF struct buf body = BUF_INIT;
+
+		for (n = 0; n < 60; n++)
+			put(&b, any(&b, MIB(8)), any(&b, 100000) + 1);
+		if (i)
+			zero(&b, MIB(5) + any(&b, MIB(2)), any(&b, 300000));
+		ck_assert_int_eq(draft_seal(b.draft, &base, &body), 0);
+		ck_assert_int_eq(take_in_sealed(&b, &body, &got), 0);
+		ck_assert_int_eq(blob_put(b.store, b.model, b.size, &want), 0);
+		ck_assert(addr_eq(&got, &want));
+		flip_some(&b, &body, &want);
+	}
+	commit(&b);
+}
+END_TEST
+
 /* Many writes that do not touch each other, in the worst order. */
 START_TEST(draft_of_ten_thousand_ranges)
 {
@@ -430,4 +511,5 @@ TESTS("draft", draft_small_is_like_a_buffer, draft_large_is_like_a_buffer,
       draft_reads_what_did_not_change_from_its_base, draft_hole_costs_nothing,
       draft_copy_of_a_whole_content_is_that_content,
       draft_seek_finds_holes_and_data, draft_beyond_what_a_file_may_be_is_efbig,
-      draft_knows_what_was_done_to_it, draft_of_ten_thousand_ranges)
+      draft_knows_what_was_done_to_it, draft_of_ten_thousand_ranges,
+      draft_sealed_is_found_whole_or_damaged)
