@@ -3,9 +3,9 @@
  * and that).
  *
  * A helper that was killed takes its runs with it; the next run has another one
- * started. That is forked from a large process with many threads, but only
- * then; the child closes and forgets all that was the daemon's before it does
- * anything else. Runs belong to a generation, that of their helper. */
+ * started. That is this program anew (sandbox_helper.h), since a fork of many
+ * threads has the locks of those that are not in it, and the daemon's memory.
+ * Runs belong to a generation, that of their helper. */
 #include "recipes/sandbox.h"
 
 #include "core/map.h"
@@ -15,6 +15,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -60,15 +61,45 @@ static pid_t fork_helper(int sock)
 	return pid;
 }
 
-static int start_helper(struct sandbox *s, struct err *err)
+/* The same while there are threads. The link leads to this program also when
+ * its file was replaced or removed. */
+static pid_t spawn_helper(int sock)
+{
+	char name[] = HELPER_NAME;
+	char *argv[] = {name, NULL};
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t all;
+	pid_t pid = -1;
+	int rc;
+
+	sigfillset(&all);
+	posix_spawn_file_actions_init(&files);
+	posix_spawnattr_init(&attr);
+	rc = posix_spawn_file_actions_adddup2(&files, sock, HELPER_FD);
+	if (!rc)
+		rc = posix_spawnattr_setsigmask(&attr, &all);
+	if (!rc)
+		rc = posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+	if (!rc)
+		rc = posix_spawn(&pid, "/proc/self/exe", &files, &attr, argv,
+				 environ);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&files);
+	errno = rc;
+	return rc ? -1 : pid;
+}
+
+static int start_helper(struct sandbox *s, pid_t (*start)(int sock),
+			struct err *err)
 {
 	int fds[2], rc = 0;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
 		return err_set(err, -errno, "socketpair: %s", err_name(errno));
-	s->helper = fork_helper(fds[1]);
+	s->helper = start(fds[1]);
 	if (s->helper < 0) {
-		rc = err_set(err, -errno, "fork: %s", err_name(errno));
+		rc = err_set(err, -errno, "a process: %s", err_name(errno));
 		close(fds[0]);
 	}
 	close(fds[1]);
@@ -83,7 +114,7 @@ int sandbox_open(struct sandbox **ret, struct err *err)
 
 	if (s)
 		s->pending = map_new();
-	rc = s && s->pending ? start_helper(s, err)
+	rc = s && s->pending ? start_helper(s, fork_helper, err)
 			     : err_set(err, -ENOMEM, "out of memory");
 	if (rc) {
 		if (s)
@@ -264,7 +295,7 @@ static int revive(struct sandbox *s, unsigned generation)
 	if (s->closing) {
 		rc = -EPIPE;
 	} else if (s->generation == generation) {
-		rc = start_helper(&fresh, &err);
+		rc = start_helper(&fresh, spawn_helper, &err);
 		if (rc) {
 			log_error("the sandbox's helper: %s", err.msg);
 		} else {

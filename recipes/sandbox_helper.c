@@ -26,7 +26,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define SOCK_FD	    3
+#define SOCK_FD	    HELPER_FD
 #define SHUT_DOWN   (2 * NSEC_PER_SEC) /* for processes that hang in a mount */
 #define HELPER_LEAD 10
 
@@ -302,7 +302,7 @@ static int leave_daemon(int sock)
 		return -errno;
 	setsid();
 	umask(022);
-	prctl(PR_SET_NAME, "deriva-sandbox");
+	prctl(PR_SET_NAME, HELPER_NAME);
 	if (!getrlimit(RLIMIT_NOFILE, &files)) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
@@ -335,4 +335,14 @@ void helper_main(int sock)
 	serve(&h);
 	shut_down(&h);
 	_exit(0);
+}
+
+/* Before main(), which knows nothing of this. */
+__attribute__((constructor)) static void begin(int argc, char **argv)
+{
+	struct stat st;
+
+	if (argc == 1 && !strcmp(argv[0], HELPER_NAME) &&
+	    !fstat(HELPER_FD, &st) && S_ISSOCK(st.st_mode))
+		helper_main(HELPER_FD);
 }

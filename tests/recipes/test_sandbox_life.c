@@ -207,8 +207,6 @@ static void kill_one(pid_t pid)
 
 static void killed_helper_is_replaced(struct fixture *f)
 {
-/* TSan does not follow a fork of many threads that starts threads itself. */
-#ifndef __SANITIZE_THREAD__
 	unsigned i, tries;
 
 	for (i = 0; i < 4; i++) {
@@ -220,9 +218,6 @@ static void killed_helper_is_replaced(struct fixture *f)
 		ck_assert_int_eq(f->st.exit_code, 7);
 		kill_one(i % 2 ? only_child() : starter_of(only_child()));
 	}
-#else
-	(void)f;
-#endif
 }
 
 static void killed_helper_leaves_nothing_how(struct fixture *f)
@@ -241,7 +236,6 @@ static void killed_helper_leaves_nothing_how(struct fixture *f)
 	killed_helper_is_replaced(f);
 }
 
-#ifndef __SANITIZE_THREAD__
 /* Within some seconds, without any help. */
 static bool no_child_is_left(void)
 {
@@ -255,15 +249,12 @@ static bool no_child_is_left(void)
 	}
 	return pid < 0;
 }
-#endif
 
 /* In the middle of a start too, when bubblewrap's inner process waits for a
  * word from the outer one, and is tied to nobody. What nobody ended would be
  * ours. */
 static void helper_killed_at_any_moment_leaves_nothing_how(struct fixture *f)
 {
-/* As above. */
-#ifndef __SANITIZE_THREAD__
 	char mark[32], script[256];
 	unsigned i;
 	pid_t guard;
@@ -279,9 +270,6 @@ static void helper_killed_at_any_moment_leaves_nothing_how(struct fixture *f)
 		ck_assert_msg(no_child_is_left(), "round %u", i);
 	}
 	ck_assert(processes_gone(mark, 1000));
-#else
-	(void)f;
-#endif
 }
 
 /* name_how in the sandbox, there as an ordinary user, and without one. */
