@@ -1,5 +1,7 @@
 """deriva-store(5), FILES: addresses of contents, and contents of addresses."""
 
+import errno
+import os
 import struct
 
 from common import (KIB, ZERO, Reader, blake3, blake3_many, must, u32, u64)
@@ -108,6 +110,68 @@ def address_of_entries(children):
 
 def file_address(content):
     return address_of_entries(entries_of(content))
+
+
+# --- from disk, without reading what the file system knows to be zeros ---------
+
+def data_ranges(fd, size):
+    pos = 0
+    while pos < size:
+        try:
+            start = os.lseek(fd, pos, os.SEEK_DATA)
+        except OSError as e:
+            if e.errno == errno.ENXIO:
+                return
+            raise
+        pos = os.lseek(fd, start, os.SEEK_HOLE)
+        yield start, min(pos, size)
+
+
+def read_range(fd, start, end):
+    parts = []
+    while start < end:
+        parts.append(os.pread(fd, end - start, start))
+        must(parts[-1], "the file has become shorter")
+        start += len(parts[-1])
+    return b"".join(parts)
+
+
+def zeros_and_bytes(fd, size):
+    """Numbers of zeros and bytes that neither begin nor end with one, in
+    order."""
+    pos = 0
+    for start, end in data_ranges(fd, size):
+        data = read_range(fd, start, end)
+        body = data.lstrip(b"\0")
+        yield start - pos + len(data) - len(body)
+        data, body = body, body.rstrip(b"\0")
+        yield body
+        yield len(data) - len(body)
+        pos = end
+    yield size - pos
+
+
+def address_of_open(fd):
+    size = os.fstat(fd).st_size
+    parts, zeros = [b""], 0
+    for part in zeros_and_bytes(fd, size):
+        if isinstance(part, int):
+            zeros += part
+        elif part:
+            if zeros > HOLE_MORE_THAN:
+                parts += [zeros, part]
+            else:
+                parts[-1] += bytes(zeros) + part
+            zeros = 0
+    if zeros > HOLE_MORE_THAN:
+        parts.append(zeros)
+    else:
+        parts[-1] += bytes(zeros)
+    entries = []
+    for part in parts:
+        entries += [(ZERO, part)] if isinstance(part, int) else \
+            entries_of(part)
+    return address_of_entries(entries)
 
 
 # --- back ---------------------------------------------------------------------

@@ -27,7 +27,7 @@ def shown(value):
 def cmd_address(*paths):
     for path in paths:
         with open(path, "rb") as f:
-            print(files.file_address(f.read()).hex(), path)
+            print(files.address_of_open(f.fileno()).hex(), path)
 
 
 def cmd_objects(store):

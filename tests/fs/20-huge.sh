@@ -30,4 +30,27 @@ END
 	content end5368709123 d
 }
 
+# The address is that of the manual page, which format.py was written from.
+test_a_sparse_file_of_1_tib_has_the_address_of_the_format()
+{
+	"$PYTHON" - "$M/f" <<'END'
+import os, random, sys
+pick = random.Random(5)
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+os.ftruncate(fd, 1 << 40)
+os.pwrite(fd, b"begin", 0)
+os.pwrite(fd, b"end", (1 << 40) - 3)
+for i in range(60):
+    at = pick.randrange(1 << 40)
+    os.pwrite(fd, pick.randbytes(pick.choice((1, 4096, 300000))), at)
+    # zeros that were written, beside a hole, and a gap that is no hole
+    os.pwrite(fd, bytes(pick.randrange(200000)) + b"x", at + 400000)
+END
+	eq "$("$PYTHON" "$(dirname "$0")/../format/format.py" address "$M/f")" \
+		"$(attr addr "$M/f") $M/f"
+	cp --sparse=always "$M/f" "$T/f"
+	eq "$("$PYTHON" "$(dirname "$0")/../format/format.py" address "$T/f")" \
+		"$(attr addr "$M/f") $T/f"
+}
+
 run_tests "$@"
