@@ -745,6 +745,10 @@ int results_each_derived(struct results *r,
 
 /* --- rebuilding ---------------------------------------------------------- */
 
+/* Of one result: journals that say more are damaged, and totals would not fit
+ * into 64 bits. */
+#define RESTORED_MAX (INT64_C(1) << 53)
+
 /* A failure that never ran (a circle, a recipe that cannot be read) cost
  * nothing, and is no result. */
 static int restore_result(struct results *r, struct derived *d, int64_t wall_ns)
@@ -754,8 +758,8 @@ static int restore_result(struct results *r, struct derived *d, int64_t wall_ns)
 			     .executable = d->executable,
 			     .is_dir = d->is_dir,
 			     .addr = d->addr,
-			     .size = d->size,
-			     .wall_ns = wall_ns,
+			     .size = MIN(d->size, (uint64_t)RESTORED_MAX),
+			     .wall_ns = MAX(MIN(wall_ns, RESTORED_MAX), 0),
 			     .when_ns = d->last_ns},
 		      old;
 	int rc = results_get(r, &d->recipe, &old);
