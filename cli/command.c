@@ -44,10 +44,12 @@ static NORETURN void bad_option(const struct command *c, int found, char **argv)
 
 int next_option(const struct command *c, struct cli *cli, int argc, char **argv)
 {
+	bool first = *c->shorts == '+'; /* the first operand ends options */
 	char shorts[64];
 	int found;
 
-	snprintf(shorts, sizeof(shorts), ":h%s", c->shorts);
+	snprintf(shorts, sizeof(shorts), "%s:h%s", first ? "+" : "",
+		 c->shorts + first);
 	opterr = 0;
 	for (;;) {
 		found = getopt_long(argc, argv, shorts, c->longs, NULL);

@@ -198,6 +198,12 @@ static NORETURN void child(const struct daemon_args *a, pid_t starter,
 			   int ready)
 {
 	setsid();
+	if (a->tied) {
+		block_term();
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		if (getppid() != starter)
+			_exit(EXIT_FAILURE);
+	}
 	signal(SIGPIPE, SIG_DFL); /* the sandbox's commands inherit it */
 	_exit(a->private ? serve_private(a, starter, ready)
 			 : serve(a, a->dir, ready));

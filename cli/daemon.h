@@ -18,6 +18,7 @@ struct daemon_args {
 	/* For this process alone: the mount ends with it. dir is NULL; a new
 	 * directory is made, and taken away in the end. */
 	bool private;
+	bool tied; /* it ends with the starter, too, and dir is given */
 };
 
 /* Returns when the mount can be used, or with why it cannot. *ret_dir is the

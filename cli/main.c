@@ -12,15 +12,13 @@ static const struct command *const commands[] = {
 	&cmd_put,    &cmd_cat,		&cmd_resolve, &cmd_restore,  &cmd_diff,
 	&cmd_pin,    &cmd_unpin,	&cmd_pins,    &cmd_snapshot, &cmd_gc,
 	&cmd_fsck,   &cmd_functions,	&cmd_graph,   &cmd_verify,   &cmd_head,
-	&cmd_prove,  &cmd_verify_proof,
+	&cmd_prove,  &cmd_verify_proof, &cmd_merge,   &cmd_run,
 };
 
 /* Names that are taken. */
 static const char *const later[] = {
 	"branch",
 	"forget",
-	"merge",
-	"run",
 };
 
 static void print_overview(void)

@@ -549,6 +549,21 @@ static int write_change(struct ns *ns, const struct ns_by *by, enum ns_op op,
 	return 0;
 }
 
+/* Above all that were given out, and all that are made by their own number. */
+static uint64_t first_number(const struct ns *ns, const struct ns_edits *e)
+{
+	uint64_t first = ns->next_ino;
+	const struct edit_inode *in;
+	size_t i;
+
+	for (i = 0; i < e->n_inodes; i++) {
+		in = e->inodes[i];
+		if (in->a.ino < EDIT_NEW)
+			first = MAX(first, in->a.ino + 1);
+	}
+	return first;
+}
+
 int ns_apply(struct ns *ns, const struct ns_by *by, enum ns_op op,
 	     struct ns_edits *e, struct ns_also also, uint64_t *ret_seq)
 {
@@ -559,7 +574,7 @@ int ns_apply(struct ns *ns, const struct ns_by *by, enum ns_op op,
 	rc = e->files ? ns_enter(ns) : -ENOMEM;
 	if (rc < 0)
 		return rc;
-	e->first = ns->next_ino;
+	e->first = first_number(ns, e);
 	rc = gather(ns, e);
 	if (rc == 0)
 		rc = work_out(ns, e);

@@ -232,6 +232,7 @@ static int add_figures(struct fs *fs, struct buf *b)
 static int status_text(struct fs *fs, struct buf *b)
 {
 	unsigned running, waiting, jobs;
+	const char *branch;
 	int r = db_commit(fs->db); /* what is told is there for others, too */
 
 	if (r < 0)
@@ -240,6 +241,9 @@ static int status_text(struct fs *fs, struct buf *b)
 	eval_counts(fs->eval, &running, &waiting, &jobs);
 	buf_str(b, "{\"version\":\"" DERIVA_VERSION "\",\"store\":");
 	buf_json(b, store_path(fs->store), strlen(store_path(fs->store)));
+	branch = *fs->opt.branch ? fs->opt.branch : "main";
+	buf_str(b, ",\"branch\":");
+	buf_json(b, branch, strlen(branch));
 	buf_str(b, ",\"mountpoint\":");
 	buf_json(b, fs->mountpoint, strlen(fs->mountpoint));
 	buf_fmt(b,

@@ -13,7 +13,9 @@
 #include <sys/utsname.h>
 
 #include "cas/attach.h"
+#include "core/branch.h"
 #include "core/clock.h"
+#include "core/runs.h"
 #include "core/untold.h"
 #include "fs/ender.h"
 #include "fs/fs.h"
@@ -76,7 +78,7 @@ static bool is_mountpoint(const char *path, const struct stat *st)
 
 /* Makes the directory if only its last component is missing; it has to be
  * empty, so that nothing is hidden. */
-static int prepare_dir(const char *dir, char **ret, bool *ret_made,
+static int prepare_dir(const char *dir, bool over, char **ret, bool *ret_made,
 		       struct err *err)
 {
 	struct statvfs vst;
@@ -100,6 +102,10 @@ static int prepare_dir(const char *dir, char **ret, bool *ret_made,
 	real = realpath(dir, NULL);
 	if (!real)
 		return err_set(err, -errno, "%s: %s", dir, err_name(errno));
+	if (over) {
+		*ret = real;
+		return 0;
+	}
 	if (is_mountpoint(real, &st)) {
 		r = err_set(err, -EBUSY,
 			    "%s: something is mounted there already; choose "
@@ -158,6 +164,23 @@ static int put_journal(void *ctx, enum obj_kind kind, const void *p, size_t n,
 	return store_put(ctx, kind, p, n, ret);
 }
 
+/* main, or the one that was named. */
+static int open_branch(struct fs *fs, struct err *err)
+{
+	struct branch b = {.id = BRANCH_MAIN};
+	int r = 0;
+
+	if (*fs->opt.branch)
+		r = branch_find(fs->db, fs->opt.branch, &b);
+	if (r < 0)
+		return err_set(err, r,
+			       "%s: there is no such branch (deriva branch "
+			       "lists them)",
+			       fs->opt.branch);
+	return ns_open_branch(fs->db, b.id, (uint32_t)fs->uid,
+			      (uint32_t)fs->gid, &fs->ns, err);
+}
+
 static int open_rows(struct fs *fs, struct err *err)
 {
 	struct ns_by by = {.uid = (uint32_t)fs->uid,
@@ -166,7 +189,7 @@ static int open_rows(struct fs *fs, struct err *err)
 	int r;
 
 	db_lock(fs->db);
-	r = ns_open(fs->db, (uint32_t)fs->uid, (uint32_t)fs->gid, &fs->ns, err);
+	r = open_branch(fs, err);
 	if (r >= 0)
 		r = journal_open(fs->db, &fs->journal);
 	if (r >= 0) {
@@ -178,6 +201,8 @@ static int open_rows(struct fs *fs, struct err *err)
 		r = db_commit(fs->db);
 	if (r >= 0)
 		r = untold_tell(fs->ns, &by);
+	if (r >= 0)
+		r = runs_sweep(fs->ns, &by);
 	db_unlock(fs->db);
 	return r;
 }
@@ -491,7 +516,8 @@ static int start(struct mount *m, const char *store, const char *dir,
 	if (r >= 0)
 		r = saver_open(fs);
 	if (r >= 0)
-		r = prepare_dir(dir, &fs->mountpoint, &m->made_dir, err);
+		r = prepare_dir(dir, fs->opt.over, &fs->mountpoint,
+				&m->made_dir, err);
 	if (r >= 0)
 		r = store_open(store, STORE_CREATE, &fs->store, err);
 	if (r < 0)

@@ -30,6 +30,8 @@ struct mount_options {
 	char retention[RETENTION_TEXT]; /* settings of the store that are made,
 					 * or "" */
 	char budget[64], collect[64], verify[64];
+	bool over; /* whatever lies in the directory, or is mounted there */
+	char branch[256]; /* that it shows; "": main */
 	char *fsname;	  /* what df(1) shows; NULL: the store's path */
 	char *fuse_extra; /* options handed on to the kernel, NULL: none */
 };

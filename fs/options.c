@@ -130,6 +130,18 @@ static int add_extra(struct mount_options *o, const char *text)
 	return 0;
 }
 
+static int parse_branch(const char *text, struct mount_options *o,
+			struct err *err)
+{
+	if (!*text || strlen(text) >= sizeof(o->branch))
+		return err_set(err, -EINVAL,
+			       "option branch=%s: the name of a branch is "
+			       "wanted (deriva branch lists them)",
+			       text);
+	strcpy(o->branch, text);
+	return 0;
+}
+
 static int parse_jobs(const char *text, struct mount_options *o,
 		      struct err *err)
 {
@@ -182,6 +194,8 @@ static int parse_option(const char *text, struct mount_options *o,
 	r = refuse(text, err);
 	if (r < 0)
 		return r;
+	if (!strncmp(text, "branch=", 7))
+		return parse_branch(text + 7, o, err);
 	if (!strncmp(text, "fsname=", 7))
 		return parse_fsname(text + 7, o, err);
 	if (!strncmp(text, "jobs=", 5))
@@ -207,11 +221,12 @@ static int parse_option(const char *text, struct mount_options *o,
 			*(bool *)((char *)o + row->flag - 1) = row->value;
 		return row->kernel ? add_extra(o, text) : 0;
 	}
-	return err_set(err, -EINVAL,
-		       "unknown mount option `%s`; there are: %sfsname=NAME, "
-		       "jobs=N, retention=..., budget=..., collect=..., "
-		       "verify=...",
-		       text, buf_cstr(&known));
+	return err_set(
+		err, -EINVAL,
+		"unknown mount option `%s`; there are: %sfsname=NAME, "
+		"branch=NAME, jobs=N, retention=..., budget=..., collect=..., "
+		"verify=...",
+		text, buf_cstr(&known));
 }
 
 int mount_parse_options(const char *text, struct mount_options *o,
