@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+#include "core/forgotten.h"
+
 /* One journal and its clear values; the chain is walked from its end. */
 struct link {
 	struct link *next;
@@ -39,6 +41,7 @@ void changes_free(struct changes *c)
 static int load_link(struct store *s, const struct addr *a, struct link *l,
 		     struct journal_info *ret)
 {
+	struct addr clear;
 	enum obj_kind kind;
 	int rc = store_get(s, a, &kind, &l->journal);
 
@@ -49,7 +52,12 @@ static int load_link(struct store *s, const struct addr *a, struct link *l,
 				    NULL);
 	if (rc)
 		return rc == -ENOENT ? -EBADMSG : rc;
-	rc = store_get(s, &ret->clear, &kind, &l->clear);
+	db_lock(store_db(s));
+	rc = forgotten_now(store_db(s), &ret->clear, &clear);
+	db_unlock(store_db(s));
+	if (rc < 0)
+		return rc;
+	rc = store_get(s, &clear, &kind, &l->clear);
 	return rc == -ENOENT ? -ENODATA : rc;
 }
 

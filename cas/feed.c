@@ -175,7 +175,6 @@ static int one_record(void *ctx, const void *record, size_t len)
 static int read_journal(struct feed *f)
 {
 	struct journal_info info;
-	enum obj_kind kind;
 	struct addr a;
 	int rc = 0;
 
@@ -187,7 +186,7 @@ static int read_journal(struct feed *f)
 		rc = journal_decode(f->journal.data, f->journal.len, &info,
 				    NULL, NULL);
 	if (!rc)
-		rc = peek_get(f->p, &info.clear, &kind, &f->clear);
+		rc = peek_clear(f->p, &info.clear, &f->clear);
 	if (!rc)
 		rc = journal_values(f->clear.data, f->clear.len, &f->values);
 	if (rc < 0)

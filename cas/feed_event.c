@@ -233,6 +233,13 @@ int feed_event_add(struct feed_event *e, const struct journal_effect *f)
 		result_fields(e, f);
 		break;
 	case JOURNAL_GONE: /* many, of which nobody can see anything */
+	case JOURNAL_VALUES:
+	case JOURNAL_SCRUBBED:
+		break;
+	case JOURNAL_DROPPED:
+		e->derived = true;
+		snprintf(e->op, sizeof(e->op), "dropped");
+		address_field(&e->rest, "recipe", &f->recipe);
 		break;
 	case JOURNAL_SNAPSHOT:
 		value_field(&e->rest, "snapshot", &f->name);

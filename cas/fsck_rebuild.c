@@ -32,6 +32,11 @@ struct link {
 	bool followed, taken;
 };
 
+/* A clear object in another's place, as the journals say. */
+struct swap {
+	struct addr old, now;
+};
+
 struct place {
 	struct addr addr;
 	struct object_loc loc;
@@ -46,7 +51,8 @@ struct building {
 	pthread_mutex_t lock; /* of the rows, and of: */
 	struct link *links;
 	size_t nlinks, cap;
-	uint64_t rows; /* in the open batch */
+	struct buf swaps; /* struct swap */
+	uint64_t rows;	  /* in the open batch */
 
 	struct link **chain; /* newest first */
 	size_t nchain;
@@ -115,15 +121,36 @@ static int flush(struct one_pack *p)
 	return rc;
 }
 
+static int on_effect(void *ctx, const struct journal_record *r,
+		     const struct journal_effect *e)
+{
+	struct building *b = ctx;
+	struct swap s = {e->before, e->now};
+
+	(void)r;
+	if (e->type != JOURNAL_VALUES)
+		return 0;
+	buf_add(&b->swaps, &s, sizeof(s));
+	return buf_err(&b->swaps);
+}
+
+static int add_swaps(void *ctx, const void *record, size_t len)
+{
+	struct journal_record r;
+
+	return journal_record(record, len, NULL, &r, on_effect, ctx);
+}
+
 /* Under the lock. */
 static int add_link(struct building *b, const struct pack_object *o)
 {
 	struct journal_info info;
 	struct link *links;
 	size_t cap;
+	int rc = journal_decode(o->bytes, o->r.raw, &info, add_swaps, b);
 
-	if (journal_decode(o->bytes, o->r.raw, &info, NULL, NULL) < 0)
-		return 0; /* values */
+	if (rc < 0)
+		return rc == -ENOMEM ? rc : 0; /* values */
 	if (b->nlinks == b->cap) {
 		cap = b->cap ? 2 * b->cap : 1024;
 		links = reallocarray(b->links, cap, sizeof(*links));
@@ -264,15 +291,44 @@ static void sort_links(struct building *b)
 	}
 }
 
+static int by_old(const void *a, const void *b)
+{
+	const struct swap *x = a, *y = b;
+
+	return memcmp(x->old.b, y->old.b, ADDR_LEN);
+}
+
+/* Which clear object has a link's values now: the last of those that took each
+ * other's place, and is there. */
+static struct addr clear_of(struct building *b, const struct link *l)
+{
+	struct swap key = {.old = l->clear}, *s;
+	struct addr ret = l->clear;
+	struct object_loc loc;
+	size_t n = b->swaps.len / sizeof(key), i;
+
+	for (i = 0; i < n; i++) {
+		s = bsearch(&key, b->swaps.data, n, sizeof(key), by_old);
+		if (!s)
+			break;
+		key.old = s->now;
+		if (objects_find(b->objects, &s->now, &loc) >= 0)
+			ret = s->now;
+	}
+	return ret;
+}
+
 /* What speaks against the chain that ends with a journal: values that are
  * lost, and that it does not reach the first one. */
 static uint64_t flaws(struct building *b, struct link *l)
 {
+	struct addr clear;
 	struct object_loc loc;
 	uint64_t n = 0;
 
 	while (l) {
-		n += objects_find(b->objects, &l->clear, &loc) < 0;
+		clear = clear_of(b, l);
+		n += objects_find(b->objects, &clear, &loc) < 0;
 		if (addr_is_zero(&l->prev))
 			return n;
 		l = find_link(b, &l->prev);
@@ -312,6 +368,9 @@ static int find_chain(struct building *b)
 	struct link *l;
 
 	sort_links(b);
+	if (b->swaps.len)
+		qsort(b->swaps.data, b->swaps.len / sizeof(struct swap),
+		      sizeof(struct swap), by_old);
 	b->chain = calloc(b->nlinks + 1, sizeof(struct link *));
 	if (!b->chain)
 		return -ENOMEM;
@@ -356,6 +415,7 @@ static int apply(struct building *b, struct rebuild *r, size_t i)
 {
 	CLEANUP_BUF struct buf journal = BUF_INIT, clear = BUF_INIT;
 	const struct link *l = b->chain[i];
+	struct addr values;
 	const struct link *before = i + 1 < b->nchain ? b->chain[i + 1] : NULL;
 	bool gap = before ? !addr_eq(&l->prev, &before->addr)
 			  : !addr_is_zero(&l->prev);
@@ -370,7 +430,8 @@ static int apply(struct building *b, struct rebuild *r, size_t i)
 			 " are lost with their journal",
 			 before ? before->first_seq : 0, l->first_seq);
 	}
-	rc = read_journal(b, &l->clear, &clear);
+	values = clear_of(b, l);
+	rc = read_journal(b, &values, &clear);
 	if (rc == -ENOMEM)
 		return rc;
 	if (rc < 0) {
@@ -538,6 +599,7 @@ static void building_done(struct building *b)
 		close(b->fd);
 	free(b->links);
 	free(b->chain);
+	buf_done(&b->swaps);
 	free(b->path);
 }
 

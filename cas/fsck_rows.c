@@ -7,6 +7,7 @@
 
 #include "cas/mlog.h"
 #include "core/check.h"
+#include "core/forgotten.h"
 #include "core/journal.h"
 
 static void found_row(void *ctx, const char *what)
@@ -87,6 +88,7 @@ static int check_one(struct fsck *f, struct journal_check *j, struct addr *at,
 		     uint64_t *before)
 {
 	CLEANUP_BUF struct buf journal = BUF_INIT, clear = BUF_INIT;
+	struct addr clear_now;
 	struct journal_info info;
 	int rc;
 
@@ -103,13 +105,16 @@ static int check_one(struct fsck *f, struct journal_check *j, struct addr *at,
 		return rc;
 	if (info.first_seq >= *before && *before)
 		return broken(f, at, *before, "the chain runs in a circle");
-	rc = get(f, &info.clear, info.first_seq,
+	rc = forgotten_now(f->db, &info.clear, &clear_now);
+	if (rc < 0)
+		return rc;
+	rc = get(f, &clear_now, info.first_seq,
 		 "the values of a journal are damaged or missing", &clear);
 	if (rc > 0) {
 		rc = journal_check_add(j, journal.data, journal.len, clear.data,
 				       clear.len);
 		if (rc == -EBADMSG)
-			rc = broken(f, &info.clear, info.first_seq,
+			rc = broken(f, &clear_now, info.first_seq,
 				    "the values are not those of the journal");
 	}
 	if (rc < 0)

@@ -32,6 +32,7 @@
 #include <time.h>
 
 #include "core/clock.h"
+#include "core/forgotten.h"
 
 #define ASK_NS	(2 * NSEC_PER_SEC)
 #define TICK_NS (5 * NSEC_PER_SEC / 1000)
@@ -43,6 +44,7 @@ static void gc_free(struct gc *g)
 	gc_history_close(g);
 	survey_free(g->survey);
 	addrset_free(g->gone);
+	addrset_free(g->forgotten);
 	marker_free(g->marker);
 	gc_packs_free(g->packs);
 	dooms_close(g->d);
@@ -156,6 +158,29 @@ static int find_doomed(struct gc *g)
 	return rc ? rc : gc_look_again(g);
 }
 
+/* Everything went; else the next one has to free everything, too. */
+static int end_purge(struct gc *g)
+{
+	struct db *db = store_db(g->s);
+	int rc;
+
+	if (!g->purge)
+		return 0;
+	rc = db_purge(db);
+	if (rc < 0 && rc != -EBUSY)
+		return rc;
+	if (rc || g->spared || g->report.busy || g->report.left) {
+		g->report.held = g->spared + g->report.busy + 1;
+		return 0;
+	}
+	db_lock(db);
+	rc = forgotten_set_purge(db, false);
+	if (rc >= 0)
+		rc = db_commit(db);
+	db_unlock(db);
+	return MIN(rc, 0);
+}
+
 /* What is doomed when this is stopped stays so until the next time: it can be
  * read, and who puts it puts it anew. */
 static int collect(struct gc *g)
@@ -174,6 +199,8 @@ static int collect(struct gc *g)
 		rc = gc_spare_open(g);
 	if (!rc)
 		rc = gc_sweep(g);
+	if (!rc)
+		rc = end_purge(g);
 	return rc ? rc : gc_set_state(g, COLLECTION_NONE);
 }
 

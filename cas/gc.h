@@ -42,6 +42,8 @@ struct gc_report {
 	uint64_t packs_removed, packs_rewritten;
 	uint64_t freed; /* bytes of pack files, less those written anew */
 	uint64_t left;	/* bytes of waste that stay: not worth it yet */
+	uint64_t held;	/* not 0: of what was forgotten something is left, as it
+			 * is open, or was being written */
 	unsigned busy;	/* processes it did not wait for any longer */
 };
 

@@ -62,6 +62,7 @@ static int doom(struct gc *g, const struct object_row *r)
 
 static int spare(struct gc *g, const struct object_row *r)
 {
+	g->spared++;
 	return dooms_set(g->d, &r->addr, false);
 }
 
@@ -121,8 +122,9 @@ int gc_mark_all(struct gc *g)
 
 bool gc_is_live(struct gc *g, const struct object_row *r)
 {
-	return r->loc.kind == OBJ_JOURNAL || r->loc.kind == OBJ_RECIPE ||
-	       marker_has(g->marker, &r->addr) ||
+	if (r->loc.kind == OBJ_JOURNAL)
+		return !addrset_has(g->forgotten, &r->addr);
+	return r->loc.kind == OBJ_RECIPE || marker_has(g->marker, &r->addr) ||
 	       gc_packs_young(g->packs, &r->loc, g->o->spare_ns);
 }
 
@@ -230,6 +232,7 @@ int gc_spare_open(struct gc *g)
 	int rc;
 
 	survey_free(steal(&g->survey));
+	g->spared = 0;
 	rc = survey_new(store_holds(g->s), &g->survey);
 	if (!rc)
 		rc = gc_each_doomed(g, mark_kept, spare);

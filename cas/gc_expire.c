@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include "cas/evict.h"
+#include "cas/forget.h"
 #include "core/clock.h"
+#include "core/forgotten.h"
 #include "core/journal.h"
 #include "core/settings.h"
 #include "core/untold.h"
@@ -57,7 +59,8 @@ static int open_history(struct gc *g)
 	if (!rc)
 		rc = untold_tell(g->ns, &by);
 	db_unlock(db);
-	return rc;
+	/* what was begun and not ended */
+	return rc ? rc : forget_finish(g->s, g->ns);
 }
 
 void gc_history_close(struct gc *g)
@@ -176,6 +179,32 @@ static int evict(struct gc *g, uint64_t budget)
 	return rc;
 }
 
+static int on_old(void *ctx, const struct addr *a)
+{
+	struct gc *g = ctx;
+	int rc = addrset_add(g->forgotten, a);
+
+	return MIN(rc, 0);
+}
+
+/* Values of journals that others have taken the place of. */
+static int load_forgotten(struct gc *g)
+{
+	struct db *db = store_db(g->s);
+	int rc = addrset_new(store_drafts_fd(g->s), 0, &g->forgotten);
+
+	if (rc)
+		return rc;
+	db_lock(db);
+	rc = forgotten_each_old(db, on_old, g);
+	if (!rc)
+		rc = forgotten_purge(db);
+	db_unlock(db);
+	/* who spares what is young cannot free everything */
+	g->purge = rc > 0 && !g->o->spare_ns;
+	return MIN(rc, 0);
+}
+
 int gc_expire(struct gc *g)
 {
 	struct db *db = store_db(g->s);
@@ -189,6 +218,8 @@ int gc_expire(struct gc *g)
 		rc = addrset_new(store_drafts_fd(g->s), 0, &g->gone);
 	else if (!rc)
 		rc = open_history(g);
+	if (!rc)
+		rc = load_forgotten(g);
 	if (!rc)
 		rc = retention_each(dooms_reader(g->d), &settings.retention,
 				    clock_now_ns(), on_expired, g);

@@ -25,9 +25,12 @@ struct gc {
 	struct dooms *d;
 	struct gc_packs *packs;
 	struct marker *marker;
-	struct survey *survey; /* since all were doomed */
-	struct addrset *gone;  /* dry: versions and outputs that would go */
-	struct ns *ns;	       /* with its journal: the caller's, or */
+	struct survey *survey;	   /* since all were doomed */
+	struct addrset *gone;	   /* dry: versions and outputs that would go */
+	struct addrset *forgotten; /* values of journals that go */
+	bool purge;		   /* all that nothing needs has to go */
+	uint64_t spared;	   /* doomed, and open somewhere */
+	struct ns *ns;		   /* with its journal: the caller's, or */
 	struct ns *own_ns;
 	struct journal *own_journal;
 	struct version_id let_go[PACE_MOST];

@@ -243,8 +243,10 @@ void gc_packs_plan(struct gc_packs *g, unsigned percent,
 			gone += p->size;
 			continue;
 		}
-		p->rewrite = !p->busy && (waste(p) * 100 >= p->size * percent ||
-					  (small >= SMALL_MANY && is_small(p)));
+		p->rewrite =
+			!p->busy &&
+			((waste(p) && waste(p) * 100 >= p->size * percent) ||
+			 (small >= SMALL_MANY && is_small(p)));
 		if (p->rewrite) {
 			t.rewritten++;
 			t.moved += p->live;

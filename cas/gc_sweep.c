@@ -61,7 +61,7 @@ static int sweep_packs(struct gc *g)
 		rc = count_rows(g, false);
 	if (rc)
 		return rc;
-	gc_packs_plan(g->packs, g->o->percent, &t);
+	gc_packs_plan(g->packs, g->purge ? 0 : g->o->percent, &t);
 	gc_tell(g, "rewriting packs", 0, 0);
 	rc = gc_packs_sweep(g->packs, gc_stopped, g, &t);
 	report_packs(g, &t);
@@ -90,7 +90,7 @@ int gc_count_dry(struct gc *g)
 		rc = count_rows(g, true);
 	if (rc)
 		return rc;
-	gc_packs_plan(g->packs, g->o->percent, &t);
+	gc_packs_plan(g->packs, g->purge ? 0 : g->o->percent, &t);
 	report_packs(g, &t);
 	return 0;
 }

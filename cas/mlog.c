@@ -474,11 +474,10 @@ static int hand_over(struct mlog *m, uint64_t index, const struct leaf *leaf,
 {
 	struct finding f = {.leaf.index = index, .want = leaf->at};
 	struct journal_info info;
-	enum obj_kind kind;
 	int rc = get_journal(m, &leaf->journal, &info);
 
 	if (rc >= 0)
-		rc = peek_get(m->p, &info.clear, &kind, &m->clear);
+		rc = peek_clear(m->p, &info.clear, &m->clear);
 	if (rc >= 0)
 		rc = journal_values(m->clear.data, m->clear.len,
 				    &f.leaf.values);

@@ -10,6 +10,7 @@
 
 #include "cas/codec.h"
 #include "cas/pack_read.h"
+#include "core/forgotten.h"
 
 struct peek {
 	char *db_path;
@@ -214,4 +215,16 @@ bool peek_replaced(const struct peek *p)
 	if (stat(p->db_path, &st) < 0)
 		return errno == ENOENT;
 	return st.st_dev != p->is.st_dev || st.st_ino != p->is.st_ino;
+}
+
+int peek_clear(struct peek *p, const struct addr *clear, struct buf *ret)
+{
+	enum obj_kind kind;
+	struct addr now;
+	int rc;
+
+	db_lock(peek_db(p));
+	rc = forgotten_now(peek_db(p), clear, &now);
+	db_unlock(peek_db(p));
+	return rc < 0 ? rc : peek_get(p, &now, &kind, ret);
 }

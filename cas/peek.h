@@ -36,6 +36,11 @@ struct tips *peek_tips(struct peek *p);
 /* Replaces the content of *ret. Under db_lock() or not. */
 int peek_get(struct peek *p, const struct addr *a, enum obj_kind *ret_kind,
 	     struct buf *ret) MUST_USE;
+/* The values of a journal that names that clear object: of that, or of what
+ * came in its place (core/forgotten.h). db_lock() is taken; not held already.
+ */
+int peek_clear(struct peek *p, const struct addr *clear,
+	       struct buf *ret) MUST_USE;
 /* Nothing is going to be read for some time: descriptors of packs are closed,
  * so that their bytes are free when they are collected. */
 void peek_rest(struct peek *p);

@@ -108,8 +108,9 @@ static bool fits(const struct wanted *w, const struct journal_effect *e)
 {
 	if (e->type != w->type)
 		return false;
-	if (e->type == JOURNAL_INODE)
-		return e->ino == w->ino;
+	if (e->type == JOURNAL_INODE) /* one without its value proves nothing */
+		return e->ino == w->ino &&
+		       (e->value.p || addr_is_zero(&e->value.hash));
 	return e->dir == w->dir && e->name.p && e->name.len == w->len &&
 	       !memcmp(e->name.p, w->name, w->len) &&
 	       (e->type == JOURNAL_RESULT || e->ino == w->ino);

@@ -73,10 +73,11 @@ static void print_json(const struct gc_report *r, bool dry)
 	       ",\"objects\":%" PRIu64 ",\"bytes\":%" PRIu64
 	       ",\"live\":%" PRIu64 ",\"packs_removed\":%" PRIu64
 	       ",\"packs_rewritten\":%" PRIu64 ",\"freed\":%" PRIu64
-	       ",\"waste\":%" PRIu64 ",\"busy\":%u}\n",
+	       ",\"waste\":%" PRIu64 ",\"busy\":%u,\"forgotten_left\":%s}\n",
 	       dry ? "true" : "false", r->versions, r->results, r->result_bytes,
 	       r->over, r->objects, r->bytes, r->live, r->packs_removed,
-	       r->packs_rewritten, r->freed, r->left, r->busy);
+	       r->packs_rewritten, r->freed, r->left, r->busy,
+	       r->held ? "true" : "false");
 }
 
 static void print_text(const struct gc_report *r, bool dry)
@@ -108,6 +109,9 @@ static void print_text(const struct gc_report *r, bool dry)
 	       "rewriting yet\n",
 	       dry ? "would keep " : "kept ", r->live, left,
 	       dry ? "would not be" : "is not");
+	if (r->held)
+		printf("something of what was forgotten is still open or being "
+		       "written: run it again when that is closed\n");
 	if (r->busy)
 		printf("%u process%s been writing all the while: what %s is "
 		       "kept; run it again\n",

@@ -167,10 +167,11 @@ static void format_text(struct log *l, const struct event *e)
 	add_paths(l, e);
 	if (e->kind == EVENT_RESULT)
 		add_causes(l, &e->derived);
-	if (e->kind == EVENT_VERSION)
+	if (e->kind == EVENT_VERSION && !e->attr.forgotten)
 		add_content(l, &e->attr, e->seq);
 	if (e->kind == EVENT_VERSION && e->attr.gone)
-		buf_str(&l->line, "  (not kept)");
+		buf_str(&l->line,
+			e->attr.forgotten ? "  (forgotten)" : "  (not kept)");
 	buf_str(&l->line, "\n");
 }
 
@@ -202,7 +203,9 @@ static void json_change(struct log *l, const struct event *e)
 		return;
 	buf_fmt(b, ",\"mode\":\"%06o\",\"owner\":%u,\"group\":%u", e->attr.mode,
 		e->attr.uid, e->attr.gid);
-	if (S_ISREG(e->attr.mode))
+	if (e->attr.forgotten)
+		buf_str(b, ",\"address\":null,\"forgotten\":true");
+	else if (S_ISREG(e->attr.mode))
 		field_addr(b, "address", &e->attr.addr);
 	if (e->attr.gone)
 		buf_str(b, ",\"kept\":false");

@@ -43,9 +43,9 @@ struct command {
 		NULL, 0, NULL, 0          \
 	}
 
-extern const struct command cmd_build, cmd_cat, cmd_diff, cmd_drop, cmd_fsck,
-	cmd_functions, cmd_gc, cmd_graph, cmd_head, cmd_log, cmd_merge,
-	cmd_mount, cmd_output, cmd_pin, cmd_pins, cmd_prove, cmd_put,
+extern const struct command cmd_build, cmd_cat, cmd_diff, cmd_drop, cmd_forget,
+	cmd_fsck, cmd_functions, cmd_gc, cmd_graph, cmd_head, cmd_log,
+	cmd_merge, cmd_mount, cmd_output, cmd_pin, cmd_pins, cmd_prove, cmd_put,
 	cmd_resolve, cmd_restore, cmd_retry, cmd_run, cmd_snapshot, cmd_status,
 	cmd_umount, cmd_unpin, cmd_verify, cmd_verify_proof, cmd_watch, cmd_why;
 

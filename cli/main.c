@@ -7,18 +7,19 @@
 #include "cli/output.h"
 
 static const struct command *const commands[] = {
-	&cmd_mount,  &cmd_umount,	&cmd_build,   &cmd_status,   &cmd_why,
-	&cmd_output, &cmd_retry,	&cmd_drop,    &cmd_log,	     &cmd_watch,
-	&cmd_put,    &cmd_cat,		&cmd_resolve, &cmd_restore,  &cmd_diff,
-	&cmd_pin,    &cmd_unpin,	&cmd_pins,    &cmd_snapshot, &cmd_gc,
-	&cmd_fsck,   &cmd_functions,	&cmd_graph,   &cmd_verify,   &cmd_head,
-	&cmd_prove,  &cmd_verify_proof, &cmd_merge,   &cmd_run,
+	&cmd_mount,   &cmd_umount,    &cmd_build,	 &cmd_status,
+	&cmd_why,     &cmd_output,    &cmd_retry,	 &cmd_drop,
+	&cmd_log,     &cmd_watch,     &cmd_put,		 &cmd_cat,
+	&cmd_resolve, &cmd_restore,   &cmd_diff,	 &cmd_pin,
+	&cmd_unpin,   &cmd_pins,      &cmd_snapshot,	 &cmd_gc,
+	&cmd_fsck,    &cmd_functions, &cmd_graph,	 &cmd_verify,
+	&cmd_head,    &cmd_prove,     &cmd_verify_proof, &cmd_merge,
+	&cmd_run,     &cmd_forget,
 };
 
 /* Names that are taken. */
 static const char *const later[] = {
 	"branch",
-	"forget",
 };
 
 static void print_overview(void)

@@ -20,6 +20,7 @@ enum {
 	NOXATTR,
 	DERIVED,
 	GONE,
+	VALUES,
 	COUNTS,
 	N_STMTS,
 };
@@ -61,6 +62,7 @@ static const char *const sql[N_STMTS] = {
 	[GONE] =
 		"SELECT gone FROM version WHERE branch = ?8 AND ino = ?1"
 		" AND born = ?2",
+	[VALUES] = "SELECT 1 FROM forgotten WHERE old = ?1 AND now = ?2",
 	[COUNTS] =
 		"SELECT (SELECT count(*) FROM change),"
 		" (SELECT count(*) FROM entry WHERE ino <> 0 AND " OWN "),"
@@ -297,6 +299,23 @@ static int find_branch(struct journal_check *j, uint64_t id)
 	return 0;
 }
 
+/* Whether it is known which values a journal has now. */
+static int check_values(struct journal_check *j, uint64_t seq,
+			const struct journal_effect *e)
+{
+	struct stmt *st;
+	int64_t one;
+	int rc;
+
+	st = stmts_get(&j->stmts, VALUES, &rc);
+	if (!st)
+		return rc;
+	stmt_blob(st, 1, e->before.b, ADDR_LEN);
+	stmt_blob(st, 2, e->now.b, ADDR_LEN);
+	rc = stmts_int(st, &one);
+	return rc ? MIN(rc, 0) : differs(j, seq, "the values it forgot");
+}
+
 static int check_effect(void *ctx, const struct journal_record *r,
 			const struct journal_effect *e)
 {
@@ -318,6 +337,10 @@ static int check_effect(void *ctx, const struct journal_record *r,
 		return check_result(j, r->seq, e);
 	case JOURNAL_GONE:
 		return check_gone(j, r->seq, e);
+	case JOURNAL_VALUES:
+		return check_values(j, r->seq, e);
+	case JOURNAL_DROPPED:
+	case JOURNAL_SCRUBBED:
 	case JOURNAL_SNAPSHOT:
 	case JOURNAL_PIN:
 	case JOURNAL_UNPIN:

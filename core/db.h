@@ -27,7 +27,7 @@
 
 #include <stdbool.h>
 
-#define DB_VERSION 14 /* user_version of the newest schema */
+#define DB_VERSION 15 /* user_version of the newest schema */
 
 struct db;
 struct stmt;
@@ -114,6 +114,10 @@ uint64_t db_reached(struct db *db);
  * does it: 0. */
 void db_checkpoint_aside(struct db *db);
 int db_checkpoint(struct db *db) MUST_USE;
+/* Nothing stays in unused pages or in the log of what rows said and do not say
+ * any more: in time of these. db_lock() not held. -EBUSY: somebody was reading
+ * or writing all the while. */
+int db_purge(struct db *db) MUST_USE;
 
 /* Changes whenever another connection commits (PRAGMA data_version). */
 int db_data_version(struct db *db, uint64_t *ret) MUST_USE;

@@ -1,7 +1,9 @@
 #include "core/db_internal.h"
 
 #include <errno.h>
+#include <time.h>
 
+#include "core/stmts.h"
 #include "core/vfs.h"
 
 /* SQLite's automatic checkpoint is made by the commit that finds the log long
@@ -90,4 +92,86 @@ int db_checkpoint(struct db *db)
 		return 0;
 	rc = copy_all(db);
 	return rc == -EBUSY ? 0 : rc;
+}
+
+/* --- nothing is left of what rows said ------------------------------------ */
+
+#define TRIES	 50
+#define TRY_NS	 20000000
+#define ROW_MOST (16384 * 4096) /* of zeros */
+
+static int free_pages(struct db *db, int64_t *ret)
+{
+	struct stmt *st;
+	int rc;
+
+	st = db_prepare(db, "PRAGMA freelist_count", &rc);
+	if (!st)
+		return rc;
+	rc = stmts_int(st, ret);
+	stmt_free(st);
+	return MIN(rc, 0);
+}
+
+/* Pages that are not used hold what they held: they are used once, for zeros.
+ */
+static int fill_free(struct db *db)
+{
+	struct stmt *st;
+	int64_t pages = 0, n;
+	int rc = free_pages(db, &pages);
+
+	if (rc < 0 || !pages)
+		return rc;
+	rc = db_begin(db);
+	if (rc >= 0)
+		rc = db_run(db, "CREATE TABLE zeros(b BLOB) STRICT");
+	if (rc < 0)
+		return rc;
+	st = db_prepare(db, "INSERT INTO zeros VALUES (zeroblob(?1))", &rc);
+	for (n = pages * 4096; st && rc >= 0 && n > 0; n -= ROW_MOST) {
+		stmt_int(st, 1, MIN(n, (int64_t)ROW_MOST));
+		rc = stmt_run(st);
+	}
+	stmt_free(st);
+	return rc < 0 ? rc : db_run(db, "DROP TABLE zeros");
+}
+
+static int empty_log(struct db *db)
+{
+	int code = sqlite3_wal_checkpoint_v2(db->sq, NULL,
+					     SQLITE_CHECKPOINT_TRUNCATE, NULL,
+					     NULL);
+
+	if (code == SQLITE_BUSY)
+		return -EBUSY;
+	return code == SQLITE_OK
+		       ? 0
+		       : db_rc(db->sq, sqlite3_extended_errcode(db->sq));
+}
+
+int db_purge(struct db *db)
+{
+	const struct timespec pause = {.tv_nsec = TRY_NS};
+	int rc, i;
+
+	db_lock(db);
+	rc = fill_free(db);
+	if (rc >= 0)
+		rc = db_commit(db);
+	else if (db_in_batch(db))
+		db_rollback(db);
+	db_unlock(db);
+	if (rc >= 0)
+		rc = db_sync(db);
+	for (i = 0; rc >= 0 && i < TRIES; i++) {
+		db_lock(db);
+		rc = empty_log(db);
+		db_unlock(db);
+		if (rc != -EBUSY)
+			return rc;
+		nanosleep(&pause, NULL);
+		rc = i + 1 < TRIES ? 0 : -EBUSY;
+	}
+	return rc;
 }

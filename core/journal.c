@@ -400,6 +400,28 @@ void journal_unbranch(struct journal *j, uint64_t id)
 		buf_u64(&j->record, id);
 }
 
+void journal_dropped(struct journal *j, const struct addr *recipe)
+{
+	if (put_effect(j, JOURNAL_DROPPED))
+		put_value(j, recipe->b, ADDR_LEN);
+}
+
+void journal_values_now(struct journal *j, const struct addr *journal,
+			const struct addr *before, const struct addr *now)
+{
+	if (!put_effect(j, JOURNAL_VALUES))
+		return;
+	buf_add(&j->record, journal->b, ADDR_LEN);
+	buf_add(&j->record, before->b, ADDR_LEN);
+	buf_add(&j->record, now->b, ADDR_LEN);
+}
+
+void journal_scrubbed(struct journal *j, uint64_t seq)
+{
+	if (put_effect(j, JOURNAL_SCRUBBED))
+		buf_u64(&j->record, seq);
+}
+
 void journal_undo(struct journal *j)
 {
 	struct part *p;

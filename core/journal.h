@@ -74,6 +74,14 @@ void journal_setting(struct journal *j, const char *name, const char *value);
 struct branch;
 void journal_branch(struct journal *j, const struct branch *b);
 void journal_unbranch(struct journal *j, uint64_t id);
+/* The bytes of that computation's output are not kept any more. */
+void journal_dropped(struct journal *j, const struct addr *recipe);
+/* Some values of a journal were forgotten: its clear object is another from now
+ * on; and: no row has those any more that were forgotten by that change
+ * (core/forgotten.h). */
+void journal_values_now(struct journal *j, const struct addr *journal,
+			const struct addr *before, const struct addr *now);
+void journal_scrubbed(struct journal *j, uint64_t seq);
 /* Takes back the record begun last: its change did not come to be. */
 void journal_undo(struct journal *j);
 
@@ -147,6 +155,10 @@ enum journal_effect_type {
 	JOURNAL_BRANCH,	  /* ino: its number; dir: the parent's, seq: the fork,
 			   * name. Again: another name */
 	JOURNAL_UNBRANCH, /* ino: its number */
+	/* since version 15 */
+	JOURNAL_DROPPED = 20, /* recipe */
+	JOURNAL_VALUES,	      /* of: a journal; before, now: clear objects */
+	JOURNAL_SCRUBBED,     /* seq */
 };
 struct journal_effect {
 	enum journal_effect_type type;
@@ -158,6 +170,7 @@ struct journal_effect {
 	int64_t when_ns;
 	int error;
 	bool executable, output_dir;
+	struct addr of, before, now;
 	struct journal_value name, recipe, value;
 };
 struct journal_record {
@@ -175,6 +188,10 @@ int journal_record(const void *p, size_t n, struct journal_values *clear,
 		   int (*fn)(void *ctx, const struct journal_record *r,
 			     const struct journal_effect *e),
 		   void *ctx) MUST_USE;
+/* A clear object without some of its values: those whose bytes stand at these
+ * offsets of it, in ascending order. */
+int journal_forget(const void *clear, size_t n, const uint32_t *at,
+		   size_t count, struct buf *ret) MUST_USE;
 /* Whether the values are those that the journal's records hash: all of them,
  * none too many. */
 int journal_check(const void *journal, size_t n, const void *clear,

@@ -173,6 +173,17 @@ static int read_keep(struct reader *r, struct journal_effect *e)
 	case JOURNAL_UNBRANCH:
 		e->ino = cur_u64(&r->cur);
 		return 0;
+	case JOURNAL_DROPPED:
+		read_value(r, true, &e->recipe);
+		return 0;
+	case JOURNAL_VALUES:
+		read_addr(&r->cur, &e->of);
+		read_addr(&r->cur, &e->before);
+		read_addr(&r->cur, &e->now);
+		return 0;
+	case JOURNAL_SCRUBBED:
+		e->seq = cur_u64(&r->cur);
+		return 0;
 	default:
 		return -EBADMSG;
 	}
@@ -346,4 +357,33 @@ int journal_check(const void *journal, size_t n, const void *clear,
 	if (rc == 0 && c.left)
 		rc = -EBADMSG;
 	return rc;
+}
+
+int journal_forget(const void *clear, size_t n, const uint32_t *at,
+		   size_t count, struct buf *ret)
+{
+	struct journal_values c;
+	const uint8_t *salt;
+	size_t len;
+	int rc = journal_values(clear, n, &c);
+
+	buf_reset(ret);
+	buf_add(ret, clear, JOURNAL_CLEAR);
+	while (rc == 0 && c.left) {
+		rc = clear_next(&c, &salt, &len);
+		if (rc < 0)
+			return rc;
+		if (!salt || (count && salt + JOURNAL_SALT ==
+					       (const uint8_t *)clear + *at)) {
+			count -= salt != NULL;
+			at += salt != NULL;
+			buf_u32(ret, JOURNAL_FORGOTTEN);
+			continue;
+		}
+		buf_u32(ret, (uint32_t)len);
+		buf_add(ret, salt, JOURNAL_SALT + len);
+	}
+	if (rc == 0 && count)
+		rc = -EINVAL;
+	return rc < 0 ? rc : buf_err(ret);
 }

@@ -56,7 +56,7 @@ int ns_column_attr(struct stmt *st, uint64_t ino, struct ns_attr *ret)
 	ret->mtime_ns = stmt_col_int(st, 7);
 	ret->ctime_ns = stmt_col_int(st, 8);
 	ret->version = (uint64_t)stmt_col_int(st, 10);
-	ret->gone = false;
+	ret->gone = ret->forgotten = false;
 	if (S_ISDIR(ret->mode))
 		ret->size = NS_DIR_SIZE;
 	return stmt_col_addr(st, 9, &ret->addr);
@@ -252,6 +252,8 @@ int ns_target(struct ns *ns, uint64_t at, uint64_t ino, struct buf *ret)
 	if (rc <= 0)
 		return rc < 0 ? rc : -EUCLEAN;
 	rc = stmt_col_is_null(st, 0) ? -EUCLEAN : 0;
+	if (rc < 0 && stmt_col_int(st, 1))
+		rc = -ENODATA; /* forgotten */
 	p = stmt_col_blob(st, 0, &n);
 	if (rc == 0)
 		buf_add(ret, p, n);

@@ -43,6 +43,7 @@ struct ns_attr {
 	struct addr addr; /* content of a regular file */
 	uint64_t version; /* change that gave it this content */
 	bool gone;	  /* in the past: its bytes are not kept any more */
+	bool forgotten;	  /* and neither is its address, or target */
 };
 
 /* Who makes a change, and why; kept with it. Strings may be NULL; what is
@@ -71,6 +72,10 @@ enum ns_op {
 	NS_OP_RUN,	/* all that a command did */
 };
 const char *ns_op_name(int op);
+
+/* Rows of the past are others than they were (forgotten): what is remembered of
+ * listings goes. */
+void ns_past_changed(struct ns *ns);
 
 /* Makes the root (owner uid:gid, mode 0755) when there is none (read only,
  * there is just none). Forgets

@@ -83,11 +83,13 @@ static const struct rule rules[] = {
 	{"a regular file has no address, or something else one (inode %lld, "
 	 "change %lld)",
 	 "SELECT ino, born, 0 FROM version WHERE"
-	 " (mode & 61440 = 32768) <> (length(address) IS 32)"},
+	 " (mode & 61440 = 32768) <> (length(address) IS 32)"
+	 " AND NOT (gone <> 0 AND address IS NULL)"},
 	{"a symbolic link leads nowhere, or something else somewhere (inode "
 	 "%lld, change %lld)",
 	 "SELECT ino, born, 0 FROM version WHERE"
-	 " (mode & 61440 = 40960) <> (target IS NOT NULL)"},
+	 " (mode & 61440 = 40960) <> (target IS NOT NULL)"
+	 " AND NOT (gone <> 0 AND target IS NULL)"},
 	{"a version of inode %lld came with change %lld, of which nothing is "
 	 "known",
 	 "SELECT v.ino, v.born, 0 FROM version AS v LEFT JOIN change AS c"

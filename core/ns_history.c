@@ -105,6 +105,7 @@ static int version_rows(struct stmt *st,
 				    &v.attr);
 		column_change(st, 12, &v.change);
 		v.attr.gone = stmt_col_int(st, 19);
+		v.attr.forgotten = v.attr.gone && stmt_col_is_null(st, 9);
 		if (rc == 0)
 			rc = fn(ctx, &v);
 		if (rc != 0)

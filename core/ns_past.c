@@ -158,6 +158,7 @@ int ns_past_getattr(struct ns *ns, uint64_t at, uint64_t ino,
 	rc = ns_column_attr(st, ino, &a);
 	version = (uint64_t)stmt_col_int(st, 11);
 	a.gone = stmt_col_int(st, 12);
+	a.forgotten = a.gone && stmt_col_is_null(st, 9);
 	stmt_reset(st);
 	if (rc == 0)
 		rc = had_name(ns, at, ino);
@@ -225,6 +226,11 @@ void ns_past_forget(struct ns *ns)
 		list_free(ns->lists[i]);
 		ns->lists[i] = NULL;
 	}
+}
+
+void ns_past_changed(struct ns *ns)
+{
+	ns_past_forget(ns);
 }
 
 static int list_add(struct past_list *l, const void *name, size_t len,

@@ -113,7 +113,7 @@ static int delete_rows(struct ns *ns, uint64_t to)
 	static const enum ns_stmt all[] = {
 		NS_BACK_ENTRY_DEL,    NS_BACK_ENTRY_REVIVE, NS_BACK_XATTR_DEL,
 		NS_BACK_XATTR_REVIVE, NS_BACK_CHANGE_DEL,   NS_BACK_GONE,
-		NS_BACK_MORE_DEL,     NS_BACK_MERGED_DEL,
+		NS_BACK_MORE_DEL,     NS_BACK_MERGED_DEL,   NS_BACK_FORGOTTEN,
 	};
 	size_t i;
 	int rc = 0;

@@ -41,7 +41,7 @@ const char *const ns_sql[NS_STMTS] = {
 		"UPDATE inode SET mtime = ?2, ctime = ?2, nlink = nlink + ?3"
 		" WHERE branch = #B AND ino = ?1",
 	[NS_TARGET] =
-		"SELECT target FROM version WHERE branch = #B AND ino = ?1"
+		"SELECT target, gone FROM version WHERE branch = #B AND ino = ?1"
 		" AND born <= ?2 ORDER BY born DESC LIMIT 1",
 
 	[NS_ENTRY_GET] =
@@ -325,6 +325,7 @@ const char *const ns_sql[NS_STMTS] = {
 	[NS_BACK_MORE_DEL] = "DELETE FROM change_more WHERE seq > ?1",
 	[NS_BACK_MERGED_DEL] = "DELETE FROM merged WHERE seq > ?1",
 	[NS_BACK_GONE] = "UPDATE version SET gone = 0 WHERE gone > ?1",
+	[NS_BACK_FORGOTTEN] = "DELETE FROM forgotten WHERE seq > ?1",
 	[NS_BACK_LINKS] =
 		"SELECT count(*) FROM entry INDEXED BY entry_ino"
 		" WHERE branch = #B AND ino = ?1 AND died IS NULL",

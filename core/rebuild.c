@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "core/branch.h"
+#include "core/forgotten.h"
 #include "core/journal.h"
 #include "core/journal_format.h"
 #include "core/keepsakes.h"
@@ -346,7 +347,8 @@ static int do_name(struct rebuild *r, const struct journal_effect *effect)
  */
 
 /* Address or target as the rows have it. What is lost of a content becomes an
- * address that nothing has, so that reading it fails. */
+ * address that nothing has, so that reading it fails; what was forgotten is
+ * none. */
 static void bind_value(struct rebuild *r, struct stmt *st, int i,
 		       const struct journal_value *v)
 {
@@ -354,6 +356,8 @@ static void bind_value(struct rebuild *r, struct stmt *st, int i,
 		stmt_null(st, i);
 	else if (v->p)
 		stmt_blob(st, i, v->p, v->len);
+	else if (r->values)
+		stmt_null(st, i);
 	else
 		stmt_blob(st, i, v->hash.b, ADDR_LEN);
 }
@@ -458,7 +462,8 @@ static int do_xattr(struct rebuild *r, const struct journal_effect *e)
 	struct stmt *st;
 	int rc;
 
-	if (!e->name.p || (e->type == JOURNAL_XATTR && !e->value.p)) {
+	if (!e->name.p ||
+	    (e->type == JOURNAL_XATTR && !e->value.p && !r->values)) {
 		r->sums.unknown++;
 		return 0;
 	}
@@ -481,7 +486,7 @@ static int do_xattr(struct rebuild *r, const struct journal_effect *e)
 		stmt_int(st, 1, (int64_t)e->ino);
 		stmt_blob(st, 2, e->name.p, e->name.len);
 		stmt_int(st, 3, (int64_t)r->seq);
-		stmt_blob(st, 4, e->value.p, e->value.len);
+		stmt_blob(st, 4, e->value.p ? e->value.p : "", e->value.len);
 		rc = stmt_run(st);
 	}
 	return rc < 0 ? rc : touch(r, RB_TOUCH_INODE, e->ino);
@@ -540,6 +545,17 @@ static int do_gone(struct rebuild *r, const struct journal_effect *e)
 	if (rc >= 0 && !db_changes(r->db))
 		r->sums.odd++;
 	return rc;
+}
+
+static int do_values(struct rebuild *r, const struct journal_effect *e)
+{
+	const struct forgotten f = {.old = e->before,
+				    .now = e->now,
+				    .journal = e->of,
+				    .seq = r->seq,
+				    .done = true};
+
+	return forgotten_add(r->db, &f);
 }
 
 static int text_of(const struct journal_value *v, struct buf *ret)
@@ -632,6 +648,11 @@ static int do_effect(void *ctx, const struct journal_record *rec,
 		return do_result(r, e);
 	case JOURNAL_GONE:
 		return do_gone(r, e);
+	case JOURNAL_DROPPED:
+	case JOURNAL_SCRUBBED:
+		return 0; /* whose bytes are not there is seen from the packs */
+	case JOURNAL_VALUES:
+		return do_values(r, e);
 	case JOURNAL_SNAPSHOT:
 	case JOURNAL_PIN:
 	case JOURNAL_UNPIN:

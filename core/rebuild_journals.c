@@ -343,6 +343,9 @@ int rebuild_journals(struct db *db, struct journal *j,
 		rc = db_run(db, "DELETE FROM tile");
 	if (rc == 0)
 		rc = db_run(db, "DELETE FROM head");
+	/* no row has what was forgotten in the old one */
+	if (rc == 0)
+		rc = db_run(db, "UPDATE forgotten SET seq = 0");
 	while (rc == 0 && (rc = write_some(&w, changes, &seq)) > 0) {
 		if (progress)
 			progress(ctx, seq);

@@ -25,6 +25,8 @@ enum {
 	SNAPSHOTS,
 	PINS,
 	BELOW,
+	SNAPSHOT_NAME,
+	PIN_NAME,
 	N_STMTS,
 };
 
@@ -83,6 +85,13 @@ static const char *const sql[N_STMTS] = {
 		" WHERE e.branch = 1 AND e.ino = up.ino AND e.born <= ?2"
 		" AND (e.died IS NULL OR e.died > ?2))"
 		" SELECT 1 FROM up WHERE ino = ?3 LIMIT 1",
+	[SNAPSHOT_NAME] =
+		"SELECT 'snapshot ' || name FROM snapshot WHERE seq = ?1"
+		" UNION ALL SELECT 'branch ' || name FROM branch"
+		" WHERE forked_at = ?1 LIMIT 1",
+	[PIN_NAME] =
+		"SELECT 'pin ' || path FROM pin WHERE seq = ?1 AND ino = ?2"
+		" ORDER BY path LIMIT 1",
 };
 /* clang-format on */
 
@@ -344,8 +353,8 @@ static int is_below(struct expiry *x, uint64_t ino, const struct moment *m)
 
 /* Whether a snapshot or a pin shows what it was from one change to another
  * (0: until now). */
-static int is_shown(struct expiry *x, uint64_t ino, uint64_t from,
-		    uint64_t until)
+static int is_shown_by(struct expiry *x, uint64_t ino, uint64_t from,
+		       uint64_t until, struct moment *ret)
 {
 	struct moment m;
 	size_t i;
@@ -356,10 +365,19 @@ static int is_shown(struct expiry *x, uint64_t ino, uint64_t from,
 		if (m.seq < from || (until && m.seq >= until))
 			continue;
 		rc = m.ino ? is_below(x, ino, &m) : 1;
+		*ret = m;
 		if (rc)
 			return rc;
 	}
 	return 0;
+}
+
+static int is_shown(struct expiry *x, uint64_t ino, uint64_t from,
+		    uint64_t until)
+{
+	struct moment m;
+
+	return is_shown_by(x, ino, from, until, &m);
 }
 
 /* --- deciding ------------------------------------------------------------ */
@@ -488,6 +506,65 @@ int retention_each(struct db *reader, const struct retention *r, int64_t now_ns,
 	buf_done(&x.moments);
 	buf_done(&x.versions);
 	return rc;
+}
+
+/* --- for others ----------------------------------------------------------- */
+
+struct shown {
+	struct expiry x;
+};
+
+int shown_open(struct db *db, struct shown **ret)
+{
+	struct shown *s = calloc(1, sizeof(*s));
+	int rc = s ? stmts_init(&s->x.stmts, db, sql, N_STMTS) : -ENOMEM;
+
+	if (!rc)
+		rc = load_moments(&s->x, SNAPSHOTS);
+	if (!rc)
+		rc = load_moments(&s->x, PINS);
+	if (rc < 0) {
+		shown_close(s);
+		return rc;
+	}
+	*ret = s;
+	return 0;
+}
+
+void shown_close(struct shown *s)
+{
+	if (!s)
+		return;
+	if (s->x.stmts.made)
+		stmts_done(&s->x.stmts);
+	buf_done(&s->x.moments);
+	free(s);
+}
+
+int shown_by(struct shown *s, uint64_t ino, uint64_t from, uint64_t until,
+	     struct buf *ret)
+{
+	struct moment m;
+	struct stmt *st;
+	const void *p;
+	size_t n;
+	int rc = is_shown_by(&s->x, ino, from, until, &m);
+
+	if (rc <= 0)
+		return rc;
+	st = stmts_get(&s->x.stmts, m.ino ? PIN_NAME : SNAPSHOT_NAME, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)m.seq);
+	if (m.ino)
+		stmt_int(st, 2, (int64_t)m.ino);
+	rc = stmt_step(st);
+	if (rc < 0)
+		return rc;
+	p = stmt_col_blob(st, 0, &n);
+	buf_add(ret, p, n);
+	stmt_reset(st);
+	return buf_err(ret) < 0 ? -ENOMEM : 1;
 }
 
 /* --- letting go ---------------------------------------------------------- */

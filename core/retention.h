@@ -63,6 +63,14 @@ void duration_exact(int64_t ns, struct buf *ret); /* as it is read back: 90d */
 int retention_each(struct db *reader, const struct retention *r, int64_t now_ns,
 		   int (*fn)(void *ctx, uint64_t ino, uint64_t born),
 		   void *ctx) MUST_USE;
+/* Who shows what a file was from one change to another (until 0: until now):
+ * 1, with "snapshot NAME" or "pin PATH"; 0: nobody. */
+struct shown;
+int shown_open(struct db *db, struct shown **ret) MUST_USE;
+void shown_close(struct shown *s);
+int shown_by(struct shown *s, uint64_t ino, uint64_t from, uint64_t until,
+	     struct buf *ret) MUST_USE;
+
 /* A change that says so, unless there is nothing to say. */
 struct version_id {
 	uint64_t ino, born;

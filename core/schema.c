@@ -330,6 +330,16 @@ const char *const schema_migrations[] = {
 	"CREATE TABLE sealed("
 	"  id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL,"
 	"  taken INTEGER NOT NULL, name TEXT UNIQUE NOT NULL) STRICT;",
+
+	/* to version 15: values of journals that were forgotten: in place of a clear
+	 * object there is another; `done` when the rows heed it, too; and
+	 * whether a collection has to free all that nothing needs */
+	"CREATE TABLE forgotten("
+	"  old BLOB PRIMARY KEY, now BLOB NOT NULL, journal BLOB NOT NULL,"
+	"  seq INTEGER NOT NULL, done INTEGER NOT NULL)"
+	"  STRICT, WITHOUT ROWID;"
+	"CREATE INDEX forgotten_todo ON forgotten(seq) WHERE done = 0;"
+	"ALTER TABLE collection ADD COLUMN purge INTEGER NOT NULL DEFAULT 0;",
 };
 /* clang-format on */
 

@@ -52,6 +52,7 @@ struct step {
 	struct fs *fs;
 	struct map *inodes; /* number -> &lost_name or &changed */
 	unsigned effects;
+	bool past; /* something of it is not kept any more */
 	struct missed {
 		fuse_ino_t id;
 		bool list;
@@ -172,7 +173,12 @@ static int effect(void *ctx, const struct journal_record *r,
 		return note_inode(s, e->ino, &changed);
 	case JOURNAL_RESULT:
 		return result_changed(s, e);
-	case JOURNAL_GONE: /* rows are looked at anew each time */
+	case JOURNAL_GONE:
+	case JOURNAL_SCRUBBED:
+		s->past = true;
+		return 0;
+	case JOURNAL_DROPPED: /* rows are looked at anew each time */
+	case JOURNAL_VALUES:
 	case JOURNAL_SNAPSHOT:
 	case JOURNAL_PIN:
 	case JOURNAL_UNPIN:
@@ -250,6 +256,32 @@ static void ask_again(struct step *s, fuse_ino_t id)
 
 	if (r == -ENOENT)
 		add_missed(s, id, false);
+}
+
+/* Moments never change, but for what is let go of: the kernel forgets what it
+ * has of it. */
+static void refresh_past(struct step *s)
+{
+	struct fs *fs = s->fs;
+	CLEANUP_BUF struct buf ids = BUF_INIT;
+	struct node *n;
+	fuse_ino_t id;
+	size_t it = 0;
+
+	db_lock(fs->db);
+	ns_past_changed(fs->ns);
+	while ((n = node_table_next(fs->nodes, &it)))
+		if (n->kind == NODE_PAST && n->lookups) {
+			id = node_id(fs, n);
+			buf_add(&ids, &id, sizeof(id));
+		}
+	fs->forget_names = true;
+	derived_told(fs);
+	fs_unlock(fs);
+	for (it = 0; it < ids.len; it += sizeof(id)) {
+		memcpy(&id, ids.data + it, sizeof(id));
+		fuse_lowlevel_notify_inval_inode(fs->se, id, 0, 0);
+	}
 }
 
 static void refresh_inodes(struct step *s)
@@ -355,6 +387,8 @@ static int follow_range(struct fs *fs, const struct range *range)
 		r = follow_blindly(&s);
 	}
 	refresh_inodes(&s);
+	if (s.past)
+		refresh_past(&s);
 	map_free(s.inodes);
 	return r;
 }

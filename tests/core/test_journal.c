@@ -212,6 +212,17 @@ static void again_effect(struct buf *b, const struct journal_effect *e)
 	case JOURNAL_UNBRANCH:
 		buf_u64(b, e->ino);
 		break;
+	case JOURNAL_DROPPED:
+		buf_add(b, &e->recipe.hash, ADDR_LEN);
+		break;
+	case JOURNAL_VALUES:
+		buf_add(b, &e->of, ADDR_LEN);
+		buf_add(b, &e->before, ADDR_LEN);
+		buf_add(b, &e->now, ADDR_LEN);
+		break;
+	case JOURNAL_SCRUBBED:
+		buf_u64(b, e->seq);
+		break;
 	}
 }
 

@@ -64,6 +64,8 @@ def check(packs):
 
 def check_content(packs, inode):
     kind = inode.mode & 0o170000
+    if inode.value == journals.FORGOTTEN:
+        return
     if kind == 0o100000:
         files.file_entries(packs.get, inode.value, inode.size)
     elif kind == 0o120000 and inode.size != len(inode.value):

@@ -32,6 +32,9 @@ Snapshot = collections.namedtuple("Snapshot", "number time name")
 Pin = collections.namedtuple("Pin", "parent ino number time name path")
 Unpin = collections.namedtuple("Unpin", "path")
 Setting = collections.namedtuple("Setting", "name value")
+Dropped = collections.namedtuple("Dropped", "recipe")
+Replaced = collections.namedtuple("Replaced", "journal before now")
+Scrubbed = collections.namedtuple("Scrubbed", "number")
 
 
 def is_journal(data):
@@ -131,6 +134,12 @@ def effect_read(r, values):
         return Unpin(value(True))
     if kind == 11:
         return Setting(value(True), value(True))
+    if kind == 20:
+        return Dropped(value(True))
+    if kind == 21:
+        return Replaced(r.address(), r.address(), r.address())
+    if kind == 22:
+        return Scrubbed(r.u64())
     must(kind == 6, "type of an effect")
     parent, name, recipe = r.u64(), value(True), value(True)
     error, executable = r.u32(), r.u8()
@@ -151,13 +160,32 @@ def record_read(data, values):
                   effects)
 
 
+class NoValues:
+    """For a look at what is no value."""
+
+    def next(self, hash_):
+        return None if hash_ == ZERO else FORGOTTEN
+
+
+def replaced(journals):
+    """Clear objects that others have taken the place of."""
+    return {e.before: e.now for journal in journals
+            for data in journal.records
+            for e in record_read(data, NoValues()).effects
+            if isinstance(e, Replaced)}
+
+
 def changes_read(get, journals):
     """The records of journals, whose values are checked."""
     changes = []
+    now = replaced(journals)
     salted = []
     hashes = []
     for journal in journals:
-        values = Values(clear_read(get(journal.clear, "journal")))
+        clear = journal.clear
+        while clear in now:
+            clear = now[clear]
+        values = Values(clear_read(get(clear, "journal")))
         changes += [record_read(data, values) for data in journal.records]
         values.done()
         must(u64_of(journal.records[0]) == journal.first,
@@ -249,6 +277,15 @@ class Names:
     def gone(self, e):
         must(e not in self.versions_gone, "a version goes twice")
         self.versions_gone.add(e)
+
+    def dropped(self, e):
+        """Its bytes are made again when they are needed."""
+
+    def replaced(self, e):
+        """Values are read without those already."""
+
+    def scrubbed(self, e):
+        """Of no concern to who has no rows."""
 
     def snapshot(self, e):
         self.snapshots[e.name] = e

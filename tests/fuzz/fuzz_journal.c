@@ -84,6 +84,17 @@ static void put_effect(struct buf *b, const struct journal_effect *e)
 	case JOURNAL_UNBRANCH:
 		buf_u64(b, e->ino);
 		return;
+	case JOURNAL_DROPPED:
+		put_hash(b, &e->recipe);
+		return;
+	case JOURNAL_VALUES:
+		buf_add(b, e->of.b, ADDR_LEN);
+		buf_add(b, e->before.b, ADDR_LEN);
+		buf_add(b, e->now.b, ADDR_LEN);
+		return;
+	case JOURNAL_SCRUBBED:
+		buf_u64(b, e->seq);
+		return;
 	}
 	REQUIRE(!"a type of effect");
 }
