@@ -8,8 +8,8 @@ MOUNT=no
 
 COMMANDS="mount umount build status why output retry log put cat resolve
 	functions graph verify fsck gc drop pin unpin pins snapshot diff restore watch
-	head prove verify-proof forget"
-LATER="branch merge run"
+	head prove verify-proof forget merge run"
+LATER="branch"
 
 # wrong TEXT COMMAND...: exit status 2, and that on standard error only
 wrong()

@@ -724,7 +724,7 @@ int main(void)
 	Suite *s = suite_create("merge");
 	TCase *t = tcase_create("merge");
 	const char *n = getenv("MERGE_SEEDS");
-	int seeds = n ? atoi(n) : 20;
+	int seeds = n ? atoi(n) : 8;
 
 	tcase_set_timeout(t, 300);
 	tcase_add_loop_test(t, merge_content_of_both, 0, 2);

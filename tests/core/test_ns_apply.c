@@ -13,7 +13,7 @@
 #include "core/rebuild.h"
 #include "tests/core/fixture.h"
 
-#define ROUNDS	40
+#define ROUNDS	25
 #define STEPS	25
 #define DIRS	24
 #define MOMENTS (ROUNDS * (STEPS + 2))
