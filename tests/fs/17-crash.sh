@@ -13,6 +13,7 @@ killed_while_writing()
 	mkdir "$M/w"
 	"$SYS" writer "$M/w" 1000000 >"$T/written" 2>/dev/null &
 	writer=$!
+	wait_for test -s "$T/written"
 	sleep "$1"
 	killed=$("$SYS" kill "$pid")
 	wait "$writer" || true
