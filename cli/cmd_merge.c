@@ -68,18 +68,23 @@ const struct command cmd_merge = {
 	.args = "[-n] [-m MESSAGE] [--json] NAME [PATH | --store DIR]",
 	.summary = "bring what a branch changed into this one",
 	.help = "What branch NAME changed since it was made, or merged last, "
-		"comes into the branch\nthat the mount of PATH (default: of "
-		"the "
-		"working directory) shows, as one change.\nWhat only one side "
-		"changed is taken; a text that both changed is merged by\n"
-		"lines; renames are followed. What cannot be merged stays as "
-		"it is here, and what\nNAME has lies beside it as "
-		"FILE.NAME~CHANGE: that is a conflict, and the exit\nstatus "
-		"is 1 then.\n\n"
-		"  -n, --dry-run   say what would be done\n"
-		"  -m MESSAGE      kept with the change (default: merge NAME)\n"
-		"  --json          for programs: one object\n"
-		"  --store DIR     into main of that store\n",
+		"comes\n"
+		"into the branch that the mount of PATH (default: of the "
+		"working\n"
+		"directory) shows, as one change. What only one side changed "
+		"is\n"
+		"taken; a text that both changed is merged by lines; renames "
+		"are\n"
+		"followed. What cannot be merged stays as it is here, and what "
+		"NAME\n"
+		"has lies beside it as FILE.NAME~CHANGE: that is a conflict, "
+		"and\n"
+		"the exit status is 1 then.\n"
+		"\n"
+		"  -n, --dry-run  say what would be done\n"
+		"  -m MESSAGE     kept with the change (default: merge NAME)\n"
+		"  --json         for programs: one object\n"
+		"  --store DIR    into main of that store\n",
 	.shorts = "nm:",
 	.longs = longs,
 	.run = run,
