@@ -31,8 +31,10 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "core/branch.h"
 #include "core/clock.h"
 #include "core/forgotten.h"
+#include "core/stmts.h"
 
 #define ASK_NS	(2 * NSEC_PER_SEC)
 #define TICK_NS (5 * NSEC_PER_SEC / 1000)
@@ -145,10 +147,39 @@ static int prepare(struct gc *g, struct err *err)
 
 /* --- the whole ----------------------------------------------------------- */
 
+/* Rows of branches that were removed, once that is durable. */
+static int sweep_branches(struct gc *g)
+{
+	struct db *db = store_db(g->s);
+	struct stmt *st;
+	int64_t last = 0;
+	int rc = 0;
+
+	if (g->o->dry)
+		return 0;
+	db_lock(db);
+	st = db_prepare(db, "SELECT coalesce(max(seq), 0) FROM change", &rc);
+	if (st)
+		rc = MIN(stmts_int(st, &last), 0);
+	stmt_free(st);
+	db_unlock(db);
+	if (!rc)
+		rc = store_sync(g->s);
+	db_lock(db);
+	if (!rc)
+		rc = branches_sweep(db, (uint64_t)last);
+	if (rc > 0)
+		rc = db_commit(db);
+	db_unlock(db);
+	return rc;
+}
+
 static int find_doomed(struct gc *g)
 {
-	int rc = gc_set_state(g, COLLECTION_DOOMING);
+	int rc = sweep_branches(g);
 
+	if (!rc)
+		rc = gc_set_state(g, COLLECTION_DOOMING);
 	if (!rc)
 		rc = gc_mark_all(g);
 	if (!rc)

@@ -459,7 +459,7 @@ static int show(struct cli *cli, struct diff *d, char **argv, int n)
 	if (store_open(store, 0, &d->store, &err) < 0)
 		return fail("%s", err.msg);
 	d->rel = rel;
-	if (history_open(store, &d->h) < 0) {
+	if (history_open_at(cli, root, store, &d->h) < 0) {
 		rc = store_close(d->store);
 		return rc < 0 ? fail("%s: %s", store, err_name(rc))
 			      : EXIT_FAILURE;

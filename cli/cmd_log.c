@@ -360,7 +360,7 @@ static int show(struct cli *cli, struct log o, const char *path)
 	else if (gone_find(path, &from, &rel) < 0)
 		return EXIT_FAILURE;
 	if (!rel || where_mount(cli, from, &root, &store) < 0 ||
-	    history_open(store, &l.h) < 0)
+	    history_open_at(cli, root, store, &l.h) < 0)
 		return EXIT_FAILURE;
 	for (n = strlen(rel); n && rel[n - 1] == '/'; n--)
 		rel[n - 1] = '\0';

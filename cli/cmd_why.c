@@ -62,7 +62,7 @@ static int explain_source(const char *shown, const struct place *p)
 	int rc;
 
 	if (where_mount(&here, p->root, &root, &store) < 0 ||
-	    history_open(store, &h) < 0)
+	    history_open_at(&here, root, store, &h) < 0)
 		return EXIT_FAILURE;
 	db_lock(h.db);
 	rc = history_find(&h, p->rel, &dir, &name);

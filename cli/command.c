@@ -60,6 +60,9 @@ int next_option(const struct command *c, struct cli *cli, int argc, char **argv)
 		case 'S':
 			cli->store = optarg;
 			break;
+		case 'B':
+			cli->branch = optarg;
+			break;
 		case 'J':
 			cli->json = true;
 			break;
@@ -67,6 +70,9 @@ int next_option(const struct command *c, struct cli *cli, int argc, char **argv)
 		case ':':
 			bad_option(c, found, argv);
 		default:
+			if (found == -1 && cli->branch && !cli->store)
+				usage_error(c, "--branch goes with --store; a "
+					       "mount is of one branch");
 			return found;
 		}
 	}

@@ -14,7 +14,8 @@
 
 /* What was said before and among the options of any command. */
 struct cli {
-	const char *store; /* --store DIR, or NULL */
+	const char *store;  /* --store DIR, or NULL */
+	const char *branch; /* --branch NAME, or NULL; with --store */
 	bool json;
 };
 
@@ -29,9 +30,10 @@ struct command {
 };
 
 /* Elements of a command's `longs`; the last one ends the list. */
-#define OPT_STORE                                     \
-	{                                             \
-		"store", required_argument, NULL, 'S' \
+#define OPT_STORE                                      \
+	{"store", required_argument, NULL, 'S'},       \
+	{                                              \
+		"branch", required_argument, NULL, 'B' \
 	}
 #define OPT_JSON                               \
 	{                                      \
@@ -43,11 +45,12 @@ struct command {
 		NULL, 0, NULL, 0          \
 	}
 
-extern const struct command cmd_build, cmd_cat, cmd_diff, cmd_drop, cmd_forget,
-	cmd_fsck, cmd_functions, cmd_gc, cmd_graph, cmd_head, cmd_log,
-	cmd_merge, cmd_mount, cmd_output, cmd_pin, cmd_pins, cmd_prove, cmd_put,
-	cmd_resolve, cmd_restore, cmd_retry, cmd_run, cmd_snapshot, cmd_status,
-	cmd_umount, cmd_unpin, cmd_verify, cmd_verify_proof, cmd_watch, cmd_why;
+extern const struct command cmd_branch, cmd_build, cmd_cat, cmd_diff, cmd_drop,
+	cmd_forget, cmd_fsck, cmd_functions, cmd_gc, cmd_graph, cmd_head,
+	cmd_log, cmd_merge, cmd_mount, cmd_output, cmd_pin, cmd_pins, cmd_prove,
+	cmd_put, cmd_resolve, cmd_restore, cmd_retry, cmd_run, cmd_snapshot,
+	cmd_status, cmd_umount, cmd_unpin, cmd_verify, cmd_verify_proof,
+	cmd_watch, cmd_why;
 
 /* The next option that is the command's own, or -1: the operands start at
  * optind. --help is answered, --store and --json are noted in cli, and what is

@@ -54,7 +54,7 @@ static void encode(struct buf *b, const char *store, const struct totals *ns,
 	buf_str(b, "}\n");
 }
 
-static int read_rows(const char *store, struct buf *ret)
+static int read_rows(const struct cli *cli, const char *store, struct buf *ret)
 {
 	CLEANUP(history_close) struct history h = {0};
 	struct object_totals objects;
@@ -64,7 +64,7 @@ static int read_rows(const char *store, struct buf *ret)
 	struct usage usage;
 	int rc;
 
-	rc = history_open(store, &h);
+	rc = history_open_at(cli, NULL, store, &h);
 	if (rc < 0)
 		return rc;
 	db_lock(h.db);
@@ -95,7 +95,7 @@ int figures_read(const struct cli *cli, struct buf *ret)
 	if (rc < 0)
 		return rc;
 	if (!root)
-		return read_rows(store, ret);
+		return read_rows(cli, store, ret);
 	rc = ctl_read(root, "status", ret);
 	if (rc < 0)
 		complain("%s/.deriva/status: %s", root, err_name(rc));

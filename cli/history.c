@@ -9,6 +9,8 @@
 #include "cas/store.h"
 #include "cli/mountpoint.h"
 #include "cli/output.h"
+#include "cli/where.h"
+#include "core/branch.h"
 #include "core/observed.h"
 #include "core/trail.h"
 
@@ -45,6 +47,47 @@ static int bring_up_to_date(const char *store, const char *path,
 		return rc;
 	rc = store_open(store, 0, &s, err);
 	return rc < 0 ? rc : store_close(s);
+}
+
+int history_open_at(const struct cli *cli, const char *root, const char *store,
+		    struct history *ret)
+{
+	CLEANUP_BUF struct buf name = BUF_INIT;
+	struct results *results = NULL;
+	struct ns *ns = NULL;
+	struct history h;
+	struct branch b;
+	int rc = where_branch(cli, root, &name);
+
+	if (rc < 0) {
+		complain("%s: %s", root ? root : store, err_name(rc));
+		return rc;
+	}
+	rc = history_open(store, &h);
+	if (rc < 0)
+		return rc;
+	db_lock(h.db);
+	rc = branch_find(h.db, buf_cstr(&name), &b);
+	if (rc >= 0 && b.id != BRANCH_MAIN)
+		rc = ns_open_view(h.db, b.id, &ns);
+	if (rc >= 0 && ns)
+		rc = results_open(h.db, ns, &results);
+	db_unlock(h.db);
+	if (rc < 0) {
+		complain("%s: branch %s: %s", store, buf_cstr(&name),
+			 rc == -ENOENT ? "there is none" : err_name(rc));
+		ns_close(ns);
+		history_close(&h);
+		return rc;
+	}
+	if (ns) {
+		results_close(h.results);
+		ns_close(h.ns);
+		h.results = results;
+		h.ns = ns;
+	}
+	*ret = h;
+	return 0;
 }
 
 int history_open(const char *store, struct history *ret)

@@ -7,6 +7,7 @@
 #ifndef CLI_HISTORY_H
 #define CLI_HISTORY_H
 
+#include "cli/command.h"
 #include "core/db.h"
 #include "core/ns.h"
 #include "core/objects.h"
@@ -22,6 +23,9 @@ struct history {
 
 /* A message is given on failure. */
 int history_open(const char *store, struct history *ret) MUST_USE;
+/* The same, of the branch that where_mount() found. */
+int history_open_at(const struct cli *cli, const char *root, const char *store,
+		    struct history *ret) MUST_USE;
 void history_close(struct history *h);
 
 /* The directory and the last component of a path below the root, among what is

@@ -7,19 +7,14 @@
 #include "cli/output.h"
 
 static const struct command *const commands[] = {
-	&cmd_mount,   &cmd_umount,    &cmd_build,	 &cmd_status,
-	&cmd_why,     &cmd_output,    &cmd_retry,	 &cmd_drop,
-	&cmd_log,     &cmd_watch,     &cmd_put,		 &cmd_cat,
-	&cmd_resolve, &cmd_restore,   &cmd_diff,	 &cmd_pin,
-	&cmd_unpin,   &cmd_pins,      &cmd_snapshot,	 &cmd_gc,
-	&cmd_fsck,    &cmd_functions, &cmd_graph,	 &cmd_verify,
-	&cmd_head,    &cmd_prove,     &cmd_verify_proof, &cmd_merge,
-	&cmd_run,     &cmd_forget,
-};
-
-/* Names that are taken. */
-static const char *const later[] = {
-	"branch",
+	&cmd_mount,  &cmd_umount,  &cmd_branch,	   &cmd_build,
+	&cmd_status, &cmd_why,	   &cmd_output,	   &cmd_retry,
+	&cmd_drop,   &cmd_log,	   &cmd_watch,	   &cmd_put,
+	&cmd_cat,    &cmd_resolve, &cmd_restore,   &cmd_diff,
+	&cmd_pin,    &cmd_unpin,   &cmd_pins,	   &cmd_snapshot,
+	&cmd_gc,     &cmd_fsck,	   &cmd_functions, &cmd_graph,
+	&cmd_verify, &cmd_head,	   &cmd_prove,	   &cmd_verify_proof,
+	&cmd_merge,  &cmd_run,	   &cmd_forget,
 };
 
 static void print_overview(void)
@@ -48,16 +43,6 @@ static const struct command *find(const char *name)
 		if (!strcmp(commands[i]->name, name))
 			return commands[i];
 	return NULL;
-}
-
-static bool is_later(const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(later); i++)
-		if (!strcmp(later[i], name))
-			return true;
-	return false;
 }
 
 /* Edit distance with swaps of neighbours (optimal string alignment; Damerau
@@ -107,11 +92,7 @@ static int unknown(const char *name)
 {
 	const char *near = nearest(name);
 
-	if (is_later(name))
-		complain("%s is not in this version yet (deriva --help lists "
-			 "what is)",
-			 name);
-	else if (near)
+	if (near)
 		complain("there is no command \"%s\"; did you mean \"%s\"?",
 			 name, near);
 	else

@@ -15,6 +15,7 @@ static int open_all(struct prover *p, struct err *err)
 int prover_open(const struct cli *cli, const char *path, struct prover *ret)
 {
 	CLEANUP_FREE char *root = NULL;
+	CLEANUP_BUF struct buf branch = BUF_INIT;
 	struct prover p = {0};
 	struct err err = {{0}};
 	int rc;
@@ -22,7 +23,11 @@ int prover_open(const struct cli *cli, const char *path, struct prover *ret)
 	rc = where_mount(cli, path ? path : ".", &root, &p.store);
 	if (rc < 0)
 		return rc;
-	rc = open_all(&p, &err);
+	rc = where_branch(cli, root, &branch);
+	if (rc >= 0)
+		rc = open_all(&p, &err);
+	if (rc >= 0)
+		rc = peek_set_branch(p.peek, buf_cstr(&branch), &err);
 	if (rc < 0) {
 		complain("%s", err.msg);
 		prover_done(&p);

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 
@@ -46,9 +47,37 @@ static int status_store(const char *root, struct buf *ret)
 	return rc < 0 ? rc : json_string(buf_cstr(&status), "store", ret);
 }
 
+static int read_branch(const char *root, struct buf *ret)
+{
+	int rc;
+
+	buf_reset(ret);
+	rc = ctl_read(root, "branch", ret);
+	if (rc >= 0 && ret->len)
+		ret->data[ret->len = strcspn(buf_cstr(ret), "\n")] = '\0';
+	return rc;
+}
+
+static bool is_on(const char *root, const char *branch)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+
+	return read_branch(root, &b) >= 0 &&
+	       !strcmp(buf_cstr(&b), branch ? branch : "main");
+}
+
+int where_branch(const struct cli *cli, const char *root, struct buf *ret)
+{
+	if (root)
+		return read_branch(root, ret);
+	buf_str(ret, cli->branch ? cli->branch : "main");
+	return buf_err(ret);
+}
+
 /* A mount that serves the store and can be reached from here; *ret stays NULL
  * when there is none. */
-static int find_mount(const char *store, char **ret, struct err *err)
+static int find_mount(const char *store, const char *branch, char **ret,
+		      struct err *err)
 {
 	CLEANUP(mount_table_done) struct mount_table t = {0};
 	CLEANUP_BUF struct buf other = BUF_INIT;
@@ -65,7 +94,7 @@ static int find_mount(const char *store, char **ret, struct err *err)
 		if (!mount_is_deriva(e) || strcmp(e->root, "/") ||
 		    strcmp(e->source, store) ||
 		    status_store(e->dir, &other) < 0 ||
-		    strcmp(buf_cstr(&other), store))
+		    strcmp(buf_cstr(&other), store) || !is_on(e->dir, branch))
 			continue;
 		*ret = strdup(e->dir);
 		return *ret ? 0 : -ENOMEM;
@@ -84,7 +113,8 @@ static void hide_mounts(void)
 			 err_name(errno));
 }
 
-static int mount_privately(const char *store, struct where *w)
+static int mount_privately(const char *store, const char *branch,
+			   struct where *w)
 {
 	struct mount_options options = {0};
 	struct daemon_args args = {.store = store,
@@ -93,6 +123,8 @@ static int mount_privately(const char *store, struct where *w)
 	struct err err;
 	int rc;
 
+	snprintf(options.branch, sizeof(options.branch), "%s",
+		 branch ? branch : "");
 	hide_mounts();
 	rc = daemon_start(&args, &w->pid, &w->root, &err);
 	if (rc < 0)
@@ -114,13 +146,13 @@ int where_open(const struct cli *cli, struct where *ret)
 	rc = store_real(cli->store, &store);
 	if (rc < 0)
 		return rc;
-	rc = find_mount(store, &w.root, &err);
+	rc = find_mount(store, cli->branch, &w.root, &err);
 	if (rc < 0) {
 		complain("%s", err.msg);
 		return rc;
 	}
 	if (!w.root)
-		rc = mount_privately(store, &w);
+		rc = mount_privately(store, cli->branch, &w);
 	if (rc < 0)
 		return rc;
 	*ret = w;
@@ -177,7 +209,8 @@ int where_place(const struct where *w, const char *path, bool follow,
 }
 
 /* What a mount out of reach has not committed, it commits within 20 ms. */
-static int mount_of_store(const char *store, char **ret_root, char **ret_store)
+static int mount_of_store(const char *store, const char *branch,
+			  char **ret_root, char **ret_store)
 {
 	CLEANUP_FREE char *root = NULL;
 	int rc;
@@ -185,7 +218,7 @@ static int mount_of_store(const char *store, char **ret_root, char **ret_store)
 	rc = store_real(store, ret_store);
 	if (rc < 0)
 		return rc;
-	if (find_mount(*ret_store, &root, NULL) >= 0)
+	if (find_mount(*ret_store, branch, &root, NULL) >= 0)
 		*ret_root = steal(&root);
 	return 0;
 }
@@ -199,7 +232,8 @@ int where_mount(const struct cli *cli, const char *path, char **ret_root,
 	int rc;
 
 	if (cli->store)
-		return mount_of_store(cli->store, ret_root, ret_store);
+		return mount_of_store(cli->store, cli->branch, ret_root,
+				      ret_store);
 	rc = place_find(path, false, &p, &err);
 	if (rc < 0) {
 		complain("%s", err.msg);

@@ -3,6 +3,7 @@
  * With --store DIR paths are relative to the store's root. A store that a mount
  * serves is used through that mount; otherwise it is mounted privately: as root
  * in a mount namespace of its own, else in a directory nobody else can enter.
+ * With --branch that is one of that branch; of a mount, its own.
  * A private mount ends with the process, however that ends.
  */
 #ifndef CLI_WHERE_H
@@ -10,6 +11,7 @@
 
 #include "cli/command.h"
 #include "cli/mountpoint.h"
+#include "core/buf.h"
 
 #include <sys/types.h>
 
@@ -32,5 +34,8 @@ int where_place(const struct where *w, const char *path, bool follow,
  * message is given. */
 int where_mount(const struct cli *cli, const char *path, char **ret_root,
 		char **ret_store) MUST_USE;
+/* The name of the branch of what that found; root may be NULL. */
+int where_branch(const struct cli *cli, const char *root,
+		 struct buf *ret) MUST_USE;
 
 #endif

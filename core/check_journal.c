@@ -60,7 +60,7 @@ static const char *const sql[N_STMTS] = {
 		"SELECT error, executable, size, address, recipe FROM derived"
 		" WHERE branch = ?8 AND dir = ?1 AND name = ?2 AND seq = ?3",
 	[GONE] =
-		"SELECT gone FROM version WHERE branch = ?8 AND ino = ?1"
+		"SELECT gone FROM version WHERE branch = 1 AND ino = ?1"
 		" AND born = ?2",
 	[VALUES] = "SELECT 1 FROM forgotten WHERE old = ?1 AND now = ?2",
 	[COUNTS] =
@@ -273,7 +273,6 @@ static int check_gone(struct journal_check *j, uint64_t seq,
 	st = stmts_get(&j->stmts, GONE, &rc);
 	if (!st)
 		return rc;
-	stmt_int(st, 8, (int64_t)j->branch);
 	stmt_int(st, 1, (int64_t)e->ino);
 	stmt_int(st, 2, (int64_t)e->seq);
 	rc = stmts_int(st, &gone);
@@ -320,8 +319,10 @@ static int check_effect(void *ctx, const struct journal_record *r,
 			const struct journal_effect *e)
 {
 	struct journal_check *j = ctx;
-	int rc = find_branch(j, r->branch);
+	int rc = e->type == JOURNAL_GONE ? 0 : find_branch(j, r->branch);
 
+	if (e->type == JOURNAL_GONE)
+		return check_gone(j, r->seq, e); /* main's, whoever did it */
 	if (rc < 0 || j->unknown)
 		return rc; /* its rows went with it */
 	switch (e->type) {
@@ -336,7 +337,7 @@ static int check_effect(void *ctx, const struct journal_record *r,
 	case JOURNAL_RESULT:
 		return check_result(j, r->seq, e);
 	case JOURNAL_GONE:
-		return check_gone(j, r->seq, e);
+		return 0;
 	case JOURNAL_VALUES:
 		return check_values(j, r->seq, e);
 	case JOURNAL_DROPPED:

@@ -68,7 +68,7 @@ const char *const rebuild_sql[RB_STMTS] = {
 		"INSERT OR REPLACE INTO xattr(branch, ino, name, born, value)"
 		" VALUES (#B, ?1, ?2, ?3, ?4)",
 	[RB_GONE] =
-		"UPDATE version SET gone = ?3 WHERE branch = #B AND ino = ?1"
+		"UPDATE version SET gone = ?3 WHERE branch = 1 AND ino = ?1"
 		" AND born = ?2",
 };
 /* clang-format on */

@@ -236,6 +236,7 @@ static int control_attr(struct fs *fs, struct node *n, struct stat *ret)
 	case CTL_STATUS:
 	case CTL_JOBS:
 	case CTL_PINS:
+	case CTL_BRANCHES:
 		mode = S_IFREG | 0400;
 		break;
 	case CTL_EVENTS:
@@ -250,6 +251,7 @@ static int control_attr(struct fs *fs, struct node *n, struct stat *ret)
 		mode = S_IFREG | 0200;
 		break;
 	case CTL_SETTINGS:
+	case CTL_BRANCH:
 	case CTL_BUILD:
 		mode = S_IFREG | 0600;
 		break;

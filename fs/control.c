@@ -24,6 +24,8 @@ static const struct control_entry {
 } entries[] = {
 	{"at", CTL_AT, S_IFDIR},
 	{"build", CTL_BUILD, S_IFREG},
+	{"branch", CTL_BRANCH, S_IFREG},
+	{"branches", CTL_BRANCHES, S_IFREG},
 	{"by-addr", CTL_BY_ADDR, S_IFDIR},
 	{"drop", CTL_DROP, S_IFREG},
 	{"events", CTL_EVENTS, S_IFREG},
@@ -232,7 +234,6 @@ static int add_figures(struct fs *fs, struct buf *b)
 static int status_text(struct fs *fs, struct buf *b)
 {
 	unsigned running, waiting, jobs;
-	const char *branch;
 	int r = db_commit(fs->db); /* what is told is there for others, too */
 
 	if (r < 0)
@@ -241,9 +242,8 @@ static int status_text(struct fs *fs, struct buf *b)
 	eval_counts(fs->eval, &running, &waiting, &jobs);
 	buf_str(b, "{\"version\":\"" DERIVA_VERSION "\",\"store\":");
 	buf_json(b, store_path(fs->store), strlen(store_path(fs->store)));
-	branch = *fs->opt.branch ? fs->opt.branch : "main";
 	buf_str(b, ",\"branch\":");
-	buf_json(b, branch, strlen(branch));
+	branch_json(fs, b);
 	buf_str(b, ",\"mountpoint\":");
 	buf_json(b, fs->mountpoint, strlen(fs->mountpoint));
 	buf_fmt(b,
@@ -327,6 +327,12 @@ int control_open(struct fs *fs, struct node *n, struct handle *h)
 		return eval_jobs(fs->eval, &h->text);
 	case CTL_EVENTS:
 		return events_open(fs, h);
+	case CTL_BRANCH:
+		return (h->flags & O_ACCMODE) == O_WRONLY
+			       ? 0
+			       : branch_text(fs, &h->text);
+	case CTL_BRANCHES:
+		return branches_text(fs, &h->text);
 	case CTL_PINS:
 		return keep_text(fs, n->control, &h->text);
 	case CTL_SETTINGS:

@@ -161,6 +161,8 @@ static int effect(void *ctx, const struct journal_record *r,
 		fs_unlock(s->fs);
 		db_lock(s->fs->db);
 	}
+	if (r->branch != ns_branch(s->fs->ns))
+		return 0; /* what other branches do is not seen here */
 	switch (e->type) {
 	case JOURNAL_BORN:
 	case JOURNAL_DIED:

@@ -83,11 +83,13 @@ enum control {
 	CTL_JOBS,
 	CTL_PINS,
 	CTL_EVENTS,
+	CTL_BRANCHES,
 	CTL_RETRY, /* take a path */
 	CTL_DROP,
 	CTL_PIN,
 	CTL_UNPIN,
 	CTL_SNAPSHOT, /* takes a name */
+	CTL_BRANCH,   /* the present one; takes what branches.c says */
 	CTL_SETTINGS, /* lines, to be read and written */
 	CTL_BUILD,    /* takes a request, see request.c */
 };
@@ -650,6 +652,11 @@ void op_poll(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi,
 /* What is read from pins and settings. */
 int keep_text(struct fs *fs, enum control c, struct buf *ret) MUST_USE;
 /* A line written to drop, pin, unpin, snapshot or settings. */
+/* fs/branches.c */
+int branch_text(struct fs *fs, struct buf *ret) MUST_USE;
+void branch_json(struct fs *fs, struct buf *ret); /* its name */
+int branches_text(struct fs *fs, struct buf *ret) MUST_USE;
+int branches_told(struct fs *fs, const char *line) MUST_USE;
 int keep_told(struct fs *fs, enum control c, const char *line) MUST_USE;
 /* What mount options say; before the mount. */
 int keep_options(struct fs *fs, struct err *err) MUST_USE;

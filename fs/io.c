@@ -235,8 +235,9 @@ static int open_control(fuse_req_t req, struct node *n,
 			struct fuse_file_info *fi)
 {
 	bool takes = n->kind == NODE_CONTROL && n->control >= CTL_RETRY;
-	bool both = takes &&
-		    (n->control == CTL_SETTINGS || n->control == CTL_BUILD);
+	bool both =
+		takes && (n->control == CTL_SETTINGS ||
+			  n->control == CTL_BRANCH || n->control == CTL_BUILD);
 	struct fs *fs = fs_of(req);
 	struct handle *h;
 	int r;

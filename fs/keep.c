@@ -8,10 +8,18 @@
 #include "core/keepsakes.h"
 #include "core/settings.h"
 
+struct pins_of {
+	struct buf *text;
+	uint64_t branch;
+};
+
 static int pin_line(void *ctx, const struct pin *p)
 {
-	struct buf *b = ctx;
+	struct pins_of *of = ctx;
+	struct buf *b = of->text;
 
+	if (p->branch != of->branch)
+		return 0;
 	buf_fmt(b, "{\"path\":");
 	buf_json(b, p->path, strlen(p->path));
 	buf_fmt(b, ",\"kind\":\"%s\",\"change\":%llu,\"time_ns\":%lld}\n",
@@ -22,11 +30,12 @@ static int pin_line(void *ctx, const struct pin *p)
 
 int keep_text(struct fs *fs, enum control c, struct buf *ret)
 {
+	struct pins_of of = {ret, ns_branch(fs->ns)};
 	struct settings s;
 	int r;
 
 	if (c == CTL_PINS)
-		return pins_each(fs->db, pin_line, ret);
+		return pins_each(fs->db, pin_line, &of);
 	r = settings_load(fs->db, &s);
 	if (r < 0)
 		return r;
@@ -152,6 +161,8 @@ static int tell(struct fs *fs, enum control c, const char *line)
 				    clock_now_ns());
 	case CTL_SETTINGS:
 		return set(fs, line);
+	case CTL_BRANCH:
+		return branches_told(fs, line);
 	default:
 		return -EPERM;
 	}

@@ -211,8 +211,10 @@ static int tell_others(struct fs *fs)
 {
 	CLEANUP_FREE char *text = NULL;
 
-	if (asprintf(&text, "process %d has it mounted at %s", (int)getpid(),
-		     fs->mountpoint) < 0) {
+	if (asprintf(&text, "process %d has it mounted at %s%s%s",
+		     (int)getpid(), fs->mountpoint,
+		     fs->opt.branch[0] ? " on branch " : "",
+		     fs->opt.branch) < 0) {
 		text = NULL;
 		return -ENOMEM;
 	}

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/branch.h"
 #include "core/buf.h"
 #include "core/settings.h"
 #include "fs/mount.h"

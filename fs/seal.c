@@ -25,7 +25,11 @@ struct seal {
 	bool over, damaged;
 };
 
+/* Ends the name of a seal of another branch than main, with its number. */
+#define BRANCH_MARK ".b"
+
 struct seals {
+	char suffix[24];
 	struct store *store;
 	struct ns *ns;
 	int drafts_fd;
@@ -43,6 +47,9 @@ int seals_open(struct store *store, struct ns *ns, struct seals **ret)
 	s->store = store;
 	s->ns = ns;
 	s->drafts_fd = store_drafts_fd(store);
+	if (ns_branch(ns) != 1)
+		snprintf(s->suffix, sizeof(s->suffix), BRANCH_MARK "%llu",
+			 (unsigned long long)ns_branch(ns));
 	pthread_mutex_init(&s->lock, NULL);
 	*ret = s;
 	return 0;
@@ -91,8 +98,9 @@ static int give_name(struct seals *s, struct seal *seal)
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", seal->fd);
 	for (tries = 0; tries < 1000; tries++) {
-		snprintf(seal->name, sizeof(seal->name), DRAFTS_SEALED "%d-%u",
-			 (int)getpid(), s->next_name++);
+		snprintf(seal->name, sizeof(seal->name),
+			 DRAFTS_SEALED "%d-%u%s", (int)getpid(), s->next_name++,
+			 s->suffix);
 		if (!linkat(AT_FDCWD, path, s->drafts_fd, seal->name,
 			    AT_SYMLINK_FOLLOW))
 			return 0;
@@ -417,6 +425,14 @@ static bool is_seal(const char *name)
 	       strlen(name) < SEALED_NAME;
 }
 
+/* Those of other branches stay for their mounts. */
+static bool is_own(const struct seals *s, const char *name)
+{
+	const char *mark = strstr(name, BRANCH_MARK);
+
+	return !strcmp(mark ? mark : "", s->suffix);
+}
+
 int seals_recover(struct seals *s, seal_fn fn, void *ctx)
 {
 	int fd = openat(s->drafts_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -430,7 +446,7 @@ int seals_recover(struct seals *s, seal_fn fn, void *ctx)
 		return r;
 	}
 	while (r >= 0 && (e = readdir(d)))
-		if (is_seal(e->d_name))
+		if (is_seal(e->d_name) && is_own(s, e->d_name))
 			r = recover(s, e->d_name, fn, ctx);
 	closedir(d);
 	return r < 0 ? r : drop_rows(s);

@@ -8,8 +8,7 @@ MOUNT=no
 
 COMMANDS="mount umount build status why output retry log put cat resolve
 	functions graph verify fsck gc drop pin unpin pins snapshot diff restore watch
-	head prove verify-proof forget merge run"
-LATER="branch"
+	head prove verify-proof forget branch merge run"
 
 # wrong TEXT COMMAND...: exit status 2, and that on standard error only
 wrong()
@@ -62,16 +61,6 @@ test_wrong_commands()
 	wrong '"nothing"' "$DERIVA" help nothing
 	wrong "one command" "$DERIVA" help build mount
 	wrong "--nonsense is no option" "$DERIVA" --nonsense build
-}
-
-test_later_commands_say_so()
-{
-	local c
-
-	for c in $LATER; do
-		wrong "$c is not in this version yet" "$DERIVA" "$c"
-		wrong "$c is not in this version yet" "$DERIVA" "$c" --help
-	done
 }
 
 test_wrong_options()
