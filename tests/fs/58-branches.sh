@@ -85,7 +85,7 @@ END
 	eq "$(cat "$T/b/sum")" 4
 	content 2 sum
 	local results
-	results=$(status results)
+	results=$(status_of "$T/b" results) # which commits what there is
 	echo 123 >"$M/in"
 	content 4 sum # made there already
 	eq "$(status results)" "$results"
