@@ -11,7 +11,7 @@
  *			date beside those; of how many it is known what they
  *			took the last time; that, in ms; runs at a time
  *		moved DONE RUNNING REST
- *		failed PATH MESSAGE
+ *		failed PATH MESSAGE	also where there is no such path
  *		blocked PATH		a recipe
  *		todo STATE PATH
  *		end COMPUTED FAILED CURRENT
@@ -198,8 +198,17 @@ static void told(void *ctx, const struct build_news *n)
 /* --- the request -----------------------------------------------------------
  */
 
+static int put_failed(struct request *a, uint64_t dir, const char *path,
+		      int error)
+{
+	put(a, "failed");
+	put_path(a, dir, path);
+	put(a, strerror(error));
+	return 0;
+}
+
 /* A path leads to a directory, or to a name, perhaps of a derived directory
- * that the rest of the path goes on in. */
+ * that the rest of the path goes on in. That it leads nowhere is told. */
 static int add_path(struct request *a, const char *path)
 {
 	uint64_t dir = NS_ROOT, ino;
@@ -217,6 +226,11 @@ static int add_path(struct request *a, const char *path)
 			r = ns_getattr(a->fs->ns, NS_NOW, ino, &attr);
 		if (r < 0 && r != -ENOENT)
 			return r;
+		if (r == -ENOENT && eval_defined(a->fs->eval, NS_NOW, dir, path,
+						 n, &attr) == -ENOENT)
+			return put_failed(a, dir, path, ENOENT);
+		if (r >= 0 && !S_ISDIR(attr.mode) && path[n])
+			return put_failed(a, dir, path, ENOTDIR);
 		if (r < 0 || !S_ISDIR(attr.mode))
 			return build_add_name(a->build, dir, path, n);
 		dir = ino;
