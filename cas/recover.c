@@ -689,6 +689,12 @@ static int needed(struct store *s, bool alone)
 	return rc;
 }
 
+/* What is wrong with bytes of packs is put in order. */
+static bool is_damage(int rc)
+{
+	return rc == -EBADMSG || rc == -EUCLEAN || rc == -EIO;
+}
+
 int recover(struct store *s, struct tips *tips, bool alone, struct err *err)
 {
 	CLEANUP(done)
@@ -714,12 +720,12 @@ int recover(struct store *s, struct tips *tips, bool alone, struct err *err)
 	}
 	if (rc < 0)
 		return err_set(err, rc,
-			       "%s: what a crash left cannot be put in order: "
-			       "%s%s",
-			       store_path(s),
+			       "%s%s: what a crash left cannot be put in "
+			       "order: %s%s",
+			       store_path(s), is_damage(rc) ? "/deriva.db" : "",
 			       why.msg[0] ? why.msg : err_name(rc),
-			       rc == -ENOSPC	? ": make room"
-			       : rc == -EBADMSG ? ": run deriva fsck"
-						: "");
+			       rc == -ENOSPC   ? ": make room"
+			       : is_damage(rc) ? ": run deriva fsck"
+					       : "");
 	return 0;
 }
