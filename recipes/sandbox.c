@@ -350,15 +350,16 @@ static int send_frame(struct sandbox *s, const struct buf *b,
 	return rc;
 }
 
-/* Takes p when it succeeds. */
-static int expect(struct sandbox *s, struct pending *p, uint64_t *ret_id)
+/* Takes p when it succeeds: the reader may have freed it by then. */
+static int expect(struct sandbox *s, struct pending *p, uint64_t *ret_id,
+		  unsigned *ret_generation)
 {
 	uint64_t id;
 	int rc;
 
 	pthread_mutex_lock(&s->lock);
 	rc = s->closing ? -ECANCELED : s->dead ? -EPIPE : start_reader(s);
-	p->generation = s->generation;
+	*ret_generation = p->generation = s->generation;
 	if (!rc) {
 		id = s->last_id + 1;
 		rc = map_put_u64(s->pending, id, p);
@@ -382,8 +383,7 @@ static int try_start(struct sandbox *s, const struct sandbox_run *run,
 	if (!p)
 		return -ENOMEM;
 	*p = like;
-	rc = expect(s, p, &id);
-	*ret_generation = p->generation;
+	rc = expect(s, p, &id, ret_generation);
 	if (rc) {
 		free(p);
 		return rc;
