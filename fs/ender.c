@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 
 #define FUSE_USE_VERSION 312
@@ -25,15 +26,20 @@ struct ender {
 	pthread_t main, thread;
 };
 
+/* The kernel tells of a closing without waiting, and tells nothing any more
+ * once it is unmounted: who has an answer to what was asked after it knows that
+ * it has come. */
 static void bring_in(const char *mountpoint)
 {
 	int fd = open(mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct statvfs answer;
 
 	if (fd < 0)
 		return;
 	if (syncfs(fd) < 0)
 		log_warn("%s: %s", mountpoint, err_name(errno));
 	close(fd);
+	(void)statvfs(mountpoint, &answer);
 }
 
 static void let_go(const char *mountpoint)
