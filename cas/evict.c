@@ -1,10 +1,13 @@
 #include "cas/evict.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #include "cas/addrset.h"
 #include "cas/dir.h"
 #include "cas/holds.h"
+#include "core/journal.h"
+#include "core/ns.h"
 
 #define ROWS 64 /* written at a time */
 
@@ -158,17 +161,43 @@ static int went(struct evict *x, const struct budget_row *row)
 	return x->o->gone ? x->o->gone(x->o->ctx, row) : 0;
 }
 
+struct going {
+	struct db *db;
+	const struct budget_row *row;
+};
+
+static int let_go(void *ctx, uint64_t seq)
+{
+	const struct going *g = ctx;
+
+	(void)seq;
+	return budget_let_go(g->db, g->row);
+}
+
+/* A change of its own, so that each is told by itself. Which names hold it is
+ * not known here. */
+static int write_row(struct evict *x, const struct budget_row *row)
+{
+	const struct ns_by by = {.uid = (uint32_t)geteuid(),
+				 .pid = (uint32_t)getpid(),
+				 .program = "deriva gc"};
+	struct going g = {store_db(x->s), row};
+	int rc = ns_change_rows(x->o->ns, &by, NS_OP_FORGET, let_go, &g);
+
+	if (rc <= 0)
+		return rc;
+	journal_dropped(ns_journal(x->o->ns), 0, NULL, 0, &row->recipe);
+	return went(x, row);
+}
+
 static int write_rows(struct evict *x)
 {
 	struct db *db = store_db(x->s);
 	int i, end, rc = 0;
 
 	db_lock(db);
-	for (i = 0; rc >= 0 && i < x->nrows; i++) {
-		rc = budget_let_go(db, &x->rows[i]);
-		if (rc > 0)
-			rc = went(x, &x->rows[i]);
-	}
+	for (i = 0; rc >= 0 && i < x->nrows; i++)
+		rc = write_row(x, &x->rows[i]);
 	end = db_commit(db);
 	db_unlock(db);
 	x->nrows = 0;

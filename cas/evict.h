@@ -20,6 +20,7 @@ struct evict_options {
 	/* Of each result that goes, or would; NULL. */
 	int (*gone)(void *ctx, const struct budget_row *row);
 	void *ctx;
+	struct ns *ns; /* each that goes is a change of it; dry: NULL */
 };
 
 struct eviction {

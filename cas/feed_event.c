@@ -239,6 +239,8 @@ int feed_event_add(struct feed_event *e, const struct journal_effect *f)
 	case JOURNAL_DROPPED:
 		e->derived = true;
 		snprintf(e->op, sizeof(e->op), "dropped");
+		if (!addr_is_zero(&f->name.hash))
+			add_name(e, true, f->dir, 0, &f->name);
 		address_field(&e->rest, "recipe", &f->recipe);
 		break;
 	case JOURNAL_SNAPSHOT:

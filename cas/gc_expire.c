@@ -167,6 +167,7 @@ static int evict(struct gc *g, uint64_t budget)
 		.stop = gc_stopped,
 		.gone = on_evicted,
 		.ctx = g,
+		.ns = g->ns,
 	};
 	struct eviction e = {0};
 	int rc = evict_measure(g->s, gc_stopped, g);

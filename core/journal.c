@@ -400,10 +400,17 @@ void journal_unbranch(struct journal *j, uint64_t id)
 		buf_u64(&j->record, id);
 }
 
-void journal_dropped(struct journal *j, const struct addr *recipe)
+void journal_dropped(struct journal *j, uint64_t dir, const char *name,
+		     size_t len, const struct addr *recipe)
 {
-	if (put_effect(j, JOURNAL_DROPPED))
-		put_value(j, recipe->b, ADDR_LEN);
+	if (!put_effect(j, JOURNAL_DROPPED))
+		return;
+	buf_u64(&j->record, dir);
+	if (name)
+		put_value(j, name, len);
+	else
+		put_absent(j);
+	put_value(j, recipe->b, ADDR_LEN);
 }
 
 void journal_values_now(struct journal *j, const struct addr *journal,

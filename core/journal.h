@@ -74,8 +74,10 @@ void journal_setting(struct journal *j, const char *name, const char *value);
 struct branch;
 void journal_branch(struct journal *j, const struct branch *b);
 void journal_unbranch(struct journal *j, uint64_t id);
-/* The bytes of that computation's output are not kept any more. */
-void journal_dropped(struct journal *j, const struct addr *recipe);
+/* The bytes of that computation's output are not kept any more; name NULL: of
+ * all names that hold it. */
+void journal_dropped(struct journal *j, uint64_t dir, const char *name,
+		     size_t len, const struct addr *recipe);
 /* Some values of a journal were forgotten: its clear object is another from now
  * on; and: no row has those any more that were forgotten by that change
  * (core/forgotten.h). */
@@ -156,7 +158,7 @@ enum journal_effect_type {
 			   * name. Again: another name */
 	JOURNAL_UNBRANCH, /* ino: its number */
 	/* since version 15 */
-	JOURNAL_DROPPED = 20, /* recipe */
+	JOURNAL_DROPPED = 20, /* dir, name (or none), recipe */
 	JOURNAL_VALUES,	      /* of: a journal; before, now: clear objects */
 	JOURNAL_SCRUBBED,     /* seq */
 };

@@ -26,7 +26,8 @@
  *   branch        u64 number, u64 parent's, u64 change of the fork, hash of the
  *                 name
  *   unbranch      u64 number
- *   dropped       hash of the recipe's address		(20)
+ *   dropped       u64 dir (0: it has no name), hash of the name, hash of the
+ *                 recipe's address			(20)
  *   values        address of a journal, of its clear object before, of the one
  *                 from now on				(21)
  *   scrubbed      u64 change whose `values` the rows heed	(22)

@@ -174,6 +174,8 @@ static int read_keep(struct reader *r, struct journal_effect *e)
 		e->ino = cur_u64(&r->cur);
 		return 0;
 	case JOURNAL_DROPPED:
+		e->dir = cur_u64(&r->cur);
+		read_value(r, false, &e->name);
 		read_value(r, true, &e->recipe);
 		return 0;
 	case JOURNAL_VALUES:

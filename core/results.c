@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "core/budget.h"
 #include "core/journal.h"
@@ -453,6 +454,38 @@ int results_let_go(struct results *r, const struct addr *recipe)
 	stmt_blob(st, 1, recipe->b, ADDR_LEN);
 	rc = stmts_int(st, &one);
 	return rc > 0 ? 0 : rc < 0 ? rc : -ENOENT;
+}
+
+struct dropping {
+	struct results *r;
+	const struct addr *recipe;
+};
+
+static int drop_rows(void *ctx, uint64_t seq)
+{
+	const struct dropping *d = ctx;
+	struct result res;
+	int rc = results_get(d->r, d->recipe, &res);
+
+	(void)seq;
+	if (rc < 0 || res.dropped)
+		return rc;
+	rc = results_let_go(d->r, d->recipe);
+	return rc < 0 ? rc : 1;
+}
+
+int results_drop_bytes(struct results *r, uint64_t dir, const char *name,
+		       size_t len, const struct addr *recipe)
+{
+	const struct ns_by by = {.uid = (uint32_t)geteuid(),
+				 .pid = (uint32_t)getpid(),
+				 .program = "deriva"};
+	struct dropping d = {r, recipe};
+	int rc = ns_change_rows(r->ns, &by, NS_OP_FORGET, drop_rows, &d);
+
+	if (rc > 0)
+		journal_dropped(ns_journal(r->ns), dir, name, len, recipe);
+	return MIN(rc, 0);
 }
 
 int results_forget(struct results *r, const struct addr *recipe)

@@ -77,6 +77,10 @@ int results_used(struct results *r, const struct addr *recipe,
 		 int64_t now_ns) MUST_USE;
 /* Lets go of the bytes of its output, unless it failed: -ENOENT. */
 int results_let_go(struct results *r, const struct addr *recipe) MUST_USE;
+/* The same as a change, of a name that holds it; no change where the bytes are
+ * not kept already. */
+int results_drop_bytes(struct results *r, uint64_t dir, const char *name,
+		       size_t len, const struct addr *recipe) MUST_USE;
 int results_keep(struct results *r, const struct addr *recipe,
 		 int keep) MUST_USE;
 /* It was made again, and came out the same or not. */

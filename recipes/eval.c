@@ -430,7 +430,9 @@ int eval_drop(struct eval *ev, uint64_t dir, const char *name, size_t len)
 	if (r > 0)
 		return -ENOTUNIQ;
 	if (r >= 0)
-		r = d.error ? -ENOENT : results_let_go(ev->results, &d.recipe);
+		r = d.error ? -ENOENT
+			    : results_drop_bytes(ev->results, dir, name, len,
+						 &d.recipe);
 	if (r < 0)
 		return r == -ENOENT ? -ENODATA : r;
 	ev->host.wrote(ev->host.ctx);
@@ -449,7 +451,8 @@ void eval_closed(struct eval *ev, uint64_t at, uint64_t dir, const char *name,
 	    t->dropped || t->phase != PHASE_IDLE || t->value.is_dir)
 		return;
 	if (verified_holds(ev->db, &t->value.recipe) ||
-	    results_let_go(ev->results, &t->value.recipe) < 0)
+	    results_drop_bytes(ev->results, dir, name, len, &t->value.recipe) <
+		    0)
 		return; /* it is kept: no harm */
 	ev->host.wrote(ev->host.ctx);
 	t->dropped = true;

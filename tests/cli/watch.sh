@@ -144,6 +144,11 @@ END
 ["computed","good",6,null]
 ["found","good",3,null]' "$(jq -c '[.op, .path, .size, .error]' "$T/seen")"
 	eq "$(attr recipe "$M/good")" "$(tail -n 1 "$T/seen" | jq -r .recipe)"
+	n=$(newest)
+	"$DERIVA" drop "$M/good"
+	"$DERIVA" drop "$M/good"
+	eq "[\"dropped\",\"good\",\"$(attr recipe "$M/good")\"]" \
+		"$(all "$n" | jq -c '[.op, .path, .recipe]')"
 }
 
 test_only_what_concerns_a_path()

@@ -213,6 +213,8 @@ static void again_effect(struct buf *b, const struct journal_effect *e)
 		buf_u64(b, e->ino);
 		break;
 	case JOURNAL_DROPPED:
+		buf_u64(b, e->dir);
+		buf_add(b, &e->name.hash, ADDR_LEN);
 		buf_add(b, &e->recipe.hash, ADDR_LEN);
 		break;
 	case JOURNAL_VALUES:

@@ -32,7 +32,7 @@ Snapshot = collections.namedtuple("Snapshot", "number time name")
 Pin = collections.namedtuple("Pin", "parent ino number time name path")
 Unpin = collections.namedtuple("Unpin", "path")
 Setting = collections.namedtuple("Setting", "name value")
-Dropped = collections.namedtuple("Dropped", "recipe")
+Dropped = collections.namedtuple("Dropped", "parent name recipe")
 Replaced = collections.namedtuple("Replaced", "journal before now")
 Scrubbed = collections.namedtuple("Scrubbed", "number")
 
@@ -135,7 +135,7 @@ def effect_read(r, values):
     if kind == 11:
         return Setting(value(True), value(True))
     if kind == 20:
-        return Dropped(value(True))
+        return Dropped(r.u64(), value(), value(True))
     if kind == 21:
         return Replaced(r.address(), r.address(), r.address())
     if kind == 22:

@@ -69,6 +69,9 @@ test_over_the_budget_results_go_as_it_was_told()
 	eq "${would/\"dry\":true/}" "$(gc --json | sed 's/"dry":false//')"
 	eq $((2 * MB)) "$(kept)"
 	eq 2 "$(for i in 1 2 3 4; do state "d$i"; done | grep -o dropped | wc -l)"
+	eq 2 "$("$DERIVA" watch --store "$S" --no-wait --since 0 |
+		sed -n 's/.*"op":"dropped","program":"deriva gc",\("recipe":"[^"]*"\),"uid".*/\1/p' |
+		sort -u | wc -l)"
 	for i in 1 2 3 4; do
 		eq "$MB" "$(stat -c %s "$M/d$i")"
 		holds "$i" <"$M/d$i"

@@ -85,6 +85,8 @@ static void put_effect(struct buf *b, const struct journal_effect *e)
 		buf_u64(b, e->ino);
 		return;
 	case JOURNAL_DROPPED:
+		buf_u64(b, e->dir);
+		put_hash(b, &e->name);
 		put_hash(b, &e->recipe);
 		return;
 	case JOURNAL_VALUES:
