@@ -5,7 +5,8 @@ format.py address FILE...      addresses of contents
 format.py objects STORE        every record of the packs, and what is damaged
 format.py check STORE          decodes every object by all the rules
 format.py log STORE            every change, with its effects
-format.py tree STORE [NUMBER]  all names as they were after a change
+format.py tree STORE [NUMBER [BRANCH]]
+                               all names as they were after a change
 format.py get STORE ADDRESS    the content of a file
 """
 
@@ -98,8 +99,13 @@ def cmd_log(store):
             print("\t" + effect_line(e))
 
 
-def cmd_tree(store, number=2**64):
-    names = journals.names_at(journals.history(Packs(store)), int(number))
+def cmd_tree(store, number=2**64, branch="main"):
+    changes = journals.history(Packs(store))
+    there = journals.branches(changes)[0]
+    if os.fsencode(branch) not in there:
+        raise Bad("there is no branch %s" % branch)
+    names = journals.names_at(changes, int(number),
+                              there[os.fsencode(branch)])
     for path, inode in names.walk():
         print("%06o" % inode.mode, inode.uid, inode.gid, inode.size,
               inode.mtime, ascii(os.fsdecode(path)))

@@ -11,7 +11,7 @@ ROOT = 1
 FORGOTTEN = "forgotten"
 DONE = {1: "create", 2: "write", 3: "set attributes", 4: "link", 5: "unlink",
         6: "rename", 7: "extended attribute", 8: "result", 9: "rollback",
-        10: "let go", 11: "keep"}
+        10: "let go", 11: "keep", 12: "branch", 13: "merge", 14: "run"}
 
 Journal = collections.namedtuple(
     "Journal", "address last before clear first records")
@@ -32,6 +32,8 @@ Snapshot = collections.namedtuple("Snapshot", "number time name")
 Pin = collections.namedtuple("Pin", "parent ino number time name path")
 Unpin = collections.namedtuple("Unpin", "path")
 Setting = collections.namedtuple("Setting", "name value")
+Branch = collections.namedtuple("Branch", "number parent since name")
+Unbranch = collections.namedtuple("Unbranch", "number")
 Dropped = collections.namedtuple("Dropped", "parent name recipe")
 Replaced = collections.namedtuple("Replaced", "journal before now")
 Scrubbed = collections.namedtuple("Scrubbed", "number")
@@ -134,6 +136,12 @@ def effect_read(r, values):
         return Unpin(value(True))
     if kind == 11:
         return Setting(value(True), value(True))
+    if kind == 12:
+        effect = Branch(r.u64(), r.u64(), r.u64(), value(True))
+        must(effect.number > effect.parent >= MAIN, "number of a branch")
+        return effect
+    if kind == 13:
+        return Unbranch(r.u64())
     if kind == 20:
         return Dropped(r.u64(), value(), value(True))
     if kind == 21:
@@ -278,6 +286,12 @@ class Names:
         must(e not in self.versions_gone, "a version goes twice")
         self.versions_gone.add(e)
 
+    def branch(self, e):
+        """Of which branches there are, see branches()."""
+
+    def unbranch(self, e):
+        """As above."""
+
     def dropped(self, e):
         """Its bytes are made again when they are needed."""
 
@@ -318,13 +332,45 @@ class Names:
                 yield from self.walk(child, path + name + b"/")
 
 
+def branches(changes):
+    """Those that there are, by name; and all that there ever were, by number,
+    as they were made."""
+    there = {b"main": MAIN}
+    made = {}
+    for e in (e for change in changes for e in change.effects):
+        if isinstance(e, Branch):
+            was = made.setdefault(e.number, e)
+            must((e.parent, e.since) == (was.parent, was.since),
+                 "a branch is made twice")
+        if isinstance(e, (Branch, Unbranch)):
+            there = {name: number for name, number in there.items()
+                     if number != e.number}
+        if isinstance(e, Branch):
+            must(e.name not in there, "two branches of a name")
+            there[e.name] = e.number
+    return there, made
+
+
+def counts_on(changes, branch):
+    """Whether a change has made the tree of a branch what it is."""
+    made = branches(changes)[1]
+    upto = {branch: 2**64}
+    while branch != MAIN:
+        must(branch in made, "branch %d was never made" % branch)
+        below = min(upto[branch], made[branch].since)
+        branch = made[branch].parent
+        upto[branch] = below
+    return lambda change: change.number <= upto.get(change.branch, 0)
+
+
 def moments(changes, branch=MAIN):
     """(number, names, effects) after each change; names is one object, which
     changes."""
+    counts = counts_on(changes, branch)
     names = Names()
     effects = []
     for i, change in enumerate(changes):
-        if change.branch == branch:
+        if counts(change):
             names.apply(change)
             effects += change.effects
         if i + 1 == len(changes) or changes[i + 1].number != change.number:
@@ -332,9 +378,10 @@ def moments(changes, branch=MAIN):
             effects = []
 
 
-def names_at(changes, number):
+def names_at(changes, number, branch=MAIN):
+    counts = counts_on(changes, branch)
     names = Names()
     for change in changes:
-        if change.number <= number and change.branch == MAIN:
+        if change.number <= number and counts(change):
             names.apply(change)
     return names

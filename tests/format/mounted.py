@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""mounted.py STORE MOUNT: replays the journals of a mounted store, as
+"""mounted.py STORE MOUNT [BRANCH]: replays the journals of a mounted store, as
 deriva-store(5) says, and compares the names, attributes and contents after
-every change with what the mount shows below .deriva/at/@NUMBER."""
+every change with what the mount, of that branch (main), shows below
+.deriva/at/@NUMBER."""
 
 import os
 import stat
@@ -107,13 +108,14 @@ class Comparison:
                 self.derived(names, effect)
 
 
-def main(store, mount):
+def main(store, mount, branch="main"):
     packs = Packs(store)
     changes = check(packs)
+    number = journals.branches(changes)[0][os.fsencode(branch)]
     comparison = Comparison(packs, mount)
     count = 0
-    for number, names, effects in journals.moments(changes):
-        comparison.moment(number, names, effects)
+    for seq, names, effects in journals.moments(changes, number):
+        comparison.moment(seq, names, effects)
         count += 1
     print("%d moments, %d files compared" % (count, comparison.compared))
 
