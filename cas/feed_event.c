@@ -262,6 +262,9 @@ int feed_event_add(struct feed_event *e, const struct journal_effect *f)
 	case JOURNAL_UNBRANCH:
 		branch_name(e, "removed", f->ino, &e->rest);
 		break;
+	case JOURNAL_MERGED:
+		branch_name(e, "merged", f->ino, &e->rest);
+		break;
 	}
 	if (buf_err(&e->texts) < 0 || buf_err(&e->names) < 0 ||
 	    buf_err(&e->inodes) < 0)

@@ -202,8 +202,10 @@ static int apply(struct joining *x, struct ns_edits *e, struct join_result *ret)
 		if (rc > 0)
 			ret->seq = ns_last_change(x->ours);
 	}
-	if (rc > 0)
+	if (rc > 0) {
+		journal_merged(x->journal, x->from.id, x->upto);
 		rc = reap(x, e);
+	}
 	return MIN(rc, 0);
 }
 

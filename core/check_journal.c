@@ -21,6 +21,7 @@ enum {
 	DERIVED,
 	GONE,
 	VALUES,
+	MERGED,
 	COUNTS,
 	N_STMTS,
 };
@@ -63,6 +64,9 @@ static const char *const sql[N_STMTS] = {
 		"SELECT gone FROM version WHERE branch = 1 AND ino = ?1"
 		" AND born = ?2",
 	[VALUES] = "SELECT 1 FROM forgotten WHERE old = ?1 AND now = ?2",
+	[MERGED] =
+		"SELECT 1 FROM merged WHERE seq = ?1 AND branch = ?2"
+		" AND source = ?3 AND upto = ?4",
 	[COUNTS] =
 		"SELECT (SELECT count(*) FROM change),"
 		" (SELECT count(*) FROM entry WHERE ino <> 0 AND " OWN "),"
@@ -315,6 +319,24 @@ static int check_values(struct journal_check *j, uint64_t seq,
 	return rc ? MIN(rc, 0) : differs(j, seq, "the values it forgot");
 }
 
+static int check_merged(struct journal_check *j, uint64_t seq,
+			const struct journal_effect *e)
+{
+	struct stmt *st;
+	int64_t one;
+	int rc;
+
+	st = stmts_get(&j->stmts, MERGED, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)seq);
+	stmt_int(st, 2, (int64_t)j->branch);
+	stmt_int(st, 3, (int64_t)e->ino);
+	stmt_int(st, 4, (int64_t)e->seq);
+	rc = stmts_int(st, &one);
+	return rc ? MIN(rc, 0) : differs(j, seq, "what it merged");
+}
+
 static int check_effect(void *ctx, const struct journal_record *r,
 			const struct journal_effect *e)
 {
@@ -340,6 +362,8 @@ static int check_effect(void *ctx, const struct journal_record *r,
 		return 0;
 	case JOURNAL_VALUES:
 		return check_values(j, r->seq, e);
+	case JOURNAL_MERGED:
+		return check_merged(j, r->seq, e);
 	case JOURNAL_DROPPED:
 	case JOURNAL_SCRUBBED:
 	case JOURNAL_SNAPSHOT:

@@ -400,6 +400,14 @@ void journal_unbranch(struct journal *j, uint64_t id)
 		buf_u64(&j->record, id);
 }
 
+void journal_merged(struct journal *j, uint64_t from, uint64_t upto)
+{
+	if (!put_effect(j, JOURNAL_MERGED))
+		return;
+	buf_u64(&j->record, from);
+	buf_u64(&j->record, upto);
+}
+
 void journal_dropped(struct journal *j, uint64_t dir, const char *name,
 		     size_t len, const struct addr *recipe)
 {

@@ -74,6 +74,8 @@ void journal_setting(struct journal *j, const char *name, const char *value);
 struct branch;
 void journal_branch(struct journal *j, const struct branch *b);
 void journal_unbranch(struct journal *j, uint64_t id);
+/* The branch of the record has all of another one up to a change of it. */
+void journal_merged(struct journal *j, uint64_t from, uint64_t upto);
 /* The bytes of that computation's output are not kept any more; name NULL: of
  * all names that hold it. */
 void journal_dropped(struct journal *j, uint64_t dir, const char *name,
@@ -158,6 +160,7 @@ enum journal_effect_type {
 			   * name. Again: another name */
 	JOURNAL_UNBRANCH, /* ino: its number */
 	/* since version 15 */
+	JOURNAL_MERGED,	      /* ino: the other branch's number, seq */
 	JOURNAL_DROPPED = 20, /* dir, name (or none), recipe */
 	JOURNAL_VALUES,	      /* of: a journal; before, now: clear objects */
 	JOURNAL_SCRUBBED,     /* seq */

@@ -26,6 +26,7 @@
  *   branch        u64 number, u64 parent's, u64 change of the fork, hash of the
  *                 name
  *   unbranch      u64 number
+ *   merged        u64 number, u64 change		(14)
  *   dropped       u64 dir (0: it has no name), hash of the name, hash of the
  *                 recipe's address			(20)
  *   values        address of a journal, of its clear object before, of the one

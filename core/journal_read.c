@@ -173,6 +173,10 @@ static int read_keep(struct reader *r, struct journal_effect *e)
 	case JOURNAL_UNBRANCH:
 		e->ino = cur_u64(&r->cur);
 		return 0;
+	case JOURNAL_MERGED:
+		e->ino = cur_u64(&r->cur);
+		e->seq = cur_u64(&r->cur);
+		return 0;
 	case JOURNAL_DROPPED:
 		e->dir = cur_u64(&r->cur);
 		read_value(r, false, &e->name);

@@ -1,5 +1,7 @@
 /* core/merged.h - up to where one branch was merged into another.
  *
+ * Whoever notes it records it in the change's journal, too (journal_merged()).
+ *
  * Threads: as core/db.h: db_lock() held.
  */
 #ifndef CORE_MERGED_H

@@ -14,6 +14,7 @@
 #include "core/journal.h"
 #include "core/journal_format.h"
 #include "core/keepsakes.h"
+#include "core/merged.h"
 #include "core/ns_internal.h"
 #include "core/settings.h"
 
@@ -621,6 +622,15 @@ static int do_branch(struct rebuild *r, const struct journal_effect *e)
 	return once(r, branch_restore(r->db, &b));
 }
 
+static int do_merged(struct rebuild *r, const struct journal_effect *e)
+{
+	if (e->ino < BRANCH_MAIN || e->ino == r->b->id || e->seq >= r->seq) {
+		r->sums.odd++;
+		return 0;
+	}
+	return once(r, merged_note(r->db, r->seq, r->b->id, e->ino, e->seq));
+}
+
 /* --- records ---------------------------------------------------------------
  */
 
@@ -661,6 +671,8 @@ static int do_effect(void *ctx, const struct journal_record *rec,
 	case JOURNAL_BRANCH:
 	case JOURNAL_UNBRANCH:
 		return do_branch(r, e);
+	case JOURNAL_MERGED:
+		return do_merged(r, e);
 	}
 	return -EBADMSG;
 }

@@ -29,6 +29,7 @@ enum cursor_id {
 	GONE,
 	BRANCH,
 	UNBRANCH,
+	MERGED,
 	CURSORS
 };
 
@@ -64,6 +65,7 @@ static const char *const cursor_sql[CURSORS] = {
 		   " WHERE id <> 1 ORDER BY born",
 	[UNBRANCH] = "SELECT removed, id FROM branch WHERE removed <> 0"
 		     " ORDER BY removed",
+	[MERGED] = "SELECT seq, source, upto FROM merged ORDER BY seq",
 };
 
 static const char changes_sql[] =
@@ -253,6 +255,10 @@ static int write_row(struct writer *w, enum cursor_id id)
 		return write_branch(w, st);
 	case UNBRANCH:
 		journal_unbranch(w->j, (uint64_t)stmt_col_int(st, 1));
+		return 0;
+	case MERGED:
+		journal_merged(w->j, (uint64_t)stmt_col_int(st, 1),
+			       (uint64_t)stmt_col_int(st, 2));
 		return 0;
 	case CURSORS:
 		break;

@@ -13,7 +13,7 @@ static bool is_rebuilt(const char *table)
 		"version",	"xattr",	"orphan",     "counter",
 		"journal",	"derived",	"pack",	      "object",
 		"object_total", "result_total", "collection", "batch",
-		"tile",		"change_more",	"sealed",
+		"tile",		"change_more",	"sealed",     "merged",
 	};
 	size_t i;
 

@@ -187,6 +187,7 @@ static int effect(void *ctx, const struct journal_record *r,
 	case JOURNAL_SETTING:
 	case JOURNAL_BRANCH:
 	case JOURNAL_UNBRANCH:
+	case JOURNAL_MERGED:
 		return 0;
 	}
 	return 0;

@@ -212,6 +212,10 @@ static void again_effect(struct buf *b, const struct journal_effect *e)
 	case JOURNAL_UNBRANCH:
 		buf_u64(b, e->ino);
 		break;
+	case JOURNAL_MERGED:
+		buf_u64(b, e->ino);
+		buf_u64(b, e->seq);
+		break;
 	case JOURNAL_DROPPED:
 		buf_u64(b, e->dir);
 		buf_add(b, &e->name.hash, ADDR_LEN);

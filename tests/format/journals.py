@@ -34,6 +34,7 @@ Unpin = collections.namedtuple("Unpin", "path")
 Setting = collections.namedtuple("Setting", "name value")
 Branch = collections.namedtuple("Branch", "number parent since name")
 Unbranch = collections.namedtuple("Unbranch", "number")
+Merged = collections.namedtuple("Merged", "number upto")
 Dropped = collections.namedtuple("Dropped", "parent name recipe")
 Replaced = collections.namedtuple("Replaced", "journal before now")
 Scrubbed = collections.namedtuple("Scrubbed", "number")
@@ -142,6 +143,8 @@ def effect_read(r, values):
         return effect
     if kind == 13:
         return Unbranch(r.u64())
+    if kind == 14:
+        return Merged(r.u64(), r.u64())
     if kind == 20:
         return Dropped(r.u64(), value(), value(True))
     if kind == 21:
@@ -291,6 +294,9 @@ class Names:
 
     def unbranch(self, e):
         """As above."""
+
+    def merged(self, e):
+        """What came of it is in effects of its own."""
 
     def dropped(self, e):
         """Its bytes are made again when they are needed."""

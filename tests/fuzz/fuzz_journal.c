@@ -84,6 +84,10 @@ static void put_effect(struct buf *b, const struct journal_effect *e)
 	case JOURNAL_UNBRANCH:
 		buf_u64(b, e->ino);
 		return;
+	case JOURNAL_MERGED:
+		buf_u64(b, e->ino);
+		buf_u64(b, e->seq);
+		return;
 	case JOURNAL_DROPPED:
 		buf_u64(b, e->dir);
 		put_hash(b, &e->name);
