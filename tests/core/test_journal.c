@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "core/branch.h"
 #include "core/keepsakes.h"
 #include "core/results.h"
 #include "tests/core/fixture.h"
@@ -138,6 +139,33 @@ static void every_keep(uint64_t seq)
 	journal_unpin(t.j, "dir/file");
 	journal_setting(t.j, "retention", "last 5");
 	journal_setting(t.j, "budget", "");
+}
+
+/* What came with branches, and with what is forgotten and dropped. */
+static void every_late_effect(uint64_t seq)
+{
+	struct branch b = {.id = 2, .parent = 1, .forked_at = 41, .name = "b"};
+
+	journal_change(t.j, seq, INT64_C(1790000000000000007), NS_OP_BRANCH,
+		       &who);
+	journal_branch(t.j, &b);
+	memcpy(b.name, "fix/1", 6);
+	journal_branch(t.j, &b);
+	journal_change(t.j, seq + 1, INT64_C(1790000000000000008), NS_OP_MERGE,
+		       &who);
+	journal_merged(t.j, 2, seq);
+	journal_set_branch(t.j, 2);
+	journal_change(t.j, seq + 2, INT64_C(1790000000000000009), NS_OP_BRANCH,
+		       &who);
+	journal_unbranch(t.j, 2);
+	journal_set_branch(t.j, 1);
+	journal_change(t.j, seq + 3, INT64_C(1790000000000000010), NS_OP_FORGET,
+		       &who);
+	journal_dropped(t.j, 5, "out.txt", 7, &(struct addr){{4}});
+	journal_dropped(t.j, 0, NULL, 0, &(struct addr){{6}});
+	journal_values_now(t.j, &(struct addr){{7}}, &(struct addr){{8}},
+			   &(struct addr){{9}});
+	journal_scrubbed(t.j, seq + 3);
 }
 
 /* --- encoding again what was decoded ------------------------------------- */
@@ -330,6 +358,29 @@ START_TEST(journal_bytes_of_what_is_kept_are_fixed_for_ever)
 				"7587a794ee091aac68");
 	ck_assert_str_eq(journal, "525b3f7c8055a72ed24fbb3152773079ae88b16f9059"
 				  "644a8c1b0ae70b6ca4d9");
+	ck_assert_int_eq(decode_again(t.put[1].data, t.put[1].len), 0);
+	ck_assert_int_eq(journal_check(t.put[1].data, t.put[1].len,
+				       t.put[0].data, t.put[0].len),
+			 0);
+	teardown();
+}
+END_TEST
+
+/* The same bytes are in tests/format/compare.py, from the manual alone. */
+START_TEST(journal_bytes_of_branches_and_forgetting_are_fixed_for_ever)
+{
+	char journal[ADDR_HEX], clear[ADDR_HEX];
+
+	setup();
+	every_late_effect(50);
+	ck_assert_int_eq(end_batch(), 0);
+	ck_assert_uint_eq(t.n, 2);
+	addr_hex(&t.addrs[0], clear);
+	addr_hex(&t.addrs[1], journal);
+	ck_assert_str_eq(clear, "f445250b8c5dd7a1ec034b3b2b11202cb735040609e30c"
+				"a7b7fd463e68f3374e");
+	ck_assert_str_eq(journal, "7f49e327f76b24d8d9d000ac2aa38d6eb3c0bb4ea55c"
+				  "96988313673b86142379");
 	ck_assert_int_eq(decode_again(t.put[1].data, t.put[1].len), 0);
 	ck_assert_int_eq(journal_check(t.put[1].data, t.put[1].len,
 				       t.put[0].data, t.put[0].len),
@@ -899,6 +950,7 @@ END_TEST
 
 TESTS("journal", journal_bytes_are_fixed_for_ever,
       journal_bytes_of_what_is_kept_are_fixed_for_ever,
+      journal_bytes_of_branches_and_forgetting_are_fixed_for_ever,
       journal_decodes_to_what_was_recorded,
       journal_decoders_refuse_every_shorter_and_longer_object,
       journal_decoder_accepts_only_what_encodes_the_same,

@@ -13,7 +13,8 @@ import tempfile
 
 import dirs
 import files
-from common import KIB, ZERO, Bad, blake3, u32
+import journals
+from common import KIB, ZERO, Bad, blake3, blake3_many, u32
 from packs import Packs
 from recipes import recipe_bytes, recipe_read
 
@@ -89,6 +90,78 @@ RECIPES = {
 }
 
 
+class Value(bytes):
+    """What a journal has only a hash of."""
+
+
+def salt(i):
+    return i.to_bytes(8, "little") + b"\xa5" * 8
+
+
+def journal_bytes(records):
+    """A journal and its clear object; a record is a list of fields: numbers
+    as (number, bytes), addresses, and values, of which None is absent."""
+    salts = iter(range(1, 1000))
+    clear = []
+
+    def put(field):
+        if field is None:
+            return ZERO
+        if isinstance(field, tuple):
+            return field[0].to_bytes(field[1], "little")
+        if not isinstance(field, Value):
+            return field
+        s = salt(next(salts))
+        clear.append(len(field).to_bytes(4, "little") + s + field)
+        return blake3(s + field, "deriva salt v1")
+
+    parts = [b"".join(put(field) for field in record) for record in records]
+    values = b"V\1" + len(clear).to_bytes(4, "little") + b"".join(clear)
+    return values, (
+        b"J\1\1" + ZERO + blake3(values, "deriva journal v1") +
+        parts[0][:8] + len(parts).to_bytes(4, "little") +
+        b"".join(len(p).to_bytes(4, "little") + p for p in parts))
+
+
+def address(first):
+    return bytes([first]) + bytes(31)
+
+
+def record(number, ns, done, branch, *effects):
+    """With the effects' fields one after the other."""
+    head = [(number, 8), (1790000000000000000 + ns, 8), (done, 2), (branch, 4),
+            (1000, 4), (4711, 4), Value(b"cc1"), Value(b"a message"),
+            (len(effects), 4)]
+    return head + [field for effect in effects for field in effect]
+
+
+# tests/core/test_journal.c has the addresses as well
+LATE = [
+    record(50, 7, 12, 1,
+           [(12, 1), (2, 8), (1, 8), (41, 8), Value(b"b")],
+           [(12, 1), (2, 8), (1, 8), (41, 8), Value(b"fix/1")]),
+    record(51, 8, 13, 1, [(14, 1), (2, 8), (50, 8)]),
+    record(52, 9, 12, 2, [(13, 1), (2, 8)]),
+    record(53, 10, 10, 1,
+           [(20, 1), (5, 8), Value(b"out.txt"), Value(address(4))],
+           [(20, 1), (0, 8), None, Value(address(6))],
+           [(21, 1), address(7), address(8), address(9)],
+           [(22, 1), (53, 8)]),
+]
+LATE_CLEAR = (
+    "f445250b8c5dd7a1ec034b3b2b11202cb735040609e30ca7b7fd463e68f3374e")
+LATE_JOURNAL = (
+    "7f49e327f76b24d8d9d000ac2aa38d6eb3c0bb4ea55c96988313673b86142379")
+LATE_EFFECTS = [
+    journals.Branch(2, 1, 41, b"b"), journals.Branch(2, 1, 41, b"fix/1"),
+    journals.Merged(2, 50), journals.Unbranch(2),
+    journals.Dropped(5, b"out.txt", address(4)),
+    journals.Dropped(0, None, address(6)),
+    journals.Replaced(address(7), address(8), address(9)),
+    journals.Scrubbed(53),
+]
+
+
 def refused(read, data):
     try:
         read(data)
@@ -157,11 +230,33 @@ def recipes(tap):
                   "recipe: " + address[:8] + " cut")
 
 
+def late_journal(tap):
+    clear, journal = journal_bytes(LATE)
+    address_ = blake3(journal, "deriva journal v1")
+    tap.claim(blake3(clear, "deriva journal v1").hex() == LATE_CLEAR and
+              address_.hex() == LATE_JOURNAL,
+              "journal: branches and forgetting")
+    # what it forgot is not here: only its own values are read
+    read = journals.journal_read(address_, journal)
+    values = journals.Values(journals.clear_read(clear))
+    changes = [journals.record_read(data, values) for data in read.records]
+    values.done()
+    tap.claim(blake3_many(values.salted, "deriva salt v1") == values.hashes,
+              "journal: branches and forgetting, hashes")
+    tap.claim([e for c in changes for e in c.effects] == LATE_EFFECTS and
+              [c.branch for c in changes] == [1, 1, 2, 1],
+              "journal: branches and forgetting, read")
+    tap.claim(all(refused(lambda d: journals.journal_read(address_, d),
+                          journal[:n]) for n in range(len(journal))),
+              "journal: branches and forgetting, cut")
+
+
 def main(tool):
     tap = Tap()
     with tempfile.TemporaryDirectory() as tmp:
         compare(tap, tool, os.path.join(tmp, "store"))
     recipes(tap)
+    late_journal(tap)
     return tap.done()
 
 

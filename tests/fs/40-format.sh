@@ -75,6 +75,39 @@ test_journals_say_all_that_was_at_every_change()
 	at_least 100 "$(grep -o '[0-9]* files' <<<"$said" | cut -d' ' -f1)"
 }
 
+# A branch is what its own records make of what it began from.
+test_journals_say_what_branches_were_at_every_change()
+{
+	local b=$T/b
+
+	mkdir "$M/d" "$b"
+	echo one >"$M/f"
+	ln "$M/f" "$M/d/hard"
+	setfattr -n user.a -v one "$M/f"
+	"$DERIVA" branch b "$M"
+	"$DERIVA" branch -m b fix/1 "$M"
+	echo main >"$M/f"
+	mount_at "$S" "$b" -o branch=fix/1
+	echo own >"$b/f"
+	mv "$b/d" "$b/moved"
+	setfattr -x user.a "$b/f"
+	echo new >"$b/g"
+	sync "$b/g"
+	rm "$M/d/hard"
+	sync "$M/f"
+	format mounted.py "$S" "$b" fix/1
+	format mounted.py "$S" "$M"
+	"$DERIVA" umount "$b"
+	"$DERIVA" merge fix/1 "$M" >/dev/null || true # with a conflict
+	"$DERIVA" branch -D fix/1 "$M"
+	sync "$M/f"
+	format mounted.py "$S" "$M"
+	format format.py log "$S" >"$T/log"
+	has "branch number=2 parent=1 since=" "$(cat "$T/log")"
+	has "merged number=2 upto=" "$(cat "$T/log")"
+	has "unbranch number=2" "$(cat "$T/log")"
+}
+
 test_every_object_is_as_the_page_says()
 {
 	use_it

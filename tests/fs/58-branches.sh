@@ -167,6 +167,31 @@ link"
 	off "$T/b"
 }
 
+# Where the next merge of two begins is known by the journals, too.
+test_a_merge_is_remembered_without_the_database()
+{
+	echo one >"$M/f"
+	branch b "$M"
+	on b "$T/b"
+	echo two >"$T/b/f"
+	off "$T/b"
+	"$DERIVA" merge b "$M"
+	content two f
+	echo one >"$M/f"
+	umount_it
+	"$DERIVA" fsck --store "$S" >"$T/fsck" || { cat "$T/fsck"; return 1; }
+	rm "$S"/deriva.db*
+	"$DERIVA" fsck --repair --store "$S" >/dev/null || true
+	"$DERIVA" fsck --store "$S" >"$T/fsck" || { cat "$T/fsck"; return 1; }
+	mount_it
+	on b "$T/b"
+	eq "$(cat "$T/b/f")" two
+	off "$T/b"
+	"$DERIVA" merge b "$M" # there is nothing new in it
+	content one f
+	branch -d b "$M"
+}
+
 test_a_collection_keeps_what_a_branch_sees()
 {
 	"$SYS" noise 2 1 >"$M/f"
