@@ -447,6 +447,19 @@ static void path_fields(struct feed_event *e, size_t came, struct buf *b)
 		buf_str(b, "]");
 }
 
+static const char *kind_of(const struct feed_event *e)
+{
+	switch (e->r.op) {
+	case NS_OP_ROLLBACK:
+	case NS_OP_FORGET:
+	case NS_OP_KEEP:
+	case NS_OP_BRANCH:
+		return e->derived ? "derived" : "store";
+	default:
+		return e->derived ? "derived" : "source";
+	}
+}
+
 int feed_event_line(struct feed_event *e, const char *path, struct buf *ret)
 {
 	const struct journal_record *r = &e->r;
@@ -469,11 +482,7 @@ int feed_event_line(struct feed_event *e, const char *path, struct buf *ret)
 	time_format(r->time_ns, time, sizeof(time));
 	buf_fmt(ret, "{\"change\":%" PRIu64, r->seq);
 	field(ret, "time", time, strlen(time));
-	buf_fmt(ret, ",\"kind\":\"%s\",\"op\":\"%s\"",
-		e->derived		  ? "derived"
-		: r->op == NS_OP_ROLLBACK ? "store"
-					  : "source",
-		e->op);
+	buf_fmt(ret, ",\"kind\":\"%s\",\"op\":\"%s\"", kind_of(e), e->op);
 	if (r->branch != BRANCH_MAIN)
 		branch_name(e, "branch", r->branch, ret);
 	path_fields(e, came, ret);

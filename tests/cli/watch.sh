@@ -151,6 +151,21 @@ END
 		"$(all "$n" | jq -c '[.op, .path, .recipe]')"
 }
 
+test_what_is_done_to_the_store()
+{
+	local n
+
+	echo 1 >"$M/f"
+	n=$(newest)
+	"$DERIVA" snapshot --store "$S" before
+	"$DERIVA" branch work "$M"
+	"$DERIVA" branch -d work "$M"
+	eq '["store","keep","before",null,null]
+["store","branch",null,"work",null]
+["store","branch",null,null,"work"]' "$(all "$n" |
+		jq -c '[.kind, .op, .snapshot, .made, .removed]')"
+}
+
 test_only_what_concerns_a_path()
 {
 	local n
