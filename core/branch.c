@@ -5,16 +5,22 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/eager.h"
 #include "core/journal.h"
 #include "core/ns_internal.h"
 
 /* A name that was removed is put aside behind a newline, which no name has, so
- * that going back after a power cut finds it again. */
+ * that going back after a power cut finds it again.
+ *
+ * Numbers are never given out again, as changes and journals go on naming them
+ * when the rows of a branch have gone. */
 
-#define COLUMNS                                                                \
-	"id, name, coalesce(parent, 0), coalesce(forked_at, 0), born, "        \
-	"removed, coalesce((SELECT max(upto) FROM merged WHERE source = id), " \
-	"0)"
+/* What was merged into a branch that is no more is nowhere. */
+#define COLUMNS                                                         \
+	"id, name, coalesce(parent, 0), coalesce(forked_at, 0), born, " \
+	"removed, coalesce((SELECT max(m.upto) FROM merged AS m"        \
+	" WHERE m.source = branch.id AND m.branch IN (SELECT b.id"      \
+	" FROM branch AS b WHERE b.removed = 0)), 0)"
 
 /* Used now and then by a person: prepared each time. */
 static struct stmt *prepare(struct db *db, bool write, const char *sql,
@@ -252,22 +258,29 @@ struct row {
 static int make_row(void *ctx, uint64_t seq)
 {
 	struct row *r = ctx;
-	int rc = number(r->db, "SELECT max(id) + 1 + 0 * (?1 + ?2) FROM branch",
+	int rc = number(r->db,
+			"SELECT seq + 1 + 0 * (?1 + ?2) FROM sqlite_sequence"
+			" WHERE name = 'branch'",
 			0, 0, &r->b->id);
 
 	r->b->born = seq;
-	return rc < 0 ? rc
-		      : put(r->db, INSERT " ON CONFLICT DO NOTHING", r->b,
-			    &r->totals);
+	if (rc >= 0)
+		rc = put(r->db, INSERT " ON CONFLICT DO NOTHING", r->b,
+			 &r->totals);
+	if (rc <= 0)
+		return rc;
+	rc = eager_inherit(r->db, r->b->parent, r->b->id);
+	return rc < 0 ? rc : 1;
 }
 
 /* The branch that a moment is of: one made later has it from its parent. */
-static void find_parent(struct ns *ns, uint64_t at, struct branch *b)
+static struct ns *find_parent(struct ns *ns, uint64_t at, struct branch *b)
 {
 	while (ns_before(ns, at))
 		ns = ns->base;
 	b->parent = ns->branch;
 	b->forked_at = at;
+	return ns;
 }
 
 int branch_make(struct ns *ns, const struct ns_by *by, const char *name,
@@ -276,6 +289,7 @@ int branch_make(struct ns *ns, const struct ns_by *by, const char *name,
 	struct branch b = {0}, other;
 	struct row r = {.db = ns->db, .b = &b};
 	struct ns_attr root;
+	struct ns *parent;
 	uint64_t last;
 	int rc = branch_check_name(name, NULL);
 
@@ -290,14 +304,14 @@ int branch_make(struct ns *ns, const struct ns_by *by, const char *name,
 		return rc < 0 ? rc : -EEXIST;
 	last = ns_last_change(ns);
 	at = MIN(at, last);
-	rc = ns_getattr(ns, at, NS_ROOT, &root);
+	parent = find_parent(ns, at, &b);
+	rc = ns_getattr(parent, at, NS_ROOT, &root);
 	if (rc == 0)
-		rc = at < last ? ns_totals_at(ns, at, &r.totals)
-			       : ns_totals(ns, &r.totals);
+		rc = at < last ? ns_totals_at(parent, at, &r.totals)
+			       : ns_totals(parent, &r.totals);
 	if (rc < 0)
 		return rc;
 	snprintf(b.name, sizeof(b.name), "%s", name);
-	find_parent(ns, at, &b);
 	rc = ns_change_rows(ns, by, NS_OP_BRANCH, make_row, &r);
 	if (rc <= 0)
 		return rc < 0 ? rc : -EEXIST;
@@ -353,6 +367,9 @@ int branch_rename(struct ns *ns, const struct ns_by *by, const char *name,
 		rc = branch_find(ns->db, name, &b);
 	if (rc < 0)
 		return rc;
+	/* others go by its name */
+	if (b.id == BRANCH_MAIN)
+		return -EBUSY;
 	rc = branch_find(ns->db, to, &other);
 	if (rc != -ENOENT)
 		return rc < 0 ? rc : -EEXIST;
@@ -375,6 +392,7 @@ static const char *const all_rows[] = {
 	"DELETE FROM orphan WHERE branch = #B",
 	"DELETE FROM derived WHERE branch = #B",
 	"DELETE FROM pin WHERE branch = #B",
+	"DELETE FROM eager WHERE branch = #B",
 	"DELETE FROM change_more WHERE branch = #B",
 	"DELETE FROM branch WHERE id = #B",
 };
@@ -450,9 +468,13 @@ int branches_back(struct db *db, uint64_t to)
 
 	if (rc < 0)
 		return rc;
+	/* one that was renamed meanwhile may have the name: with the number
+	 * behind it there is none like it */
 	st = prepare(db, true,
-		     "UPDATE branch SET removed = 0,"
-		     " name = substr(name, 1, instr(name, char(10)) - 1)"
+		     "UPDATE branch SET removed = 0, name = (SELECT CASE WHEN"
+		     " EXISTS (SELECT 1 FROM branch AS o WHERE o.name = n)"
+		     " THEN n || '#' || id ELSE n END FROM (SELECT"
+		     " substr(name, 1, instr(name, char(10)) - 1) AS n))"
 		     " WHERE removed > ?1",
 		     &rc);
 	if (!st)

@@ -47,9 +47,11 @@ int branch_last(struct db *db, const struct branch *b, uint64_t *ret) MUST_USE;
  * -ENOENT: there was nothing then. */
 int branch_make(struct ns *ns, const struct ns_by *by, const char *name,
 		uint64_t at, struct branch *ret) MUST_USE;
-/* -ENOENT, -EBUSY: main. */
+/* -ENOENT, -EBUSY: main. Who has it open still cannot write to it any more:
+ * -ESTALE. */
 int branch_remove(struct ns *ns, const struct ns_by *by,
 		  const char *name) MUST_USE;
+/* -EBUSY: main. */
 int branch_rename(struct ns *ns, const struct ns_by *by, const char *name,
 		  const char *to) MUST_USE;
 /* Deletes the rows of those that were removed at or before a change, where no

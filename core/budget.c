@@ -165,13 +165,18 @@ static int load_pinned(struct pinned *p)
 	p->known = map_new();
 	if (!p->recipes || !p->dirs || !p->known)
 		return -ENOMEM;
-	rc = load_recipes(p,
-			  "SELECT (SELECT d.recipe FROM derived AS d"
-			  " WHERE d.branch = 1 AND d.dir = p.dir"
-			  " AND d.name = p.name ORDER BY d.seq DESC LIMIT 1)"
-			  " AS r FROM pin AS p WHERE p.ino = 0"
-			  " AND r IS NOT NULL",
-			  NULL);
+	/* a branch shows what those show that it was made from */
+	rc = load_recipes(
+		p,
+		"WITH RECURSIVE line(of, id) AS (SELECT DISTINCT branch, branch"
+		" FROM pin UNION SELECT l.of, b.parent FROM line AS l"
+		" JOIN branch AS b ON b.id = l.id WHERE b.parent > 0)"
+		" SELECT (SELECT d.recipe FROM derived AS d"
+		" WHERE d.branch = l.id AND d.dir = p.dir"
+		" AND d.name = p.name ORDER BY d.seq DESC LIMIT 1)"
+		" AS r FROM pin AS p JOIN line AS l ON l.of = p.branch"
+		" WHERE p.ino = 0 AND r IS NOT NULL",
+		NULL);
 	if (!rc)
 		rc = load_dirs(p);
 	if (!rc && map_count(p->dirs))

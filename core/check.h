@@ -33,6 +33,10 @@ int check_pages(const struct check *c) MUST_USE;
  * lie in directories, the present is the newest version, link counts, numbers
  * and times of changes in order, counters. */
 int check_namespace(const struct check *c) MUST_USE;
+/* A part of it: of each branch, link counts and what it holds, which come from
+ * its rows and those of what it was made from together. */
+int check_branches(const struct check *c) MUST_USE;
+int check_recount_branches(struct db *db) MUST_USE;
 /* Counts anew. For a database that may be written; commits. */
 int check_recount(struct db *db) MUST_USE;
 

@@ -75,7 +75,8 @@ static const char *const sql[N_STMTS] = {
 		" (SELECT count(*) FROM version WHERE " OWN "),"
 		" (SELECT count(*) FROM xattr WHERE " OWN "),"
 		" (SELECT count(*) FROM derived),"
-		" (SELECT count(*) FROM version WHERE gone > 1)",
+		" (SELECT count(*) FROM version WHERE gone > 1"
+		"  AND branch = 1)", /* others have copies */
 };
 
 enum { N_CHANGE, N_BORN, N_DIED, N_VERSION, N_XATTR, N_DERIVED, N_GONE, N_COUNTS };

@@ -27,7 +27,7 @@
 
 #include <stdbool.h>
 
-#define DB_VERSION 15 /* user_version of the newest schema */
+#define DB_VERSION 16 /* user_version of the newest schema */
 
 struct db;
 struct stmt;

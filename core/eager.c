@@ -7,12 +7,18 @@
 
 enum { EAGER_HAS, EAGER_ADD, EAGER_REMOVE, EAGER_ALL, N_STMTS };
 
+/* #B is the number of the branch (core/stmts.h). */
+
 /* clang-format off */
 static const char *const sql[N_STMTS] = {
-	[EAGER_HAS] = "SELECT 1 FROM eager WHERE dir = ?1 AND name = ?2",
-	[EAGER_ADD] = "INSERT INTO eager(dir, name) VALUES (?1, ?2)",
-	[EAGER_REMOVE] = "DELETE FROM eager WHERE dir = ?1 AND name = ?2",
-	[EAGER_ALL] = "SELECT dir, name FROM eager ORDER BY dir, name",
+	[EAGER_HAS] = "SELECT 1 FROM eager WHERE branch = #B AND dir = ?1"
+		      " AND name = ?2",
+	[EAGER_ADD] = "INSERT INTO eager(branch, dir, name)"
+		      " VALUES (#B, ?1, ?2)",
+	[EAGER_REMOVE] = "DELETE FROM eager WHERE branch = #B AND dir = ?1"
+			 " AND name = ?2",
+	[EAGER_ALL] = "SELECT dir, name FROM eager WHERE branch = #B"
+		      " ORDER BY dir, name",
 };
 /* clang-format on */
 
@@ -21,7 +27,7 @@ struct eager {
 	struct stmts stmts;
 };
 
-int eager_open(struct db *db, struct eager **ret)
+int eager_open(struct db *db, uint64_t branch, struct eager **ret)
 {
 	struct eager *e = calloc(1, sizeof(*e));
 	int rc;
@@ -34,8 +40,29 @@ int eager_open(struct db *db, struct eager **ret)
 		free(e);
 		return rc;
 	}
+	stmts_set_branch(&e->stmts, branch);
 	*ret = e;
 	return 0;
+}
+
+int eager_inherit(struct db *db, uint64_t from, uint64_t to)
+{
+	struct stmt *st;
+	int rc = db_begin(db);
+
+	if (rc < 0)
+		return rc;
+	st = db_prepare(db,
+			"INSERT OR IGNORE INTO eager(branch, dir, name)"
+			" SELECT ?2, dir, name FROM eager WHERE branch = ?1",
+			&rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)from);
+	stmt_int(st, 2, (int64_t)to);
+	rc = stmt_run(st);
+	stmt_free(st);
+	return rc;
 }
 
 void eager_close(struct eager *e)

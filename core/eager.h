@@ -13,7 +13,8 @@
 
 struct eager;
 
-int eager_open(struct db *db, struct eager **ret) MUST_USE;
+/* Those of a branch. */
+int eager_open(struct db *db, uint64_t branch, struct eager **ret) MUST_USE;
 void eager_close(struct eager *e);
 CLEANUP_FN(struct eager, eager_close)
 
@@ -21,6 +22,8 @@ CLEANUP_FN(struct eager, eager_close)
  * already. 1: it was written. */
 int eager_set(struct eager *e, uint64_t dir, const char *name, size_t len,
 	      bool yes) MUST_USE;
+/* A branch that is made has what the one it is made from has. */
+int eager_inherit(struct db *db, uint64_t from, uint64_t to) MUST_USE;
 int eager_each(struct eager *e,
 	       int (*fn)(void *ctx, uint64_t dir, const char *name, size_t len),
 	       void *ctx) MUST_USE;

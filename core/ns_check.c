@@ -15,7 +15,7 @@ struct rule {
 
 /* Of a branch, rows without inode hide what it was made from, and copies of
  * that are older than the fork. What both of them together say is checked by
- * check_branches(). */
+ * check_branches() (core/check_branches.c). */
 #define NAME "(e.ino <> 0 OR e.branch = 1)"
 #define OWN                                                   \
 	"(branch = 1 OR born > (SELECT forked_at FROM branch" \
@@ -218,7 +218,9 @@ int check_namespace(const struct check *c)
 		rc = check_rule(c, &rules[i], c->found);
 	for (i = 0; rc >= 0 && i < ARRAY_LEN(totals); i++)
 		rc = check_rule(c, &totals[i], c->total ? c->total : c->found);
-	return rc < 0 ? rc : check_nodes(c);
+	if (rc >= 0)
+		rc = check_nodes(c);
+	return rc < 0 ? rc : check_branches(c);
 }
 
 /* clang-format off */
@@ -247,6 +249,8 @@ int check_recount(struct db *db)
 	if (st)
 		rc = stmt_run(st);
 	stmt_free(st);
+	if (rc >= 0)
+		rc = check_recount_branches(db);
 	if (rc >= 0)
 		return db_commit(db);
 	db_rollback(db);

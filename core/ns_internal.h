@@ -112,6 +112,7 @@ enum ns_stmt {
 	NS_BACK_VERSIONS,
 	NS_BACK_ENTRY_DEL,
 	NS_BACK_ENTRY_REVIVE,
+	NS_BACK_COPIES,
 	NS_BACK_XATTR_DEL,
 	NS_BACK_XATTR_REVIVE,
 	NS_BACK_XATTR_KILL,
@@ -133,6 +134,7 @@ extern const char ns_raise_sql[];
 struct ns_counters {
 	uint64_t next_seq, next_ino;
 	struct totals totals;
+	bool removed; /* the branch was: nobody may write to it any more */
 };
 
 struct past_list;
@@ -367,8 +369,9 @@ int ns_over_names(struct ns *ns, uint64_t at, uint64_t ino,
 /* Link counts of its own inodes and what it holds, from its rows and its
  * base's: for a database that is made anew. */
 int ns_over_recount(struct ns *ns) MUST_USE;
-/* What it holds, counted. */
+/* What it holds, counted; and that written to its row. */
 int ns_over_totals(struct ns *ns, struct totals *ret) MUST_USE;
+int ns_over_put_totals(struct ns *ns, const struct totals *t) MUST_USE;
 /* Any branch, for what concerns all of them: views. NULL-terminated. */
 int ns_open_all(struct ns *main_ns, struct ns ***ret) MUST_USE;
 void ns_close_all(struct ns **all);

@@ -11,7 +11,7 @@
 /* --- counters ------------------------------------------------------------ */
 
 /* What a branch holds is counted in its row. */
-static int read_totals(struct ns *ns, struct totals *ret)
+static int read_totals(struct ns *ns, struct totals *ret, bool *ret_removed)
 {
 	struct stmt *st;
 	int rc;
@@ -21,11 +21,12 @@ static int read_totals(struct ns *ns, struct totals *ret)
 		return rc;
 	rc = stmt_step(st);
 	if (rc <= 0)
-		return rc < 0 ? rc : -EUCLEAN;
+		return rc < 0 ? rc : -ESTALE; /* its rows have gone */
 	ret->files = (uint64_t)stmt_col_int(st, 0);
 	ret->dirs = (uint64_t)stmt_col_int(st, 1);
 	ret->links = (uint64_t)stmt_col_int(st, 2);
 	ret->bytes = (uint64_t)stmt_col_int(st, 3);
+	*ret_removed = stmt_col_int(st, 4) != 0;
 	stmt_reset(st);
 	return 0;
 }
@@ -44,16 +45,7 @@ static int write_branch_counters(struct ns *ns)
 	stmt_int(st, 3, (int64_t)t->changes);
 	stmt_int(st, 4, (int64_t)t->versions);
 	rc = stmt_run(st);
-	if (rc < 0)
-		return rc;
-	st = stmts_get(&ns->stmts, NS_TOTALS_PUT, &rc);
-	if (!st)
-		return rc;
-	stmt_int(st, 1, (int64_t)t->files);
-	stmt_int(st, 2, (int64_t)t->dirs);
-	stmt_int(st, 3, (int64_t)t->links);
-	stmt_int(st, 4, (int64_t)t->bytes);
-	return stmt_run(st);
+	return rc < 0 ? rc : ns_over_put_totals(ns, t);
 }
 
 static int read_counters(struct ns *ns, struct ns_counters *ret)
@@ -77,7 +69,8 @@ static int read_counters(struct ns *ns, struct ns_counters *ret)
 	ret->totals.changes = (uint64_t)stmt_col_int(st, 6);
 	ret->totals.versions = (uint64_t)stmt_col_int(st, 7);
 	stmt_reset(st);
-	rc = ns->base ? read_totals(ns, &ret->totals) : 0;
+	ret->removed = false;
+	rc = ns->base ? read_totals(ns, &ret->totals, &ret->removed) : 0;
 	if (rc < 0)
 		return rc;
 	return ret->next_seq < most && ret->next_ino < most ? 0 : -EUCLEAN;
@@ -129,6 +122,8 @@ int ns_enter(struct ns *ns)
 	if (rc < 0 || ns->fresh)
 		return rc;
 	rc = read_counters(ns, &ns->counters);
+	if (rc == 0 && ns->counters.removed && !ns->view)
+		rc = -ESTALE;
 	if (rc == 0)
 		rc = last_change(ns, &ns->last_seq, &ns->last_time_ns);
 	if (rc < 0)

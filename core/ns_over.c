@@ -656,6 +656,21 @@ int ns_over_totals(struct ns *ns, struct totals *ret)
 	return rc;
 }
 
+int ns_over_put_totals(struct ns *ns, const struct totals *t)
+{
+	struct stmt *st;
+	int rc;
+
+	st = stmts_get(&ns->stmts, NS_TOTALS_PUT, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)t->files);
+	stmt_int(st, 2, (int64_t)t->dirs);
+	stmt_int(st, 3, (int64_t)t->links);
+	stmt_int(st, 4, (int64_t)t->bytes);
+	return stmt_run(st);
+}
+
 static int recount_inode(struct ns *ns, uint64_t ino)
 {
 	struct ns_attr a;
@@ -691,7 +706,6 @@ int ns_over_recount(struct ns *ns)
 {
 	CLEANUP_BUF struct buf inodes = BUF_INIT;
 	struct totals t;
-	struct stmt *st;
 	struct cur c;
 	int rc = inodes_of(ns, NS_OVER_INODES, &inodes);
 
@@ -700,12 +714,5 @@ int ns_over_recount(struct ns *ns)
 		rc = recount_inode(ns, cur_u64(&c));
 	if (rc == 0)
 		rc = ns_over_totals(ns, &t);
-	st = rc < 0 ? NULL : stmts_get(&ns->stmts, NS_TOTALS_PUT, &rc);
-	if (!st)
-		return rc;
-	stmt_int(st, 1, (int64_t)t.files);
-	stmt_int(st, 2, (int64_t)t.dirs);
-	stmt_int(st, 3, (int64_t)t.links);
-	stmt_int(st, 4, (int64_t)t.bytes);
-	return stmt_run(st);
+	return rc < 0 ? rc : ns_over_put_totals(ns, &t);
 }

@@ -230,7 +230,8 @@ void ns_past_forget(struct ns *ns)
 
 void ns_past_changed(struct ns *ns)
 {
-	ns_past_forget(ns);
+	for (; ns; ns = ns->base)
+		ns_past_forget(ns);
 }
 
 static int list_add(struct past_list *l, const void *name, size_t len,

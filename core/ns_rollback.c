@@ -206,28 +206,14 @@ static int before(struct back *b, uint64_t to)
 	return rc < 0 ? rc : count(b->ns, NS_BACK_VERSIONS, to, &b->versions);
 }
 
-static int put_totals(struct back *b)
-{
-	const struct totals *t = &b->t;
-	struct stmt *st;
-	int rc;
-
-	st = stmts_get(&b->ns->stmts, NS_TOTALS_PUT, &rc);
-	if (!st)
-		return rc;
-	stmt_int(st, 1, (int64_t)t->files);
-	stmt_int(st, 2, (int64_t)t->dirs);
-	stmt_int(st, 3, (int64_t)t->links);
-	stmt_int(st, 4, (int64_t)t->bytes);
-	return stmt_run(st);
-}
-
 static int after(struct back *b, uint64_t to)
 {
 	struct pasts *p = &b->p;
 	size_t i;
 	int rc = run(b->ns, NS_BACK_VERSION_DEL, to);
 
+	if (rc == 0 && b->ns->base)
+		rc = run(b->ns, NS_BACK_COPIES, to);
 	for (i = 0; rc == 0 && i < p->n; i++)
 		rc = restore(b->ns, &p->v[i]);
 	for (i = 0; rc == 0 && i < p->n; i++)
@@ -236,7 +222,7 @@ static int after(struct back *b, uint64_t to)
 		rc = run(b->ns, NS_BACK_XATTR_KILL, to);
 	if (rc == 0)
 		rc = recount(b->ns, p, &b->t, 1);
-	return rc < 0 || !b->ns->base ? rc : put_totals(b);
+	return rc < 0 || !b->ns->base ? rc : ns_over_put_totals(b->ns, &b->t);
 }
 
 static int go_back(struct ns *ns, uint64_t to, struct back *all, size_t n)

@@ -199,7 +199,8 @@ const char *const ns_sql[NS_STMTS] = {
 	 * which the parent knows begin with the name's end there; a row
 	 * without inode says that the name is gone. */
 	[NS_TOTALS_GET] =
-		"SELECT files, dirs, links, bytes FROM branch WHERE id = #B",
+		"SELECT files, dirs, links, bytes, removed FROM branch"
+		" WHERE id = #B",
 	[NS_TOTALS_PUT] =
 		"UPDATE branch SET files = ?1, dirs = ?2, links = ?3,"
 		" bytes = ?4 WHERE id = #B",
@@ -312,6 +313,11 @@ const char *const ns_sql[NS_STMTS] = {
 	[NS_BACK_ENTRY_DEL] = "DELETE FROM entry WHERE born > ?1",
 	[NS_BACK_ENTRY_REVIVE] =
 		"UPDATE entry SET died = NULL, node = 0 WHERE died > ?1",
+	/* of a branch: names that are inherited again */
+	[NS_BACK_COPIES] =
+		"DELETE FROM entry WHERE branch = #B AND died IS NULL"
+		" AND ino <> 0 AND born <= ?1 AND born <= (SELECT forked_at"
+		" FROM branch WHERE id = #B)",
 	[NS_BACK_XATTR_DEL] = "DELETE FROM xattr WHERE born > ?1",
 	[NS_BACK_XATTR_REVIVE] =
 		"UPDATE xattr SET died = NULL WHERE died > ?1",

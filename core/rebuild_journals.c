@@ -60,7 +60,7 @@ static const char *const cursor_sql[CURSORS] = {
 		    " FROM derived AS d LEFT JOIN result AS r"
 		    " ON r.recipe = d.recipe ORDER BY d.seq",
 	[GONE] = "SELECT gone, ino, born FROM version WHERE gone > 1"
-		 " ORDER BY gone, ino, born",
+		 " AND branch = 1 ORDER BY gone, ino, born",
 	[BRANCH] = "SELECT born, id, parent, forked_at, name FROM branch"
 		   " WHERE id <> 1 ORDER BY born",
 	[UNBRANCH] = "SELECT removed, id FROM branch WHERE removed <> 0"

@@ -340,6 +340,28 @@ const char *const schema_migrations[] = {
 	"  STRICT, WITHOUT ROWID;"
 	"CREATE INDEX forgotten_todo ON forgotten(seq) WHERE done = 0;"
 	"ALTER TABLE collection ADD COLUMN purge INTEGER NOT NULL DEFAULT 0;",
+
+	/* to version 16: the number of a branch is never given out again, also
+	 * when its row has gone; and of an eager recipe, whose it is */
+	"CREATE TABLE branch_new("
+	"  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,"
+	"  parent INTEGER, forked_at INTEGER,"
+	"  born INTEGER NOT NULL DEFAULT 0,"
+	"  removed INTEGER NOT NULL DEFAULT 0,"
+	"  files INTEGER NOT NULL DEFAULT 0, dirs INTEGER NOT NULL DEFAULT 0,"
+	"  links INTEGER NOT NULL DEFAULT 0,"
+	"  bytes INTEGER NOT NULL DEFAULT 0) STRICT;"
+	"INSERT INTO branch_new SELECT id, name, parent, forked_at, born,"
+	"  removed, files, dirs, links, bytes FROM branch;"
+	"DROP TABLE branch; ALTER TABLE branch_new RENAME TO branch;"
+	"UPDATE sqlite_sequence SET seq = max(seq, (SELECT"
+	"  coalesce(max(branch), 1) FROM change)) WHERE name = 'branch';"
+	"CREATE TABLE eager_new("
+	"  branch INTEGER NOT NULL DEFAULT 1, dir INTEGER NOT NULL,"
+	"  name BLOB NOT NULL, PRIMARY KEY(branch, dir, name))"
+	"  STRICT, WITHOUT ROWID;"
+	"INSERT INTO eager_new SELECT 1, dir, name FROM eager;"
+	"DROP TABLE eager; ALTER TABLE eager_new RENAME TO eager;",
 };
 /* clang-format on */
 

@@ -502,7 +502,8 @@ int upkeep_new(struct eval *ev, struct upkeep **ret)
 		return -ENOMEM;
 	u->ev = ev;
 	u->index = map_new();
-	r = u->index ? eager_open(ev->db, &u->eager) : -ENOMEM;
+	r = u->index ? eager_open(ev->db, ns_branch(ev->ns), &u->eager)
+		     : -ENOMEM;
 	if (r < 0) {
 		map_free(u->index);
 		free(u);

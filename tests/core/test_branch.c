@@ -11,8 +11,13 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include "core/budget.h"
 #include "core/check.h"
+#include "core/eager.h"
+#include "core/merged.h"
 #include "core/rebuild.h"
+#include "core/retention.h"
+#include "core/roots.h"
 #include "core/trail.h"
 #include "core/tree_diff.h"
 #include "tests/core/fixture.h"
@@ -888,7 +893,7 @@ static void go_back(uint64_t to)
 		lines[i].now = *model_at(&lines[i], to);
 	}
 	for (i = 0; i < n_lines; i++)
-		check_line(&lines[i], 0);
+		check_line(&lines[i], 4);
 }
 
 static void one_step(void)
@@ -979,6 +984,7 @@ START_TEST(branch_names_are_checked_and_main_stays)
 	ck_assert_int_eq(branch_make(f.ns, &by, "a,b", NS_NOW, &b), -EINVAL);
 	ck_assert_int_eq(branch_make(f.ns, &by, "main", NS_NOW, &b), -EEXIST);
 	ck_assert_int_eq(branch_remove(f.ns, &by, "main"), -EBUSY);
+	ck_assert_int_eq(branch_rename(f.ns, &by, "main", "x"), -EBUSY);
 	ck_assert_int_eq(branch_remove(f.ns, &by, "no"), -ENOENT);
 	ck_assert_int_eq(branch_make(f.ns, &by, "fix/1", NS_NOW, &b), 0);
 	ck_assert_int_eq(branch_rename(f.ns, &by, "fix/1", "fix/2"), 0);
@@ -1058,6 +1064,332 @@ START_TEST(branch_removed_goes_when_it_is_durable_and_nobody_needs_it)
 }
 END_TEST
 
+/* Journals and changes go on naming it. */
+START_TEST(branch_number_is_not_given_out_again)
+{
+	struct branch b, c;
+	struct ns *on_b;
+	uint64_t past, n;
+
+	fixture_open(&f);
+	make_file(&f, NS_ROOT, "x");
+	past = ns_last_change(f.ns);
+	ck_assert_int_eq(branch_make(f.ns, &by, "b", NS_NOW, &b), 0);
+	commit(&f);
+	ck_assert_int_eq(ns_open_branch(f.db, b.id, 0, 0, &on_b, NULL), 0);
+	f.ns = (ns = f.ns, on_b);
+	make_file(&f, NS_ROOT, "y");
+	f.ns = ns;
+	commit(&f);
+	ns_close(on_b);
+	ck_assert_int_eq(branch_get(f.db, b.id, &c), 0);
+	ck_assert_int_eq(branch_changes(f.db, &c, &n), 0);
+	ck_assert_uint_eq(n, 1);
+	ck_assert_int_eq(branch_remove(f.ns, &by, "b"), 0);
+	commit(&f);
+	ck_assert_int_eq(branches_sweep(f.db, ns_last_change(f.ns)), 1);
+	commit(&f);
+	ck_assert_int_eq(branch_get(f.db, b.id, &c), -ENOENT);
+	ck_assert_int_eq(branch_make(f.ns, &by, "b", past, &c), 0);
+	ck_assert_uint_gt(c.id, b.id);
+	ck_assert_int_eq(branch_changes(f.db, &c, &n), 0);
+	ck_assert_uint_eq(n, 0);
+	fixture_done(&f);
+}
+END_TEST
+
+/* After a power cut there is each one, whoever has its name by then. */
+START_TEST(branch_that_comes_back_finds_its_name_taken)
+{
+	struct branch b, c, got;
+	uint64_t before;
+
+	fixture_open(&f);
+	make_file(&f, NS_ROOT, "x");
+	ck_assert_int_eq(branch_make(f.ns, &by, "b", NS_NOW, &b), 0);
+	ck_assert_int_eq(branch_make(f.ns, &by, "c", NS_NOW, &c), 0);
+	commit(&f);
+	before = ns_last_change(f.ns);
+	ck_assert_int_eq(branch_remove(f.ns, &by, "b"), 0);
+	ck_assert_int_eq(branch_rename(f.ns, &by, "c", "b"), 0);
+	commit(&f);
+	ck_assert_int_eq(ns_rollback(f.ns, before), 0);
+	commit(&f);
+	ck_assert_int_eq(branch_get(f.db, b.id, &got), 0);
+	ck_assert_uint_eq(got.removed, 0);
+	ck_assert_ptr_null(strchr(got.name, '\n'));
+	ck_assert_int_eq(branch_find(f.db, got.name, &got), 0);
+	ck_assert_uint_eq(got.id, b.id);
+	ck_assert_int_eq(branch_get(f.db, c.id, &got), 0);
+	ck_assert_uint_eq(got.removed, 0);
+	fixture_done(&f);
+}
+END_TEST
+
+START_TEST(branch_removed_is_not_written_to)
+{
+	struct branch b;
+	struct ns_attr a;
+	struct ns *on_b;
+
+	fixture_open(&f);
+	make_file(&f, NS_ROOT, "x");
+	ck_assert_int_eq(branch_make(f.ns, &by, "b", NS_NOW, &b), 0);
+	commit(&f);
+	ck_assert_int_eq(ns_open_branch(f.db, b.id, 0, 0, &on_b, NULL), 0);
+	ck_assert_int_eq(branch_remove(f.ns, &by, "b"), 0);
+	commit(&f);
+	ck_assert_int_eq(ns_create(on_b, &by, NS_ROOT, "y", 1, S_IFREG | 0644,
+				   0, 0, 0, NULL, &a),
+			 -ESTALE);
+	db_rollback(f.db);
+	ck_assert_int_eq(branches_sweep(f.db, ns_last_change(f.ns)), 1);
+	commit(&f);
+	ck_assert_int_eq(ns_create(on_b, &by, NS_ROOT, "y", 1, S_IFREG | 0644,
+				   0, 0, 0, NULL, &a),
+			 -ESTALE);
+	db_rollback(f.db);
+	ns_close(on_b);
+	ck_assert_int_eq(rows_of("inode") + rows_of("version"), 0);
+	fixture_done(&f);
+}
+END_TEST
+
+/* At a moment before the branch that it is asked of was made. */
+START_TEST(branch_of_the_past_counts_what_there_was_then)
+{
+	struct branch b, c;
+	struct ns *on_b, *on_c;
+	struct totals got;
+	uint64_t ino, past;
+
+	fixture_open(&f);
+	ino = make_file(&f, NS_ROOT, "x");
+	set_content(&f, ino, "one");
+	past = ns_last_change(f.ns);
+	set_content(&f, ino, "three");
+	ck_assert_int_eq(branch_make(f.ns, &by, "b", NS_NOW, &b), 0);
+	commit(&f);
+	ck_assert_int_eq(ns_open_branch(f.db, b.id, 0, 0, &on_b, NULL), 0);
+	ck_assert_int_eq(branch_make(on_b, &by, "c", past, &c), 0);
+	commit(&f);
+	ck_assert_uint_eq(c.parent, BRANCH_MAIN);
+	ck_assert_int_eq(ns_open_view(f.db, c.id, &on_c), 0);
+	ck_assert_int_eq(ns_totals(on_c, &got), 0);
+	ck_assert_uint_eq(got.files, 1);
+	ck_assert_uint_eq(got.bytes, 3);
+	ns_close(on_c);
+	ns_close(on_b);
+	fixture_done(&f);
+}
+END_TEST
+
+static int told, totals_told;
+
+static void tell(void *ctx, const char *what)
+{
+	++*(int *)ctx;
+	(void)what;
+}
+
+static void tell_total(void *ctx, const char *what)
+{
+	(void)ctx;
+	(void)what;
+	totals_told++;
+}
+
+static void check_now(void)
+{
+	struct check c = {.db = f.db,
+			  .found = tell,
+			  .total = tell_total,
+			  .ctx = &told};
+
+	told = totals_told = 0;
+	ck_assert_int_eq(check_namespace(&c), 0);
+}
+
+START_TEST(branch_whose_counts_are_wrong_is_found)
+{
+	struct branch b;
+	struct ns *on_b;
+	uint64_t ino;
+
+	fixture_open(&f);
+	ino = make_file(&f, NS_ROOT, "x");
+	set_content(&f, ino, "one");
+	make_dir(&f, NS_ROOT, "d");
+	ck_assert_int_eq(branch_make(f.ns, &by, "b", NS_NOW, &b), 0);
+	commit(&f);
+	ck_assert_int_eq(ns_open_branch(f.db, b.id, 0, 0, &on_b, NULL), 0);
+	f.ns = (ns = f.ns, on_b);
+	set_content(&f, ino, "three");
+	make_dir(&f, NS_ROOT, "e");
+	f.ns = ns;
+	commit(&f);
+	ns_close(on_b);
+	check_now();
+	ck_assert_int_eq(told + totals_told, 0);
+	run_sql(&f, "UPDATE inode SET nlink = nlink + 1 WHERE branch <> 1");
+	check_now();
+	ck_assert_int_eq(told, 3); /* x, e, and the root */
+	ck_assert_int_eq(totals_told, 0);
+	run_sql(&f, "UPDATE inode SET nlink = nlink - 1 WHERE branch <> 1");
+	run_sql(&f, "UPDATE branch SET bytes = bytes + 1 WHERE id <> 1");
+	check_now();
+	ck_assert_int_eq(told, 0);
+	ck_assert_int_eq(totals_told, 1);
+	ck_assert_int_eq(check_recount(f.db), 0);
+	check_now();
+	ck_assert_int_eq(told + totals_told, 0);
+	fixture_done(&f);
+}
+END_TEST
+
+static int is_root(void *ctx, const struct root *r)
+{
+	const struct addr *a = ctx;
+
+	return addr_eq(&r->addr, a);
+}
+
+/* Of a moment of which some was let go of: nobody waits for that. */
+START_TEST(branch_copies_of_what_was_let_go_of_are_no_roots)
+{
+	struct version_id v;
+	struct branch b;
+	struct ns_attr a = {.mode = 0600}, was;
+	struct addr head;
+	struct ns *on_b;
+	uint64_t ino;
+
+	fixture_open(&f);
+	ino = make_file(&f, NS_ROOT, "x");
+	set_content(&f, ino, "one");
+	was = attr_of(&f, ino);
+	v = (struct version_id){ino, ns_last_change(f.ns)};
+	set_content(&f, ino, "three");
+	ck_assert_int_eq(retention_let_go(f.ns, &by, &v, 1), 0);
+	ck_assert_int_eq(branch_make(f.ns, &by, "b", v.born, &b), 0);
+	commit(&f);
+	ck_assert_int_eq(ns_open_branch(f.db, b.id, 0, 0, &on_b, NULL), 0);
+	ns_set_journal(on_b, f.journal);
+	ck_assert_int_eq(ns_setattr(on_b, &by, ino, NS_SET_MODE, &a, &a), 0);
+	commit(&f);
+	ck_assert(addr_eq(&a.addr, &was.addr));
+	ck_assert_int_eq(ns_roots(f.db, is_root, &was.addr), 0);
+	set_content(&f, ino, "one"); /* kept anew */
+	commit(&f);
+	ck_assert_int_ne(ns_roots(f.db, is_root, &was.addr), 0);
+	ck_assert_int_eq(journal_head(f.journal, &head, NULL), 0);
+	check_rows(&head);
+	ns_close(on_b);
+	fixture_done(&f);
+}
+END_TEST
+
+static int count_eager(void *ctx, uint64_t dir, const char *name, size_t len)
+{
+	++*(int *)ctx;
+	return 0;
+}
+
+static int eager_of(uint64_t branch, bool forget)
+{
+	struct eager *e;
+	int n = 0;
+
+	ck_assert_int_eq(eager_open(f.db, branch, &e), 0);
+	if (forget)
+		ck_assert_int_eq(eager_set(e, NS_ROOT, "a.recipe", 8, false),
+				 1);
+	ck_assert_int_eq(eager_each(e, count_eager, &n), 0);
+	eager_close(e);
+	return n;
+}
+
+START_TEST(branch_has_the_eager_recipes_it_was_made_with)
+{
+	struct branch b;
+	struct eager *e;
+
+	fixture_open(&f);
+	make_file(&f, NS_ROOT, "a.recipe");
+	ck_assert_int_eq(eager_open(f.db, BRANCH_MAIN, &e), 0);
+	ck_assert_int_eq(eager_set(e, NS_ROOT, "a.recipe", 8, true), 1);
+	eager_close(e);
+	ck_assert_int_eq(branch_make(f.ns, &by, "b", NS_NOW, &b), 0);
+	commit(&f);
+	ck_assert_int_eq(eager_of(b.id, false), 1);
+	ck_assert_int_eq(eager_of(b.id, true), 0);
+	ck_assert_int_eq(eager_of(BRANCH_MAIN, false), 1);
+	commit(&f);
+	fixture_done(&f);
+}
+END_TEST
+
+START_TEST(branch_merged_into_what_was_removed_is_not_merged)
+{
+	struct branch b, c;
+
+	fixture_open(&f);
+	make_file(&f, NS_ROOT, "x");
+	ck_assert_int_eq(branch_make(f.ns, &by, "b", NS_NOW, &b), 0);
+	ck_assert_int_eq(branch_make(f.ns, &by, "c", NS_NOW, &c), 0);
+	ck_assert_int_eq(merged_note(f.db, c.born, c.id, b.id, c.born), 0);
+	commit(&f);
+	ck_assert_int_eq(branch_get(f.db, b.id, &b), 0);
+	ck_assert_uint_eq(b.merged, c.born);
+	ck_assert_int_eq(branch_remove(f.ns, &by, "c"), 0);
+	commit(&f);
+	ck_assert_int_eq(branch_get(f.db, b.id, &b), 0);
+	ck_assert_uint_eq(b.merged, 0);
+	fixture_done(&f);
+}
+END_TEST
+
+static int count_row(void *ctx, const struct budget_row *row)
+{
+	(void)row;
+	++*(int *)ctx;
+	return 0;
+}
+
+START_TEST(branch_pins_keep_results_from_the_budget)
+{
+	struct branch b;
+	char sql[256];
+	int n = 0;
+
+	fixture_open(&f);
+	make_file(&f, NS_ROOT, "x");
+	ck_assert_int_eq(branch_make(f.ns, &by, "b", NS_NOW, &b), 0);
+	commit(&f);
+	run_sql(&f, "INSERT INTO result(recipe, error, executable,"
+		    " reproducible, address, size, wall, cpu, memory, time,"
+		    " text_size, uses, last_use, bytes) VALUES (zeroblob(32),"
+		    " 0, 0, 1, zeroblob(32), 9, 1, 1, 1, 1, 0, 0, 0, 9)");
+	snprintf(sql, sizeof(sql),
+		 "INSERT INTO derived(branch, dir, name, seq, recipe, error,"
+		 " address, size, executable, ran, since, last) VALUES (%d, 1,"
+		 " x'64', 1, zeroblob(32), 0, zeroblob(32), 9, 0, 1, 1, 1)",
+		 (int)b.id);
+	run_sql(&f, sql);
+	ck_assert_int_eq(budget_each(f.db, count_row, &n), 0);
+	ck_assert_int_eq(n, 1);
+	snprintf(sql, sizeof(sql),
+		 "INSERT INTO pin(branch, path, dir, name, ino, seq, time)"
+		 " VALUES (%d, x'64', 1, x'64', 0, 1, 1)",
+		 (int)b.id);
+	run_sql(&f, sql);
+	n = 0;
+	ck_assert_int_eq(budget_each(f.db, count_row, &n), 0);
+	ck_assert_int_eq(n, 0);
+	fixture_done(&f);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("branch");
@@ -1070,6 +1402,15 @@ int main(void)
 	tcase_add_test(tc, branch_names_are_checked_and_main_stays);
 	tcase_add_test(
 		tc, branch_removed_goes_when_it_is_durable_and_nobody_needs_it);
+	tcase_add_test(tc, branch_number_is_not_given_out_again);
+	tcase_add_test(tc, branch_that_comes_back_finds_its_name_taken);
+	tcase_add_test(tc, branch_removed_is_not_written_to);
+	tcase_add_test(tc, branch_of_the_past_counts_what_there_was_then);
+	tcase_add_test(tc, branch_whose_counts_are_wrong_is_found);
+	tcase_add_test(tc, branch_copies_of_what_was_let_go_of_are_no_roots);
+	tcase_add_test(tc, branch_has_the_eager_recipes_it_was_made_with);
+	tcase_add_test(tc, branch_pins_keep_results_from_the_budget);
+	tcase_add_test(tc, branch_merged_into_what_was_removed_is_not_merged);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
