@@ -72,7 +72,8 @@ static int read_all(const struct job *j, struct buf *ret)
 
 static int complain_about(const struct job *j, int rc)
 {
-	const char *name = j->what == RENAME && rc != -ENOENT ? j->to : j->name;
+	bool new = j->what == RENAME &&rc != -ENOENT &&rc != -EBUSY;
+	const char *name = new ? j->to : j->name;
 
 	switch (rc) {
 	case -EEXIST:
@@ -86,9 +87,9 @@ static int complain_about(const struct job *j, int rc)
 			    "(@N) or the name of a snapshot",
 			    j->at);
 	case -EBUSY:
-		return fail("branch %s is mounted, or it is main, which stays; "
-			    "unmount it first",
-			    name);
+		if (!strcmp(name, "main"))
+			return fail("main stays, and keeps its name");
+		return fail("branch %s is mounted: unmount it first", name);
 	case -EINVAL:
 		return fail("`%s` cannot name a branch: it begins with none of "
 			    "- . @ and has no blanks and none of , : \\ \" ' "

@@ -52,6 +52,24 @@ static void block_signals(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
+/* Old versions on other branches stay until those are removed. */
+static int check_branch(const struct cli *cli, const char *mounted)
+{
+	CLEANUP_BUF struct buf name = BUF_INIT;
+	int rc = where_branch(cli, mounted, &name);
+
+	if (rc < 0)
+		return fail("%s: %s", mounted, err_name(rc)), rc;
+	if (!strcmp(buf_cstr(&name), "main"))
+		return 0;
+	return fail("this is branch %s, and what is forgotten is what main "
+		    "held: give a path of a mount of main, or --store; what a "
+		    "branch alone holds goes when it is removed (deriva "
+		    "branch -D)",
+		    buf_cstr(&name)),
+	       -EXDEV;
+}
+
 static int find_store(const struct cli *cli, struct job *j)
 {
 	CLEANUP_FREE char *root = NULL, *mounted = NULL;
@@ -69,7 +87,8 @@ static int find_store(const struct cli *cli, struct job *j)
 		return -ENOMEM;
 	for (n = strlen(j->rel); n && j->rel[n - 1] == '/'; n--)
 		j->rel[n - 1] = '\0';
-	return where_mount(cli, root ? root : ".", &mounted, &j->store);
+	rc = where_mount(cli, root ? root : ".", &mounted, &j->store);
+	return rc < 0 ? rc : check_branch(cli, mounted);
 }
 
 static int make_plan(struct job *j)
@@ -175,7 +194,8 @@ static int forget(const struct cli *cli, struct job *j)
 		return EXIT_SUCCESS;
 	return fail(
 		"%s: snapshots or pins still show some of it (deriva unpin; "
-		"what a snapshot shows stays)",
+		"what a snapshot shows stays), or branches do (deriva branch "
+		"-d)",
 		j->path);
 }
 

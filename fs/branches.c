@@ -50,7 +50,7 @@ static int line(void *ctx, const struct branch *b)
 	const struct listing *l = ctx;
 	struct branch from;
 	uint64_t changes = 0;
-	int r = branch_changes(l->fs->db, b, &changes);
+	int r = b->parent ? branch_changes(l->fs->db, b, &changes) : 0;
 
 	if (r < 0)
 		return r;
@@ -81,22 +81,18 @@ int branches_text(struct fs *fs, struct buf *ret)
 static int is_mounted(struct fs *fs, const char *name)
 {
 	CLEANUP_BUF struct buf all = BUF_INIT, what = BUF_INIT;
-	struct branch own;
-	size_t n;
-	const char *p;
-	int r = own_name(fs, &own);
+	struct branch b;
+	int r = branch_find(fs->db, name, &b);
 
-	if (r < 0 || !strcmp(own.name, name))
-		return r < 0 ? r : 1;
-	buf_fmt(&what, " on branch %s", name);
+	if (r < 0)
+		return r;
+	if (b.id == ns_branch(fs->ns))
+		return 1;
+	buf_fmt(&what, " has branch #%llu (", (unsigned long long)b.id);
 	r = attach_others(store_attach(fs->store), &all);
 	if (r < 0)
 		return r;
-	n = strlen(buf_cstr(&what));
-	for (p = buf_cstr(&all); (p = strstr(p, buf_cstr(&what))); p += n)
-		if (!p[n] || p[n] == ';')
-			return 1;
-	return 0;
+	return strstr(buf_cstr(&all), buf_cstr(&what)) != NULL;
 }
 
 static int make(struct fs *fs, const struct ns_by *by, char *name)

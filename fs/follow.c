@@ -161,6 +161,8 @@ static int effect(void *ctx, const struct journal_record *r,
 		fs_unlock(s->fs);
 		db_lock(s->fs->db);
 	}
+	if (e->type == JOURNAL_GONE || e->type == JOURNAL_SCRUBBED)
+		s->past = true; /* of main, whoever did it */
 	if (r->branch != ns_branch(s->fs->ns))
 		return 0; /* what other branches do is not seen here */
 	switch (e->type) {
@@ -177,8 +179,6 @@ static int effect(void *ctx, const struct journal_record *r,
 		return result_changed(s, e);
 	case JOURNAL_GONE:
 	case JOURNAL_SCRUBBED:
-		s->past = true;
-		return 0;
 	case JOURNAL_DROPPED: /* rows are looked at anew each time */
 	case JOURNAL_VALUES:
 	case JOURNAL_SNAPSHOT:

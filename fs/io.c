@@ -420,9 +420,10 @@ void op_write(fuse_req_t req, fuse_ino_t id, const char *p, size_t size,
 		r = file_write(fs, h->node, p, size, (uint64_t)off,
 			       fi->writepage);
 	} else {
-		/* what was closed before belongs to a snapshot */
+		/* what was closed before belongs to a snapshot or a branch */
 		if (h->node->kind == NODE_CONTROL &&
-		    h->node->control == CTL_SNAPSHOT)
+		    (h->node->control == CTL_SNAPSHOT ||
+		     h->node->control == CTL_BRANCH))
 			taker_wait(fs);
 		db_lock(fs->db);
 		r = control_write(fs, h, p, size);

@@ -210,11 +210,20 @@ static int open_rows(struct fs *fs, struct err *err)
 static int tell_others(struct fs *fs)
 {
 	CLEANUP_FREE char *text = NULL;
+	uint64_t branch = fs->ns ? ns_branch(fs->ns) : BRANCH_MAIN;
+	int r;
 
-	if (asprintf(&text, "process %d has it mounted at %s%s%s",
-		     (int)getpid(), fs->mountpoint,
-		     fs->opt.branch[0] ? " on branch " : "",
-		     fs->opt.branch) < 0) {
+	/* Once it is known, by its number, as it may get another name
+	 * (fs/branches.c), and in front of what may be too long. */
+	if (branch != BRANCH_MAIN)
+		r = asprintf(&text,
+			     "process %d has branch #%llu (%s) mounted at %s",
+			     (int)getpid(), (unsigned long long)branch,
+			     fs->opt.branch, fs->mountpoint);
+	else
+		r = asprintf(&text, "process %d has it mounted at %s",
+			     (int)getpid(), fs->mountpoint);
+	if (r < 0) {
 		text = NULL;
 		return -ENOMEM;
 	}
@@ -534,6 +543,8 @@ static int start(struct mount *m, const char *store, const char *dir,
 		r = follow_await(fs);
 	if (r >= 0)
 		r = open_rows(fs, err);
+	if (r >= 0 && ns_branch(fs->ns) != BRANCH_MAIN)
+		r = tell_others(fs);
 	if (r >= 0)
 		r = taker_recover(fs);
 	if (r >= 0)

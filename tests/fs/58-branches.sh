@@ -111,6 +111,11 @@ test_a_branch_of_the_past_and_of_a_branch()
 	eq "$(cat "$T/inner/.deriva/at/$n/f")" 1
 	echo 4 >"$T/inner/f"
 	eq "$(cat "$T/old/f")" 3
+	"$SYS" noise 40 7 >"$M/large" # closed, and hardly taken in
+	branch large "$M"
+	on large "$T/large"
+	same "$M/large" "$T/large/large"
+	off "$T/large"
 	"$DERIVA" log "$T/inner/f" >"$T/log"
 	eq "$(grep -c '  write  ' "$T/log")" 3
 	content 2 f
@@ -128,7 +133,13 @@ test_making_and_removing_is_refused_where_it_must_be()
 	branch b "$M"
 	on b "$T/b"
 	refused "is mounted" branch -D b "$M"
+	branch -m b renamed "$M"
+	refused "is mounted" branch -D renamed "$M"
+	branch -m renamed b "$M"
+	refused "main stays" branch -m main other "$M"
+	refused "main stays" branch -D main "$M"
 	echo 1 >"$T/b/f"
+	refused "this is branch b" "$DERIVA" forget --before now "$T/b/f"
 	off "$T/b"
 	branch -m b c "$M"
 	refused "no other branch has" branch -d c "$M"
@@ -194,8 +205,11 @@ test_a_merge_is_remembered_without_the_database()
 
 test_a_collection_keeps_what_a_branch_sees()
 {
+	local n
+
 	"$SYS" noise 2 1 >"$M/f"
 	cp "$M/f" "$T/want"
+	n=$(moment)
 	branch b "$M"
 	for i in 2 3 4; do
 		"$SYS" noise 2 "$i" >"$M/f"
@@ -205,12 +219,41 @@ test_a_collection_keeps_what_a_branch_sees()
 	"$DERIVA" gc --store "$S" >/dev/null
 	on b "$T/b"
 	same "$T/want" "$T/b/f"
+	same "$T/want" "$M/.deriva/at/$n/f"
 	off "$T/b"
 	branch -d b "$M"
 	"$DERIVA" gc --store "$S" >/dev/null
+	not cat "$M/.deriva/at/$n/f" >/dev/null
 	umount_it
 	"$DERIVA" fsck --store "$S" >"$T/fsck"
 	mount_it
+}
+
+is_hidden()
+{
+	[[ "$(ls "$1")" != *hidden* ]]
+}
+
+test_what_main_forgets_is_gone_in_the_past_of_a_branch()
+{
+	local n
+
+	mkdir "$M/d"
+	echo secret >"$M/d/f"
+	echo x >"$M/d/hidden"
+	n=$(moment)
+	echo plain >"$M/d/f"
+	rm "$M/d/hidden"
+	branch b "$M"
+	on b "$T/b"
+	eq "$(cat "$T/b/.deriva/at/$n/d/f")" secret
+	eq "$(ls "$T/b/.deriva/at/$n/d")" "f
+hidden"
+	"$DERIVA" forget --names --before now "$M/d"
+	wait_for is_hidden "$T/b/.deriva/at/$n/d"
+	errno ENODATA open r "$T/b/.deriva/at/$n/d/f"
+	eq "$(cat "$T/b/d/f")" plain
+	off "$T/b"
 }
 
 run_tests "$@"
