@@ -31,7 +31,7 @@ each()
 		rm -rf "$T/old"
 		seen=$((seen + 1))
 	done
-	at_least 7 "$seen"
+	at_least 9 "$seen"
 }
 
 # with STORE: it is the one that lib.sh speaks of
