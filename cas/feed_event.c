@@ -12,6 +12,7 @@
 
 #include "core/branch.h"
 #include "core/clock.h"
+#include "core/map.h"
 
 struct name {
 	bool born;
@@ -318,34 +319,40 @@ static int name_paths(struct feed_event *e, bool born)
 	return rc;
 }
 
-static bool is_named(const struct feed_event *e, uint64_t ino)
+/* Of which inodes the change has names. */
+static int named(const struct feed_event *e, struct map **ret)
 {
 	const struct name *n = (const struct name *)(const void *)e->names.data;
+	CLEANUP(map_freep) struct map *m = map_new();
 	size_t i;
 
+	if (!m)
+		return -ENOMEM;
 	for (i = 0; i < e->names.len / sizeof(*n); i++)
-		if (n[i].ino == ino)
-			return true;
-	return false;
+		if (map_put_u64(m, n[i].ino, m) < 0)
+			return -ENOMEM;
+	*ret = steal(&m);
+	return 0;
 }
 
 static int inode_paths(struct feed_event *e)
 {
 	struct ns *ns = peek_branch(e->p, e->r.branch);
+	CLEANUP(map_freep) struct map *names = NULL;
 	uint64_t ino;
 	size_t at;
-	int rc = 0;
+	int rc;
 
 	if (!ns && e->inodes.len)
 		e->lost = true; /* it was removed meanwhile */
-	if (!ns)
+	if (!ns || !e->inodes.len)
 		return 0;
-
+	rc = named(e, &names);
 	for (at = 0; rc >= 0 && at < e->inodes.len; at += sizeof(ino)) {
 		memcpy(&ino, e->inodes.data + at, sizeof(ino));
 		if (ino == NS_ROOT)
 			buf_u8(&e->paths, '\0');
-		else if (!is_named(e, ino))
+		else if (!map_get_u64(names, ino))
 			rc = ns_names(ns, e->r.seq, ino, path_of_link, e);
 	}
 	return rc < 0 ? rc : buf_err(&e->paths);
@@ -415,19 +422,24 @@ static const char *next(const char *p)
 
 /* Those that came first; of a rename the first that went is from where. What
  * was replaced has the same path as what came. */
-static void path_fields(struct feed_event *e, size_t came, struct buf *b)
+static int path_fields(struct feed_event *e, size_t came, struct buf *b)
 {
-	const char *first = (const char *)e->paths.data, *p, *q;
+	CLEANUP(map_freep) struct map *told = map_new();
+	const char *first = (const char *)e->paths.data, *p;
 	const char *end = first + e->paths.len;
 	const char *went = first + came, *from = NULL;
 	int others = 0;
 
+	if (!told)
+		return -ENOMEM;
 	if (first == end) {
 		if (e->lost)
 			buf_str(b, ",\"path\":null");
-		return;
+		return 0;
 	}
 	path_field(b, "path", first);
+	if (map_put(told, first, strlen(first), told, NULL) < 0)
+		return -ENOMEM;
 	for (p = went; came && !from && p < end; p = next(p))
 		if (strcmp(p, first) && e->names.len)
 			from = p;
@@ -436,15 +448,18 @@ static void path_fields(struct feed_event *e, size_t came, struct buf *b)
 	else
 		from = NULL;
 	for (p = next(first); p < end; p = next(p)) {
-		for (q = first; q < p && strcmp(q, p); q = next(q))
-			;
-		if (q < p || p == from)
+		if (map_get(told, p, strlen(p)))
+			continue;
+		if (map_put(told, p, strlen(p), told, NULL) < 0)
+			return -ENOMEM;
+		if (p == from)
 			continue;
 		buf_str(b, others++ ? "," : ",\"also\":[");
 		buf_json(b, p, strlen(p));
 	}
 	if (others)
 		buf_str(b, "]");
+	return 0;
 }
 
 static const char *kind_of(const struct feed_event *e)
@@ -485,7 +500,9 @@ int feed_event_line(struct feed_event *e, const char *path, struct buf *ret)
 	buf_fmt(ret, ",\"kind\":\"%s\",\"op\":\"%s\"", kind_of(e), e->op);
 	if (r->branch != BRANCH_MAIN)
 		branch_name(e, "branch", r->branch, ret);
-	path_fields(e, came, ret);
+	rc = path_fields(e, came, ret);
+	if (rc < 0)
+		return rc;
 	buf_add(ret, e->rest.data, e->rest.len);
 	buf_fmt(ret, ",\"uid\":%u,\"pid\":%u}\n", r->uid, r->pid);
 	return buf_err(ret);
