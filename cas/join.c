@@ -10,6 +10,7 @@
 #include "core/branch.h"
 #include "core/journal.h"
 #include "core/merged.h"
+#include "core/ns_touched.h"
 
 #define ATTEMPTS 3 /* beside others who write, before they have to wait */
 
@@ -19,7 +20,7 @@ struct joining {
 	const struct join *j;
 	struct branch into, from;
 	struct journal *journal;
-	struct ns *ours, *theirs;
+	struct ns *ours, *theirs, *base;
 	struct merge_job job;
 	char label[BRANCH_NAME_MAX + 64];
 	uint64_t upto; /* theirs is merged up to there */
@@ -84,67 +85,43 @@ static int merge_texts(void *ctx, const struct ns_attr *base,
 
 /* --- where both began ---------------------------------------------------- */
 
-/* Up to which change a branch sees another one; 0: not at all. */
-static int sees(struct joining *x, const struct branch *b, uint64_t of,
-		uint64_t *ret)
-{
-	struct branch at = *b;
-	int rc = 0;
-
-	*ret = NS_NOW;
-	while (at.id != of && at.parent) {
-		*ret = MIN(*ret, at.forked_at);
-		rc = branch_get(x->db, at.parent, &at);
-		if (rc < 0)
-			return rc;
-	}
-	if (at.id != of)
-		*ret = 0;
-	return 0;
-}
-
-/* The last change that is in both by how they were made. */
-static int common(struct joining *x, uint64_t *ret)
-{
-	struct branch at = x->from;
-	uint64_t upto = NS_NOW, seen = 0;
-	int rc;
-
-	for (;;) {
-		rc = sees(x, &x->into, at.id, &seen);
-		if (rc < 0)
-			return rc;
-		if (seen || !at.parent)
-			break;
-		upto = MIN(upto, at.forked_at);
-		rc = branch_get(x->db, at.parent, &at);
-		if (rc < 0)
-			return rc;
-	}
-	*ret = MIN(upto, seen);
-	return 0;
-}
-
 static int find_base(struct joining *x)
 {
 	struct merge_job *job = &x->job;
-	uint64_t made, there, back;
-	int rc = common(x, &made);
+	struct merged_base b;
+	int rc = merged_base(x->db, x->into.id, x->from.id, &b);
 
+	ns_close(steal(&x->base));
 	if (rc == 0)
-		rc = merged_upto(x->db, x->into.id, x->from.id, &there);
-	if (rc == 0)
-		rc = merged_upto(x->db, x->from.id, x->into.id, &back);
+		rc = ns_open_view(x->db, b.branch, &x->base);
 	if (rc < 0)
 		return rc;
-	job->since = MAX(made, there);
-	if (back > job->since)
-		job->base = (struct merge_side){x->ours, back};
-	else
-		job->base = (struct merge_side){x->theirs, job->since};
+	job->since = b.since;
+	job->base = (struct merge_side){x->base, b.at};
 	job->ours = (struct merge_side){x->ours, NS_NOW};
 	job->theirs = (struct merge_side){x->theirs, NS_NOW};
 	return 0;
+}
+
+static int some_name(void *ctx, uint64_t dir, const char *name, size_t len)
+{
+	return 1;
+}
+
+static int some_inode(void *ctx, uint64_t ino)
+{
+	return 1;
+}
+
+/* Whether theirs has done anything that ours has to remember it has: 1, 0. */
+static int is_news(struct joining *x, const struct ns_edits *e,
+		   const struct join_result *ret)
+{
+	if (ret->notes.n || !ns_edits_empty(e))
+		return 1;
+	if (x->j->op != NS_OP_MERGE)
+		return 0;
+	return ns_touched(x->theirs, x->job.since, some_name, some_inode, NULL);
 }
 
 /* --- doing it ------------------------------------------------------------ */
@@ -196,8 +173,8 @@ static int apply(struct joining *x, struct ns_edits *e, struct join_result *ret)
 	struct ns_by by = author(x, text, sizeof(text));
 	int rc = ns_apply(x->ours, &by, x->j->op, e, also, &ret->seq);
 
-	if (rc == 0 && ret->notes.n) {
-		/* conflicts alone: they are told once */
+	if (rc == 0) {
+		/* conflicts alone, which are told once, or the same in both */
 		rc = ns_change_rows(x->ours, &by, x->j->op, remember_alone, x);
 		if (rc > 0)
 			ret->seq = ns_last_change(x->ours);
@@ -226,11 +203,13 @@ static int attempt(struct joining *x, bool alone, struct join_result *ret)
 	rc = find_base(x);
 	if (rc == 0)
 		rc = merge_decide(&x->job, e, &ret->notes);
+	if (rc == 0)
+		rc = is_news(x, e, ret);
 	if (!alone)
 		db_read_end(x->db);
 	if (rc < 0)
 		return rc;
-	ret->known = !ret->notes.n && ns_edits_empty(e);
+	ret->known = !rc;
 	if (x->j->dry || ret->known || (x->j->clean && ret->notes.conflicts))
 		return 0;
 	rc = db_begin(x->db);
@@ -302,6 +281,7 @@ static int open_all(struct joining *x, struct err *err)
 
 static void close_all(struct joining *x)
 {
+	ns_close(x->base);
 	ns_close(x->theirs);
 	ns_close(x->ours);
 	journal_close(x->journal);

@@ -25,6 +25,15 @@ static int merge(const char *path, const struct join *j, bool json)
 	return end < 0 ? fail("%s: %s", path, err_name(end)) : status;
 }
 
+/* What a mount of the branch that comes in has gathered. */
+static int commit_source(const char *store, const char *from)
+{
+	CLEANUP_FREE char *root = NULL, *same = NULL;
+	struct cli c = {.store = store, .branch = from};
+
+	return where_mount(&c, NULL, &root, &same);
+}
+
 static int run(struct cli *cli, int argc, char **argv)
 {
 	CLEANUP_FREE char *root = NULL, *store = NULL;
@@ -52,6 +61,8 @@ static int run(struct cli *cli, int argc, char **argv)
 				    err_name(rc));
 	}
 	j.into = buf_cstr(&into);
+	if (commit_source(store, j.from) < 0)
+		return EXIT_FAILURE;
 	return merge(store, &j, cli->json);
 }
 

@@ -6,9 +6,10 @@
 
 static int start(struct merge *m)
 {
-	struct map **maps[] = {&m->by_key, &m->inodes,	&m->claims, &m->claimed,
-			       &m->ours,   &m->taken,	&m->made,   &m->placed,
-			       &m->filled, &m->parents, &m->settled};
+	struct map **maps[] = {&m->by_key,  &m->inodes,	 &m->claims,
+			       &m->claimed, &m->ours,	 &m->taken,
+			       &m->made,    &m->placed,	 &m->filled,
+			       &m->parents, &m->settled, &m->tried};
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(maps); i++) {
@@ -40,6 +41,7 @@ static void done(struct merge *m)
 	map_free(m->filled);
 	map_free(m->parents);
 	map_free(m->settled);
+	map_free(m->tried);
 }
 
 /* By ours where the directory is there, else by theirs, else by base. */

@@ -8,12 +8,12 @@
  * directory is its inode, so that what is done below one that the other side
  * renamed finds it.
  *
- *   only theirs changed     taken: content, mode, owner, times, attributes,
- * names both, the same way      nothing to do both, each otherwise    a text is
- * merged by lines; else ours stays, theirs lies beside it as NAME.LABEL, and it
- * is a conflict one changed, one        ours stays (theirs lies beside where
- * ours is gone), removed it              and it is a conflict both gave it a
- * name     ours stays, and it is a conflict
+ * What only theirs changed is taken: content, mode, owner, times, attributes,
+ * names. Of a text that both changed the lines are merged; of all else that
+ * both changed, each otherwise, ours stays and theirs lies beside it as
+ * NAME.LABEL. A file that one changed and the other removed stays, under its
+ * name or beside it. Where both gave it a name, or took the same name for
+ * something else, ours stays. All of these but the first two are conflicts.
  *
  * A directory that theirs removed stays when something that ours made is in it;
  * one that ours removed comes back when theirs made something in it.

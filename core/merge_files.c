@@ -31,7 +31,7 @@ static int lay_beside(struct trio *x, const char *why)
 		return 0;
 	rc = map_put_u64(x->m->settled, x->entity, &yes);
 	if (rc == 0)
-		rc = merge_copy(x->m, x->t_ino, &ino);
+		rc = merge_copy(x->m, x->t_ino, true, &ino);
 	return rc < 0 ? rc : merge_beside(x->m, &x->key, ino, why);
 }
 
@@ -65,6 +65,20 @@ struct renaming {
 	uint64_t to;
 };
 
+/* The name that theirs has for it, where that one came with the merge. */
+static int lead_new_name(struct trio *x, uint64_t to)
+{
+	struct ns_edits *e = x->m->edits;
+	const struct merge_key *k = &x->key;
+	uint64_t dir, ino;
+	int rc = merge_dir(x->m, k->dir, &dir);
+
+	if (rc < 0 || !ns_edits_find(e, dir, k->name, k->len, &ino) ||
+	    ino != x->o_ino)
+		return rc;
+	return ns_edits_name(e, dir, k->name, k->len, to);
+}
+
 static int lead_to(void *ctx, uint64_t dir, const char *name, size_t len)
 {
 	struct renaming *r = ctx;
@@ -81,14 +95,12 @@ static int replace(struct trio *x)
 {
 	const struct merge_side *o = &x->m->job->ours;
 	struct renaming r = {.x = x};
-	int rc = merge_copy(x->m, x->t_ino, &r.to);
+	int rc = merge_copy(x->m, x->t_ino, false, &r.to);
 
 	if (rc == 0)
 		rc = ns_names(o->ns, o->at, x->o_ino, lead_to, &r);
 	if (rc == 0)
-		rc = merge_dir(x->m, x->key.dir, &x->key.base);
-	if (rc == 0)
-		rc = lead_to(&r, x->key.base, x->key.name, x->key.len);
+		rc = lead_new_name(x, r.to);
 	return rc < 0 ? rc
 		      : merge_note(x->m, MERGE_TAKEN, "changed", &x->key, NULL);
 }

@@ -21,16 +21,19 @@ struct merge_key {
 	uint64_t base;	 /* inode, or 0 */
 	uint64_t theirs; /* inode, or 0 */
 	bool later;	 /* left until what lies below is settled */
+	bool waits;	 /* not placed yet */
 };
 
 struct merge {
 	const struct merge_job *job;
 	struct ns_edits *edits;
 	struct merge_notes notes;
-	void **keys; /* struct merge_key */
+	bool patient, waits; /* a directory's place may be free later; it was */
+	void **keys;	     /* struct merge_key */
 	size_t n_keys;
 	struct map *by_key;
 	struct map *inodes;  /* of theirs: touched */
+	struct map *tried;   /* directories of theirs, to be paired by path */
 	struct map *claims;  /* inode of theirs -> entity, + 1 */
 	struct map *claimed; /* entity -> inode of theirs, + 1 */
 	struct map *ours;    /* entity -> inode of ours, + 1 */
@@ -85,8 +88,10 @@ int merge_name_of(struct merge *m, uint64_t theirs,
 		  struct merge_key *ret) MUST_USE;
 /* The directory of ours that is that entity, made again if it is gone. */
 int merge_dir(struct merge *m, uint64_t entity, uint64_t *ret) MUST_USE;
-/* What is in theirs of that number comes into ours as a file of its own. */
-int merge_copy(struct merge *m, uint64_t theirs, uint64_t *ret) MUST_USE;
+/* What is in theirs of that number comes into ours. beside: because of a
+ * conflict; then a file gets another number, since it is not that file. */
+int merge_copy(struct merge *m, uint64_t theirs, bool beside,
+	       uint64_t *ret) MUST_USE;
 /* A name beside that one, for the inode of ours or to be made; a conflict is
  * noted. */
 int merge_beside(struct merge *m, const struct merge_key *k, uint64_t ino,

@@ -77,6 +77,9 @@ static int free_name(struct merge *m, uint64_t dir, const struct merge_key *k,
 		memcpy(to, k->name, len);
 		strcpy(to + len, tail);
 		rc = merge_effective(m, dir, to, strlen(to), &ino);
+		if (rc == 0 && !ino) /* it may come still */
+			rc = side_look(&m->job->theirs, merge_theirs(m, k->dir),
+				       to, strlen(to), &ino);
 		n++;
 	} while (rc == 0 && ino);
 	return rc;
@@ -118,7 +121,7 @@ static int copy_xattrs(struct merge *m, uint64_t theirs, uint64_t to)
 	return rc;
 }
 
-int merge_copy(struct merge *m, uint64_t theirs, uint64_t *ret)
+int merge_copy(struct merge *m, uint64_t theirs, bool beside, uint64_t *ret)
 {
 	CLEANUP_BUF struct buf target = BUF_INIT;
 	uint64_t known = get_number(m->made, theirs);
@@ -140,7 +143,8 @@ int merge_copy(struct merge *m, uint64_t theirs, uint64_t *ret)
 	rc = side_attr(&m->job->ours, theirs, &now);
 	if (rc < 0)
 		return rc;
-	if (rc > 0) /* the same number is another entity of ours */
+	/* else the same number is another entity of ours */
+	if (rc > 0 || (beside && !S_ISDIR(a.mode)))
 		a.ino = ns_edits_number(m->edits);
 	*ret = a.ino;
 	rc = ns_edits_inode(m->edits, &a,
@@ -170,7 +174,7 @@ int merge_dir(struct merge *m, uint64_t entity, uint64_t *ret)
 	if (rc == 0)
 		rc = merge_effective(m, above, k.name, k.len, &ino);
 	if (rc == 0)
-		rc = merge_copy(m, t, ret);
+		rc = merge_copy(m, t, false, ret);
 	if (rc == 0 && ino)
 		rc = merge_beside(m, &k, *ret, "directory and file");
 	else if (rc == 0)
@@ -226,6 +230,10 @@ static int may_move(struct merge *m, const struct merge_key *k, uint64_t entity,
 	if (!S_ISDIR(a.mode))
 		return 1;
 	rc = would_loop(m, ino, dir);
+	if (rc > 0 && m->patient) {
+		m->waits = true;
+		return 0;
+	}
 	if (rc > 0) {
 		rc = merge_note(m, MERGE_CONFLICT,
 				"moved into each other by both", k, NULL);
@@ -239,7 +247,7 @@ static int may_move(struct merge *m, const struct merge_key *k, uint64_t entity,
 /* It comes new from theirs. 1: a directory that has its place already, since
  * something in it was needed before. */
 static int bring(struct merge *m, const struct merge_key *k, uint64_t entity,
-		 uint64_t dir, uint64_t *ret)
+		 uint64_t dir, bool beside, uint64_t *ret)
 {
 	bool made = get_number(m->made, k->theirs);
 	struct ns_attr a;
@@ -249,7 +257,7 @@ static int bring(struct merge *m, const struct merge_key *k, uint64_t entity,
 		return rc < 0 ? rc : -EUCLEAN;
 	if (made && S_ISDIR(a.mode) && map_get_u64(m->placed, entity))
 		return 1;
-	rc = merge_copy(m, k->theirs, ret);
+	rc = merge_copy(m, k->theirs, beside, ret);
 	if (rc == 0 && S_ISDIR(a.mode))
 		rc = put_number(m->parents, *ret, dir);
 	return rc;
@@ -259,6 +267,7 @@ static int bring(struct merge *m, const struct merge_key *k, uint64_t entity,
 static int put_theirs(struct merge *m, struct merge_key *k, uint64_t dir)
 {
 	uint64_t entity = merge_entity(m, k->theirs), ino;
+	bool beside = merge_in_base(m, entity) > 0;
 	const char *why = "added";
 	int rc = merge_ours(m, entity, &ino);
 
@@ -269,12 +278,12 @@ static int put_theirs(struct merge *m, struct merge_key *k, uint64_t dir)
 		if (rc <= 0)
 			return rc;
 	} else if (rc == 0) {
-		rc = bring(m, k, entity, dir, &ino);
+		rc = bring(m, k, entity, dir, beside, &ino);
 		if (rc > 0)
 			return 0;
 		if (rc == 0)
 			rc = map_put_u64(m->placed, entity, &yes);
-		if (rc == 0 && merge_in_base(m, entity)) {
+		if (rc == 0 && beside) {
 			k->later = true;
 			return merge_beside(m, k, ino,
 					    "renamed by them, removed by us");
@@ -299,7 +308,7 @@ static int put_aside(struct merge *m, const struct merge_key *k,
 		rc = merge_dir(m, k->dir, &dir);
 	if (rc == 0)
 		rc = ino ? !may_move(m, k, entity, ino, dir)
-			 : bring(m, k, entity, dir, &ino);
+			 : bring(m, k, entity, dir, true, &ino);
 	if (rc == 0)
 		rc = map_put_u64(m->placed, entity, &yes);
 	return rc < 0 ? rc : rc > 0 ? 0 : merge_beside(m, k, ino, why);
@@ -352,11 +361,23 @@ static int both_named(struct merge *m, struct merge_key *k, uint64_t there,
 	return rc < 0 ? rc : put_aside(m, k, "added by both");
 }
 
+/* A file in base, that another file took the place of: 1 or 0. What a directory
+ * lost its name to, or took it from, is no other version of it. */
+static int both_files(const struct merge_side *s, uint64_t a,
+		      const struct merge_side *t, uint64_t b)
+{
+	struct ns_attr x, y;
+	int rc = side_attr(s, a, &x);
+
+	if (rc > 0)
+		rc = side_attr(t, b, &y);
+	return rc <= 0 ? rc : !S_ISDIR(x.mode) && !S_ISDIR(y.mode);
+}
+
 static int place(struct merge *m, struct merge_key *k)
 {
 	uint64_t entity = merge_entity(m, k->theirs), dir, there, mine = 0,
 		 was = 0;
-	struct ns_attr a;
 	int rc;
 
 	if (!k->theirs || entity == k->base)
@@ -376,25 +397,55 @@ static int place(struct merge *m, struct merge_key *k)
 		return place_over(m, k, dir, there);
 	if (there)
 		return both_named(m, k, there, mine);
-	if (k->base) {
-		rc = side_attr(&m->job->theirs, k->theirs, &a);
-		if (rc < 0)
-			return rc;
-		if (!was && !S_ISDIR(a.mode))
-			return put_aside(m, k,
-					 "replaced by them, removed by us");
+	if (k->base && !was) {
+		rc = both_files(&m->job->base, k->base, &m->job->theirs,
+				k->theirs);
+		if (rc != 0)
+			return rc < 0 ? rc
+				      : put_aside(m, k,
+						  "replaced by them, removed "
+						  "by us");
 	}
 	return put_theirs(m, k, dir);
 }
 
+/* Those that wait: 1 when some were placed. */
+static int place_waiting(struct merge *m, bool *ret_left)
+{
+	struct merge_key *k;
+	bool left = false;
+	size_t i;
+	int rc = 0, any = 0;
+
+	for (i = 0; rc == 0 && i < m->n_keys; i++) {
+		k = m->keys[i];
+		if (!k->waits)
+			continue;
+		m->waits = false;
+		rc = place(m, k);
+		k->waits = m->waits;
+		left |= m->waits;
+		any |= !m->waits;
+	}
+	*ret_left = left;
+	return rc < 0 ? rc : any;
+}
+
+/* A directory may have to wait until the one above it has left its place. */
 int merge_place_names(struct merge *m)
 {
+	struct merge_key *k;
+	bool left = true;
 	size_t i;
 	int rc = 0;
 
-	for (i = 0; rc == 0 && i < m->n_keys; i++)
-		rc = place(m, m->keys[i]);
-	return rc;
+	for (i = 0; i < m->n_keys; i++) {
+		k = m->keys[i];
+		k->waits = true;
+	}
+	for (m->patient = true; rc >= 0 && left; m->patient = rc > 0)
+		rc = place_waiting(m, &left);
+	return MIN(rc, 0);
 }
 
 /* --- what goes ----------------------------------------------------------- */
@@ -488,10 +539,14 @@ static int take_away(struct merge *m, struct merge_key *k)
 						 "removed by them, renamed "
 						 "by us")
 				     : 0;
-	if (there != was)
-		return alive ? 0
-			     : keep_ours(m, k,
-					 "removed by them, replaced by us");
+	if (there != was) {
+		rc = alive ? 0
+			   : both_files(&m->job->base, k->base, &m->job->ours,
+					there);
+		return rc <= 0 ? rc
+			       : keep_ours(m, k,
+					   "removed by them, replaced by us");
+	}
 	if (ns_edits_find(m->edits, dir, k->name, k->len, &ino) && ino)
 		return 0; /* it went to its own place, or went */
 	if (!alive)

@@ -199,28 +199,9 @@ static int add_key(struct merge *m, uint64_t dir, const char *name, size_t len,
 	return rc;
 }
 
-static int add_pair(struct merge *m, uint64_t base, uint64_t theirs);
+/* --- directories ---------------------------------------------------------- */
 
-/* A directory that was removed and made again is the same: what is in it is
- * compared by name. */
-static int pair_dirs(struct merge *m, const struct merge_key *k)
-{
-	const struct merge_job *j = m->job;
-	struct ns_attr a, b, x;
-	int rc;
-
-	if (!k || !k->base || !k->theirs || k->base == k->theirs)
-		return 0;
-	rc = side_attr(&j->base, k->base, &a);
-	if (rc > 0)
-		rc = side_attr(&j->theirs, k->theirs, &b);
-	if (rc <= 0 || !S_ISDIR(a.mode) || !S_ISDIR(b.mode))
-		return MIN(rc, 0);
-	rc = side_attr(&j->base, k->theirs, &x);
-	if (rc == 0)
-		rc = side_attr(&j->theirs, k->base, &x);
-	return rc ? MIN(rc, 0) : add_pair(m, k->base, k->theirs);
-}
+static int pair_dirs(struct merge *m, const struct merge_key *k);
 
 struct adding {
 	struct merge *m;
@@ -236,6 +217,16 @@ static int add_entry(void *ctx, const struct ns_entry *e)
 	return rc < 0 ? rc : pair_dirs(a->m, k);
 }
 
+/* What was in a directory is not there any more, even if it was under another
+ * number that theirs removed it. */
+static int add_gone(struct merge *m, uint64_t base)
+{
+	const struct merge_side *b = &m->job->base;
+	struct adding a = {.m = m, .dir = base};
+
+	return ns_list(b->ns, b->at, base, "", 0, add_entry, &a);
+}
+
 static int add_pair(struct merge *m, uint64_t base, uint64_t theirs)
 {
 	const struct merge_job *j = m->job;
@@ -245,9 +236,66 @@ static int add_pair(struct merge *m, uint64_t base, uint64_t theirs)
 	if (rc == 0)
 		rc = ns_list(j->theirs.ns, j->theirs.at, theirs, "", 0,
 			     add_entry, &a);
+	return rc ? rc : add_gone(m, base);
+}
+
+/* A directory that was removed and made again is the same: what is in it is
+ * compared by name. */
+static int pair_dirs(struct merge *m, const struct merge_key *k)
+{
+	const struct merge_job *j = m->job;
+	struct ns_attr a, b, x;
+	int rc, is_new;
+
+	if (!k || !k->base || k->base == k->theirs ||
+	    get_number(m->claimed, k->base))
+		return 0;
+	rc = side_attr(&j->base, k->base, &a);
+	if (rc <= 0 || !S_ISDIR(a.mode))
+		return MIN(rc, 0);
+	rc = side_attr(&j->theirs, k->base, &x);
+	if (rc != 0)
+		return MIN(rc, 0);
+	rc = side_attr(&j->theirs, k->theirs, &b);
+	is_new = rc <= 0 ? rc : side_attr(&j->base, k->theirs, &x);
+	if (rc < 0 || is_new < 0)
+		return MIN(rc, is_new);
+	return rc && !is_new && S_ISDIR(b.mode)
+		       ? add_pair(m, k->base, k->theirs)
+		       : add_gone(m, k->base);
+}
+
+/* A directory of theirs that base has not may be there under another number:
+ * where both lines of work have made it. */
+static int pair_by_path(struct merge *m, uint64_t dir)
+{
+	const struct merge_side *t = &m->job->theirs;
+	struct merge_key k, *added;
+	struct ns_attr a;
+	uint64_t up;
+	int rc;
+
+	if (dir == NS_ROOT || map_get_u64(m->tried, dir))
+		return 0;
+	rc = map_put_u64(m->tried, dir, m);
 	if (rc == 0)
-		rc = ns_list(j->base.ns, j->base.at, base, "", 0, add_entry,
-			     &a);
+		rc = side_attr(&m->job->base, dir, &a);
+	if (rc != 0)
+		return MIN(rc, 0);
+	rc = side_attr(t, dir, &a);
+	if (rc <= 0)
+		return rc;
+	rc = ns_parent(t->ns, t->at, dir, &up);
+	if (rc == 0)
+		rc = pair_by_path(m, up);
+	if (rc == 0)
+		rc = merge_name_of(m, dir, &k);
+	if (rc <= 0)
+		return rc;
+	rc = add_key(m, k.dir, k.name, k.len, &added);
+	if (rc == 0)
+		rc = pair_dirs(m, added);
+	free(k.name);
 	return rc;
 }
 
@@ -322,8 +370,10 @@ static int add_keys(struct merge *m, const struct raw *r, bool known)
 			return both;
 		if (!both == known)
 			continue;
-		rc = add_key(m, merge_entity(m, dir), name, len, &k);
-		if (rc == 0 && known)
+		rc = known ? 0 : pair_by_path(m, dir);
+		if (rc == 0)
+			rc = add_key(m, merge_entity(m, dir), name, len, &k);
+		if (rc == 0)
 			rc = pair_dirs(m, k);
 	}
 	return rc;
