@@ -288,7 +288,7 @@ static int judge_derived(void *ctx, const struct derived *d)
 	struct recovery *r = ctx;
 	int rc;
 
-	if (d->seq <= r->since || (r->first_bad && d->seq >= r->first_bad))
+	if (r->first_bad && d->seq >= r->first_bad)
 		return 0;
 	if (addr_is_zero(&d->addr))
 		return 0;
@@ -480,10 +480,10 @@ static int find_keep(struct recovery *r)
 
 	rc = tips_each(r->tips, durable_seq, &r->since);
 	if (rc >= 0)
-		rc = ns_versions_between(r->ns, r->since, NS_NOW, judge_version,
-					 r);
+		rc = ns_versions_after(r->ns, r->since, judge_version, r);
 	if (rc >= 0)
-		rc = results_each_derived(r->results, judge_derived, r);
+		rc = results_derived_after(r->results, r->since, judge_derived,
+					   r);
 	if (rc >= 0)
 		rc = find_batch(r);
 	return rc < 0 ? rc : find_seals(r);

@@ -189,6 +189,10 @@ int ns_versions(struct ns *ns, uint64_t ino,
 int ns_versions_between(struct ns *ns, uint64_t after, uint64_t upto,
 			int (*fn)(void *ctx, const struct ns_version *v),
 			void *ctx) MUST_USE;
+/* The same up to the present, of all branches. */
+int ns_versions_after(struct ns *ns, uint64_t after,
+		      int (*fn)(void *ctx, const struct ns_version *v),
+		      void *ctx) MUST_USE;
 /* Inodes that ever had that name in that directory, with the intervals. died
  * 0: alive. */
 struct ns_interval {

@@ -170,6 +170,22 @@ int ns_versions_between(struct ns *ns, uint64_t after, uint64_t upto,
 	return rc;
 }
 
+int ns_versions_after(struct ns *ns, uint64_t after,
+		      int (*fn)(void *ctx, const struct ns_version *v),
+		      void *ctx)
+{
+	struct stmt *st;
+	int rc;
+
+	st = stmts_take(&ns->stmts, NS_VERSIONS_AFTER, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)MIN(after, (uint64_t)INT64_MAX));
+	rc = version_rows(st, fn, ctx);
+	stmts_give(&ns->stmts, NS_VERSIONS_AFTER, st);
+	return rc;
+}
+
 static int dead_intervals(struct stmt *st,
 			  int (*fn)(void *ctx, const struct ns_interval *i),
 			  void *ctx)

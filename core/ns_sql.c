@@ -171,6 +171,14 @@ const char *const ns_sql[NS_STMTS] = {
 		" JOIN change AS c ON c.seq = v.born"
 		" WHERE v.branch = #B AND v.born > ?1 AND v.born <= ?2"
 		" ORDER BY v.born, v.ino",
+	[NS_VERSIONS_AFTER] =
+		"SELECT v.mode, 1, v.uid, v.gid, v.rdev, v.size, v.mtime,"
+		" v.mtime, c.time, v.address, v.content, v.ino,"
+		" c.seq, c.time, c.op, c.uid, c.pid, c.program, c.message,"
+		" v.gone FROM branch AS b"
+		" JOIN version AS v INDEXED BY version_born ON v.branch = b.id"
+		" JOIN change AS c ON c.seq = v.born"
+		" WHERE v.born > ?1 ORDER BY v.born, v.ino",
 	[NS_NAME_HISTORY] =
 		"SELECT ino, born, died FROM entry INDEXED BY entry_past"
 		" WHERE branch = #B AND parent = ?1 AND name = ?2"

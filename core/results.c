@@ -30,6 +30,7 @@ enum {
 	DERIVED_NAMES,
 	RESULT_ALL,
 	DERIVED_ALL,
+	DERIVED_AFTER,
 	DERIVED_BACK,
 	RESULT_DROP,
 	N_STMTS,
@@ -117,6 +118,8 @@ static const char *const sql[N_STMTS] = {
 	[DERIVED_ALL] =
 		"SELECT " DERIVED_COLUMNS ", dir, name FROM derived"
 		" WHERE branch = #B ORDER BY dir, name, seq",
+	[DERIVED_AFTER] = "SELECT " DERIVED_COLUMNS ", dir, name FROM derived"
+			  " WHERE seq > ?1",
 	[DERIVED_BACK] = "DELETE FROM derived WHERE seq > ?1",
 	[RESULT_DROP] = "DELETE FROM result WHERE recipe = ?1",
 };
@@ -747,19 +750,15 @@ int results_each(struct results *r,
 	return rc;
 }
 
-int results_each_derived(struct results *r,
-			 int (*fn)(void *ctx, const struct derived *d),
-			 void *ctx)
+static int derived_rows(struct stmt *st,
+			int (*fn)(void *ctx, const struct derived *d),
+			void *ctx)
 {
 	const char *name;
 	struct derived d;
-	struct stmt *st;
 	size_t len;
 	int rc;
 
-	st = stmts_take(&r->stmts, DERIVED_ALL, &rc);
-	if (!st)
-		return rc;
 	while ((rc = stmt_step(st)) > 0) {
 		name = stmt_col_blob(st, 11, &len);
 		rc = len && len <= NS_NAME_MAX
@@ -772,7 +771,37 @@ int results_each_derived(struct results *r,
 		if (rc != 0)
 			break;
 	}
+	return rc;
+}
+
+int results_each_derived(struct results *r,
+			 int (*fn)(void *ctx, const struct derived *d),
+			 void *ctx)
+{
+	struct stmt *st;
+	int rc;
+
+	st = stmts_take(&r->stmts, DERIVED_ALL, &rc);
+	if (!st)
+		return rc;
+	rc = derived_rows(st, fn, ctx);
 	stmts_give(&r->stmts, DERIVED_ALL, st);
+	return rc;
+}
+
+int results_derived_after(struct results *r, uint64_t after,
+			  int (*fn)(void *ctx, const struct derived *d),
+			  void *ctx)
+{
+	struct stmt *st;
+	int rc;
+
+	st = stmts_take(&r->stmts, DERIVED_AFTER, &rc);
+	if (!st)
+		return rc;
+	stmt_int(st, 1, (int64_t)MIN(after, (uint64_t)INT64_MAX));
+	rc = derived_rows(st, fn, ctx);
+	stmts_give(&r->stmts, DERIVED_AFTER, st);
 	return rc;
 }
 

@@ -134,6 +134,10 @@ int results_each(struct results *r,
 int results_each_derived(struct results *r,
 			 int (*fn)(void *ctx, const struct derived *d),
 			 void *ctx) MUST_USE;
+/* Of every branch those that came after a change, in any order. */
+int results_derived_after(struct results *r, uint64_t after,
+			  int (*fn)(void *ctx, const struct derived *d),
+			  void *ctx) MUST_USE;
 /* Takes the rows of derived names away that came after a change, as
  * ns_rollback() does. */
 int results_rollback(struct results *r, uint64_t to) MUST_USE;

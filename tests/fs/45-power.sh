@@ -30,14 +30,15 @@ fsck_clean()
 	said=$("$DERIVA" fsck --store "$S" 2>&1) || { echo "$said"; return 1; }
 }
 
-# check_store STORE COMMAND...: mounts it as it is, alone and unwatched, and
-# lets the client check it
+# check_store STORE COMMAND...: mounts it as it is, alone and unwatched, with
+# the options in ON, and lets the client check it
+ON=()
 check_store()
 {
 	S=$1
 	shift
 	fsck_clean
-	mount_it
+	mount_it "${ON[@]}"
 	client "$@"
 	echo more >"$M/more"
 	content more more
@@ -96,6 +97,26 @@ test_power_cut_on_a_mount()
 		check_store "$T/cut/store" check "$M" "$T/acks" "$when"
 		[ $((i % 5)) != 1 ] || check_rebuilt
 	done
+}
+
+test_power_cut_on_a_branch()
+{
+	local n i when from
+
+	DISK_LOG=$T/writes watched mount_it
+	"$DERIVA" branch work "$M"
+	umount_it
+	from=$("$REPLAY" "$T/writes")
+	ON=(-o branch=work)
+	DISK_LOG=$T/writes watched mount_it "${ON[@]}"
+	client write "$M" 100 "$T/acks"
+	umount_it
+	n=$("$REPLAY" "$T/writes")
+	for ((i = 1; i <= ${POWER_CUTS:-8}; i++)); do
+		a_cut "$n" "$from"
+		check_store "$T/cut/store" check "$M" "$T/acks" "$when"
+	done
+	ON=()
 }
 
 # without any fsync; files that are sealed when they are closed and taken in
