@@ -446,11 +446,15 @@ static int judge_seal(void *ctx, const struct sealed *row)
  * and is damaged. */
 static int give_up_seal(struct recovery *r)
 {
+	int rc;
+
 	log_error("%s/drafts: a file that was closed after change %" PRIu64
 		  " and not taken in yet is missing or damaged: what was "
 		  "written to it is lost",
 		  store_path(r->s), r->before_seal);
-	return sealed_drop(store_db(r->s), r->lost_seal);
+	rc = sealed_drop(store_db(r->s), r->lost_seal);
+	r->lost_seal = 0; /* what was closed later stays */
+	return rc;
 }
 
 /* What is undone may bring back files that wait, which may be lost, too. */

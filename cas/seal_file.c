@@ -218,28 +218,39 @@ static int make_durable(int fd)
 	return rc;
 }
 
-struct syncing {
-	int drafts_fd;
+struct waiting {
 	uint64_t last;
-	struct buf names; /* SEALED_NAME each */
+	struct buf *names;
 };
 
 static int note_name(void *ctx, const struct sealed *row)
 {
-	struct syncing *y = ctx;
+	struct waiting *w = ctx;
 
-	y->last = row->id;
+	w->last = row->id;
 	if (!row->taken)
-		buf_add(&y->names, row->name, SEALED_NAME);
+		buf_add(w->names, row->name, SEALED_NAME);
 	return 0;
+}
+
+int seal_files_waiting(struct db *db, uint64_t *last, struct buf *ret)
+{
+	struct waiting w = {*last, ret};
+	int rc = sealed_each(db, *last, note_name, &w);
+
+	if (rc >= 0)
+		rc = buf_err(ret);
+	if (rc >= 0)
+		*last = w.last;
+	return rc;
 }
 
 /* One that is gone was taken in, by a process of its own. What is none is a
  * matter of who takes it in. */
-static int sync_one(const struct syncing *y, const char *name)
+static int sync_one(int drafts_fd, const char *name)
 {
 	CLEANUP_CLOSE int fd =
-		openat(y->drafts_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+		openat(drafts_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	int rc;
 
 	if (fd < 0)
@@ -248,24 +259,15 @@ static int sync_one(const struct syncing *y, const char *name)
 	return rc == -EBADMSG ? 0 : rc;
 }
 
-int seal_files_sync(struct store *s, uint64_t *last)
+int seal_files_sync(struct store *s, const struct buf *names)
 {
-	struct syncing y = {.drafts_fd = store_drafts_fd(s), .last = *last};
+	int drafts_fd = store_drafts_fd(s), rc = 0;
 	size_t i;
-	int rc;
 
-	db_lock(store_db(s));
-	rc = sealed_each(store_db(s), *last, note_name, &y);
-	db_unlock(store_db(s));
-	if (rc >= 0)
-		rc = buf_err(&y.names);
-	for (i = 0; rc >= 0 && i < y.names.len; i += SEALED_NAME)
-		rc = sync_one(&y, (const char *)y.names.data + i);
-	if (rc >= 0 && y.names.len && fsync(y.drafts_fd) < 0)
+	for (i = 0; rc >= 0 && i < names->len; i += SEALED_NAME)
+		rc = sync_one(drafts_fd, (const char *)names->data + i);
+	if (rc >= 0 && names->len && fsync(drafts_fd) < 0)
 		rc = -errno;
-	buf_done(&y.names);
-	if (rc >= 0)
-		*last = y.last;
 	return rc;
 }
 
@@ -313,7 +315,8 @@ static int find_files(int drafts_fd, uint64_t last, struct buf *ret)
 		return rc;
 	}
 	while ((e = readdir(d)))
-		if (!strncmp(e->d_name, DRAFTS_SEALED, strlen(DRAFTS_SEALED)))
+		if (!strncmp(e->d_name, DRAFTS_SEALED, strlen(DRAFTS_SEALED)) &&
+		    strncmp(e->d_name, DRAFTS_DAMAGED, strlen(DRAFTS_DAMAGED)))
 			note_file(drafts_fd, e->d_name, last, ret);
 	closedir(d);
 	return buf_err(ret);

@@ -40,9 +40,12 @@ int seal_file_read(int fd, struct seal_file *ret) MUST_USE;
 /* Of that name: 1; 0: it is missing, or not whole. */
 int seal_file_whole(int drafts_fd, const char *name) MUST_USE;
 
-/* Makes durable those behind that row's id which wait, and says so in them;
- * then *last is the last one's. db_lock() not held. */
-int seal_files_sync(struct store *s, uint64_t *last) MUST_USE;
+/* Adds the names (SEALED_NAME bytes each) of those behind that row's id which
+ * wait; then *last is the last one's. db_lock() held, and no batch open: what
+ * is taken in in one may wait again. */
+int seal_files_waiting(struct db *db, uint64_t *last, struct buf *ret) MUST_USE;
+/* Makes these durable, and says so in them. db_lock() not held. */
+int seal_files_sync(struct store *s, const struct buf *names) MUST_USE;
 /* For a database that was made anew, whose last change that is: rows for those
  * that are whole. db_lock() held. */
 int seal_files_note(struct db *db, int drafts_fd, uint64_t last) MUST_USE;

@@ -61,8 +61,7 @@ struct store {
 	struct tip safe;   /* synced last, all of it */
 	bool safe_known;   /* the row of the chain says so */
 	bool tell_again;   /* what was said of the packs was lost */
-	unsigned lost;	   /* batches */
-	uint64_t sealed;   /* rows of files that wait, durable up to there */
+	uint64_t sealed;   /* rows up to there: their files are durable */
 };
 
 /* --- the index ------------------------------------------------------------ */
@@ -128,8 +127,6 @@ static void after_commit(void *ctx, bool committed)
 	if (!committed) {
 		s->tell_again = true;
 		s->safe_known = false;
-		s->sealed = 0;
-		s->lost++;
 	}
 }
 
@@ -505,7 +502,17 @@ int store_serve(struct store *s, int64_t timeout_ns)
 
 /* --- durable -------------------------------------------------------------- */
 
-static int commit(struct store *s, struct tip *ret)
+/* What is to be on the disk: all of it as of one commit. */
+struct syncing {
+	struct tip tip;
+	uint64_t last;	   /* row of a file that waits, and these */
+	struct buf sealed; /* seal_files_waiting() */
+};
+
+/* Rows of files that wait are looked at before the next batch begins: one that
+ * is taken in in that waits again when the batch is lost. What is closed from
+ * now on has rows behind the tip, and recovery looks at these. */
+static int commit(struct store *s, struct syncing *y)
 {
 	int rc = 0;
 
@@ -515,7 +522,10 @@ static int commit(struct store *s, struct tip *ret)
 	if (!rc)
 		rc = db_commit(s->db);
 	if (!rc)
-		rc = tips_newest(s->tips, ret);
+		rc = tips_newest(s->tips, &y->tip);
+	y->last = s->sealed;
+	if (!rc)
+		rc = seal_files_waiting(s->db, &y->last, &y->sealed);
 	db_unlock(s->db);
 	return rc;
 }
@@ -530,36 +540,10 @@ void store_sealing(struct store *s, bool on)
 	packset_sealing(s->packs, on);
 }
 
-/* Behind the commit: what is closed from now on has rows behind those that are
- * made durable for certain, and recovery looks at these. */
-static int sync_sealed(struct store *s)
+static int sync_as_of(struct store *s, const struct syncing *y)
 {
-	unsigned lost;
-	uint64_t last;
-	int rc;
+	int rc = seal_files_sync(s, &y->sealed);
 
-	db_lock(s->db);
-	last = s->sealed;
-	lost = s->lost;
-	db_unlock(s->db);
-	rc = seal_files_sync(s, &last);
-	db_lock(s->db);
-	if (rc >= 0 && lost == s->lost)
-		s->sealed = MAX(s->sealed, last);
-	db_unlock(s->db);
-	return rc;
-}
-
-int store_sync(struct store *s)
-{
-	struct tip tip;
-	int rc = commit(s, &tip);
-
-	if (!rc)
-		rc = s->unsafe;
-	if (rc)
-		return rc;
-	rc = sync_sealed(s);
 	db_sync_soon(s->db);
 	if (!rc)
 		rc = packset_sync(s->packs);
@@ -570,12 +554,26 @@ int store_sync(struct store *s)
 		return rc;
 	}
 	db_lock(s->db);
-	if (tip.seq > s->safe.seq) {
-		s->safe = tip;
+	s->sealed = MAX(s->sealed, y->last);
+	if (y->tip.seq > s->safe.seq) {
+		s->safe = y->tip;
 		s->safe_known = false;
 	}
 	db_unlock(s->db);
 	return 0;
+}
+
+int store_sync(struct store *s)
+{
+	struct syncing y = {.last = 0};
+	int rc = commit(s, &y);
+
+	if (!rc)
+		rc = s->unsafe;
+	if (!rc)
+		rc = sync_as_of(s, &y);
+	buf_done(&y.sealed);
+	return rc;
 }
 
 /* The last sync, too, is noted, so that whoever opens the store next has

@@ -43,6 +43,8 @@ struct attach;
 /* Names in drafts/ that are not swept: files that were closed before a crash,
  * and wait to be taken in (cas/seal_file.h). */
 #define DRAFTS_SEALED "sealed-"
+/* Behind it: kept for people, and nobody else's business. */
+#define DRAFTS_DAMAGED DRAFTS_SEALED "damaged-"
 
 struct store;
 struct cache;

@@ -13,8 +13,6 @@
 #include "core/branch.h"
 #include "core/sealed.h"
 
-/* Behind DRAFTS_SEALED: kept for people, and nobody else's business. */
-#define DAMAGED DRAFTS_SEALED "damaged-"
 #define CONTEXT "deriva damaged draft v1"
 
 struct seal {
@@ -217,7 +215,8 @@ void seal_damaged(struct seals *s, struct seal *seal, struct addr *ret)
 	addr_derive(CONTEXT, b.data, b.len, ret);
 	log_error("%s/drafts/%s: bytes of a file that was closed have changed "
 		  "on the disk before it was taken in: it cannot be read until "
-		  "it is written anew. What is left of it is kept as " DAMAGED
+		  "it is written anew. What is left of it is kept "
+		  "as " DRAFTS_DAMAGED
 		  "%s: remove that when you do not need it",
 		  store_path(s->store), seal->name,
 		  seal->name + strlen(DRAFTS_SEALED));
@@ -249,7 +248,7 @@ static int remove_seal(struct seals *s, struct seal *seal)
 	char name[SEALED_NAME + 16];
 	int r;
 
-	snprintf(name, sizeof(name), DAMAGED "%s",
+	snprintf(name, sizeof(name), DRAFTS_DAMAGED "%s",
 		 seal->name + strlen(DRAFTS_SEALED));
 	if (seal->damaged)
 		r = renameat(s->drafts_fd, seal->name, s->drafts_fd, name);
@@ -421,16 +420,30 @@ static int drop_rows(struct seals *s)
 static bool is_seal(const char *name)
 {
 	return !strncmp(name, DRAFTS_SEALED, strlen(DRAFTS_SEALED)) &&
-	       strncmp(name, DAMAGED, strlen(DAMAGED)) != 0 &&
+	       strncmp(name, DRAFTS_DAMAGED, strlen(DRAFTS_DAMAGED)) != 0 &&
 	       strlen(name) < SEALED_NAME;
 }
 
+/* Of a branch that was removed: nobody will mount that. */
+static bool is_nobodys(struct seals *s, const char *mark)
+{
+	uint64_t id = strtoull(mark + strlen(BRANCH_MARK), NULL, 10);
+	struct branch b;
+	int r;
+
+	db_lock(store_db(s->store));
+	r = branch_get(store_db(s->store), id, &b);
+	db_unlock(store_db(s->store));
+	return r == -ENOENT;
+}
+
 /* Those of other branches stay for their mounts. */
-static bool is_own(const struct seals *s, const char *name)
+static bool is_own(struct seals *s, const char *name)
 {
 	const char *mark = strstr(name, BRANCH_MARK);
 
-	return !strcmp(mark ? mark : "", s->suffix);
+	return !strcmp(mark ? mark : "", s->suffix) ||
+	       (mark && is_nobodys(s, mark));
 }
 
 int seals_recover(struct seals *s, seal_fn fn, void *ctx)

@@ -3,7 +3,8 @@
  * changes, and nothing that was synced is missing. */
 #include "cas/blob.h"
 #include "cas/fsck.h"
-#include "cas/store.h"
+#include "cas/seal_file.h"
+#include "core/sealed.h"
 #include "tests/cas/util.h"
 #include "tests/cas/world.h"
 #include "tests/lib/disk.h"
@@ -11,6 +12,7 @@
 #include "tests/lib/power.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 /* --- the history ---------------------------------------------------------- */
@@ -359,4 +361,59 @@ START_TEST(power_cut_leaves_what_was_synced_and_a_prefix_of_the_rest)
 }
 END_TEST
 
-TESTS("power", power_cut_leaves_what_was_synced_and_a_prefix_of_the_rest)
+/* A file that was closed; what is in it is no matter here. */
+static void close_file(struct world *w, const char *name)
+{
+	struct buf body = BUF_INIT;
+	uint64_t at, id, seq = ns_last_change(w->ns);
+	int fd = openat(store_drafts_fd(w->store), name,
+			O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	ck_assert_int_ge(fd, 0);
+	buf_u64(&body, seq);
+	ck_assert_int_eq(seal_file_write(fd, &body, &at), 0);
+	ck_assert_int_eq(sealed_add(store_db(w->store), name, seq, &id), 0);
+	buf_done(&body);
+	close(fd);
+}
+
+/* It was on the disk: nothing else is undone or given up with it. */
+START_TEST(power_file_that_waits_and_is_gone_takes_no_other_along)
+{
+	struct buf was = BUF_INIT, is = BUF_INIT;
+	char *dir = test_dir(), store[4096];
+	struct sealed row;
+	struct world w;
+
+	snprintf(store, sizeof(store), "%s/store", dir);
+	world_open(&w, store);
+	write_file(&w, "f0", 0);
+	close_file(&w, "sealed-1-0");
+	write_file(&w, "f1", 1);
+	close_file(&w, "sealed-1-1");
+	write_file(&w, "f2", 2);
+	ck_assert_int_eq(db_commit(store_db(w.store)), 0);
+	ck_assert_int_eq(store_sync(w.store), 0);
+	write_file(&w, "f3", 3);
+	ck_assert_int_eq(db_commit(store_db(w.store)), 0);
+	world_dump(&w, &was);
+	ck_assert_int_eq(unlinkat(store_drafts_fd(w.store), "sealed-1-0", 0),
+			 0);
+	world_close(&w);
+	quiet();
+	world_open(&w, store);
+	ck_assert(!world_rolled_back(&w));
+	world_dump(&w, &is);
+	ck_assert_str_eq(buf_cstr(&is), buf_cstr(&was));
+	ck_assert_int_eq(sealed_find(store_db(w.store), "sealed-1-0", &row), 0);
+	ck_assert_int_eq(sealed_find(store_db(w.store), "sealed-1-1", &row), 1);
+	world_close(&w);
+	buf_done(&was);
+	buf_done(&is);
+	remove_tree(dir);
+	free(dir);
+}
+END_TEST
+
+TESTS("power", power_cut_leaves_what_was_synced_and_a_prefix_of_the_rest,
+      power_file_that_waits_and_is_gone_takes_no_other_along)

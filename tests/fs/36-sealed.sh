@@ -158,6 +158,7 @@ test_a_damaged_seal_harms_nothing()
 	echo nonsense >"$S/drafts/sealed-1-1"
 	head -c 100000 /dev/urandom >"$S/drafts/sealed-1-2"
 	: >"$S/drafts/sealed-1-3"
+	echo "of a branch that is gone" >"$S/drafts/sealed-1-4.b77"
 	mount_it
 	eq "$(cat "$M/kept")" kept
 	umount_it
@@ -275,6 +276,14 @@ test_a_byte_that_changed_is_never_read()
 	echo short >"$M/b"
 	umount_it
 	eq "$(find "$S/drafts" -name 'sealed-[0-9]*' | wc -l)" 0
+	# which nobody misses, whatever becomes of the database
+	rm "$S"/deriva.db*
+	# that version of it stays missing
+	not "$DERIVA" fsck --repair --store "$S" >/dev/null 2>&1
+	rm "$S"/drafts/sealed-damaged-*
+	mount_it 2>"$T/said"
+	eq "$(cat "$T/said")" ""
+	content short b
 }
 
 # Of what was written here and there, too.
